@@ -1,0 +1,226 @@
+use std::fmt;
+use std::str::FromStr;
+
+use super::Asn;
+
+/// Kinds of AS_PATH segment (RFC 4271 section 4.3, RFC 5065).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SegmentKind {
+    Sequence,
+    Set,
+    ConfedSequence,
+    ConfedSet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Segment {
+    pub kind: SegmentKind,
+    pub ases: Vec<Asn>,
+}
+
+/// An AS_PATH in **wire order**: index 0 is the AS nearest to the observer, the last one is the origin.
+///
+/// Almost every path is one AS_SEQUENCE, so the ASes lie flat in `ases`, and `others` names the stretches
+/// that are not a plain sequence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AsPath {
+    ases: Box<[Asn]>,
+    others: Box<[Stretch]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Stretch {
+    kind: SegmentKind,
+    start: u32,
+    len: u32,
+}
+
+impl AsPath {
+    /// A path of one AS_SEQUENCE.
+    pub fn sequence(ases: impl Into<Box<[Asn]>>) -> Self {
+        Self { ases: ases.into(), others: Box::default() }
+    }
+
+    pub fn from_segments(segments: impl IntoIterator<Item = Segment>) -> Self {
+        let mut ases = Vec::new();
+        let mut others = Vec::new();
+        for segment in segments {
+            if segment.kind != SegmentKind::Sequence {
+                others.push(Stretch { kind: segment.kind, start: ases.len() as u32, len: segment.ases.len() as u32 });
+            }
+            ases.extend(segment.ases);
+        }
+        Self { ases: ases.into(), others: others.into() }
+    }
+
+    /// The segments, adjacent sequences merged.
+    pub fn segments(&self) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        let mut at = 0;
+        for stretch in &self.others {
+            let (start, end) = (stretch.start as usize, (stretch.start + stretch.len) as usize);
+            if start > at {
+                segments.push(Segment { kind: SegmentKind::Sequence, ases: self.ases[at..start].to_vec() });
+            }
+            segments.push(Segment { kind: stretch.kind, ases: self.ases[start..end].to_vec() });
+            at = end;
+        }
+        if at < self.ases.len() {
+            segments.push(Segment { kind: SegmentKind::Sequence, ases: self.ases[at..].to_vec() });
+        }
+        segments
+    }
+
+    /// Every AS of the path in wire order, those of sets included.
+    pub fn ases(&self) -> &[Asn] {
+        &self.ases
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ases.is_empty() && self.others.is_empty()
+    }
+
+    /// False as soon as an AS_SET or a confederation segment is in it.
+    pub fn is_plain_sequence(&self) -> bool {
+        self.others.is_empty()
+    }
+
+    pub fn has_as_set(&self) -> bool {
+        self.others.iter().any(|s| matches!(s.kind, SegmentKind::Set | SegmentKind::ConfedSet))
+    }
+
+    /// The route origin ASN of RFC 6811 section 2: the last AS if the final segment is a sequence, else NONE.
+    /// The empty and confederation cases mean "the speaker's own AS", which a feed has filled in before.
+    pub fn origin_as(&self) -> Option<Asn> {
+        if let Some(last) = self.others.last() {
+            if (last.start + last.len) as usize == self.ases.len() {
+                return None;
+            }
+        }
+        self.ases.last().copied()
+    }
+
+    /// The members of a final AS_SET; empty for every other path.
+    pub fn origin_set(&self) -> &[Asn] {
+        match self.others.last() {
+            Some(last) if last.kind == SegmentKind::Set && (last.start + last.len) as usize == self.ases.len() => {
+                &self.ases[last.start as usize..]
+            }
+            _ => &[],
+        }
+    }
+
+    /// The AS nearest to the observer.
+    pub fn neighbor_as(&self) -> Option<Asn> {
+        self.ases.first().copied()
+    }
+
+    /// The path with consecutive repeats removed (prepends), wire order.
+    pub fn compressed(&self) -> Vec<Asn> {
+        let mut hops = self.ases.to_vec();
+        hops.dedup();
+        hops
+    }
+}
+
+impl fmt::Display for AsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, segment) in self.segments().iter().enumerate() {
+            if i > 0 {
+                f.write_str(" ")?;
+            }
+            let (open, between, close) = match segment.kind {
+                SegmentKind::Sequence => ("", " ", ""),
+                SegmentKind::Set => ("{", ",", "}"),
+                SegmentKind::ConfedSequence => ("(", " ", ")"),
+                SegmentKind::ConfedSet => ("[", ",", "]"),
+            };
+            f.write_str(open)?;
+            for (j, asn) in segment.ases.iter().enumerate() {
+                if j > 0 {
+                    f.write_str(between)?;
+                }
+                write!(f, "{}", asn.0)?;
+            }
+            f.write_str(close)?;
+        }
+        Ok(())
+    }
+}
+
+/// Text that is not an AS_PATH.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{word}\" is not part of an AS path; write numbers nearest AS first, an AS_SET as {{64500,64501}}")]
+pub struct BadPath {
+    word: String,
+}
+
+impl FromStr for AsPath {
+    type Err = BadPath;
+
+    /// Wire order, separated by blanks; an AS_SET as `{64500,64501}` or `[64500,64501]`.
+    fn from_str(text: &str) -> Result<Self, BadPath> {
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut rest = text.trim();
+        while !rest.is_empty() {
+            if let Some(close) = match rest.as_bytes()[0] {
+                b'{' => Some('}'),
+                b'[' => Some(']'),
+                _ => None,
+            } {
+                let end = rest.find(close).ok_or_else(|| BadPath { word: rest.chars().take(40).collect() })?;
+                let inner = &rest[1..end];
+                let ases = inner
+                    .split([',', ' '])
+                    .filter(|w| !w.is_empty())
+                    .map(|w| w.parse().map_err(|_| BadPath { word: w.chars().take(40).collect() }))
+                    .collect::<Result<Vec<Asn>, _>>()?;
+                segments.push(Segment { kind: SegmentKind::Set, ases });
+                rest = rest[end + 1..].trim_start();
+                continue;
+            }
+            let end = rest.find(|c: char| c.is_whitespace() || c == '{' || c == '[').unwrap_or(rest.len());
+            let (word, tail) = rest.split_at(end);
+            let asn = word.parse().map_err(|_| BadPath { word: word.chars().take(40).collect() })?;
+            match segments.last_mut() {
+                Some(last) if last.kind == SegmentKind::Sequence => last.ases.push(asn),
+                _ => segments.push(Segment { kind: SegmentKind::Sequence, ases: vec![asn] }),
+            }
+            rest = tail.trim_start();
+        }
+        Ok(Self::from_segments(segments))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> AsPath {
+        text.parse().expect("a well-formed path")
+    }
+
+    #[test]
+    fn a_path_reads_and_prints_the_same() {
+        for text in ["64500 64496", "64500 {64496,64497}", "64500 {64496} 64499", ""] {
+            assert_eq!(path(text).to_string(), text);
+        }
+        assert_eq!(path("64500[64496,64497]").to_string(), "64500 {64496,64497}");
+        assert!("64500 x".parse::<AsPath>().is_err());
+        assert!("64500 {1,2".parse::<AsPath>().is_err());
+    }
+
+    #[test]
+    fn the_origin_of_a_set_is_none() {
+        assert_eq!(path("64500 64496").origin_as(), Some(Asn(64496)));
+        assert_eq!(path("64500 {64496}").origin_as(), None);
+        assert_eq!(path("64500 {64496}").origin_set(), [Asn(64496)]);
+        assert_eq!(path("{64500} 64496").origin_as(), Some(Asn(64496)));
+        assert_eq!(path("").origin_as(), None);
+    }
+
+    #[test]
+    fn prepends_vanish_only_where_they_are_consecutive() {
+        assert_eq!(path("64500 64500 64501 64500").compressed(), [Asn(64500), Asn(64501), Asn(64500)]);
+    }
+}

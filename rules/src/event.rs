@@ -1,0 +1,62 @@
+//! What can change a verdict. Everything that does is one of these, so a recording of them is the whole history.
+
+use std::sync::Arc;
+
+use crate::bgp::{Family, Timestamp, Update, VantageId, VantagePoint};
+use crate::relations::Relations;
+use crate::rpki;
+use crate::watch::Watch;
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Gives a number to a vantage point, before its first use.
+    Vantage(VantageId, Arc<VantagePoint>),
+    /// One BGP UPDATE.
+    Update(Update),
+    /// A session came up; its table is about to be sent again, which is not news.
+    PeerUp { vantage: VantageId, seen: Timestamp },
+    /// A session went down: its routes are gone from sight, which is no proof that they ended.
+    PeerDown { vantage: VantageId, seen: Timestamp },
+    /// The table transfer of a session is complete (RFC 4724 section 2).
+    EndOfRib { vantage: VantageId, family: Family },
+    /// A route of a RIB dump: history, and the baseline. `announced` only.
+    Seed(Update),
+    /// The dumps are read; what comes now is news.
+    SeedDone { as_of: Timestamp },
+    /// VRPs and ASPAs that came and went, with the state of their source.
+    Rpki(Arc<rpki::Delta>),
+    /// Who sells to whom, whole.
+    Relations(Arc<Relations>),
+    /// Watched networks, whole.
+    Watch(Arc<Watch>),
+    /// A feed became live, silent, gapped or closed.
+    Feed(FeedChange),
+    /// A whole second of event time passed.
+    Tick,
+    /// The input is over. The engine's clock stands one hold-down after the last event.
+    End,
+}
+
+/// What became of a feed. `gap_from` names the start of a stretch that was not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedChange {
+    pub feed: Arc<str>,
+    pub live: bool,
+    /// Why it is not live; empty when it is.
+    pub detail: String,
+    pub gap_from: Option<Timestamp>,
+    pub seen: Timestamp,
+}
+
+/// An event with its place in the one order of all events.
+#[derive(Clone, Debug)]
+pub struct Stamped {
+    /// Dense, from 0.
+    pub seq: u64,
+    /// The engine's clock; never goes back.
+    pub at: Timestamp,
+    pub event: Event,
+}
+
+/// Events that travel together: at most [`crate::limits::BATCH_EVENTS`].
+pub type Batch = Vec<Stamped>;

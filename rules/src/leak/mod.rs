@@ -1,0 +1,13 @@
+//! Route leaks: what RFC 7908 calls types 1 to 6, proven by ASPA, OTC or relations.
+
+use crate::bgp::Asn;
+
+/// One AS that gave on what it should not have: `from` gave it to `leaker`, who gave it to `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Violation {
+    /// RFC 7908 section 3, 1 to 4.
+    pub rfc7908_type: u8,
+    pub leaker: Asn,
+    pub from: Asn,
+    pub to: Asn,
+}

@@ -1,0 +1,46 @@
+//! Every bound, with its arithmetic. Reaching one is counted and visible.
+
+/// Events of one batch: at the 4,000 UPDATE/s of all of RIS Live this is 64 ms of traffic, and a batch never waits to fill.
+pub const BATCH_EVENTS: usize = 256;
+/// Batches that may wait for a shard: 64 x 256 = 16,384 updates, about four seconds of RIS Live.
+pub const SHARD_QUEUE_BATCHES: usize = 64;
+/// Sightings a shard hands over at once: about 128 KiB.
+pub const SIGHTINGS_PER_CHUNK: usize = 1_024;
+/// Chunks that may wait at the desk for one shard: 64 x 1,024 sightings, about 8 MiB.
+pub const DESK_QUEUE_CHUNKS: usize = 64;
+
+/// Prefixes named in one alert; the count beside them is exact. 1,000 x 45 bytes = 45 KB of the 256 KiB.
+pub const ALERT_PREFIXES: usize = 1_000;
+/// Prefixes described in one alert: 100 x about 700 bytes = 70 KB.
+pub const ALERT_DETAILS: usize = 100;
+/// ASes of one list of an alert.
+pub const ALERT_ASES: usize = 256;
+pub const ALERT_SUSPECTS: usize = 64;
+pub const ALERT_COLLECTORS: usize = 64;
+pub const ALERT_CONSTITUENTS: usize = 64;
+/// 16 x at most 2,048 bytes of path = 32 KB.
+pub const ALERT_SAMPLE_PATHS: usize = 16;
+pub const ALERT_EVIDENCE: usize = 32;
+pub const ALERT_EPISODES: usize = 32;
+pub const ALERT_RELATED: usize = 16;
+pub const ALERT_SEGMENTS: usize = 16;
+pub const ALERT_GAPS: usize = 8;
+pub const ALERT_COVERING: usize = 32;
+/// Bytes of an AS path in an alert.
+pub const PATH_TEXT: usize = 2_048;
+/// Characters of any other text in an alert.
+pub const TEXT: usize = 256;
+pub const TITLE: usize = 200;
+/// A whole alert as JSON.
+pub const ALERT_BYTES: usize = 256 * 1_024;
+
+/// Origins remembered for one prefix; a prefix with more is an experiment. 8 x 16 bytes.
+pub const ORIGINS_PER_PREFIX: usize = 8;
+/// Vantage points of one process: all of RIS and RouteViews have about 3,000 sessions.
+pub const VANTAGE_POINTS: usize = 65_536;
+/// ASes in a path that is believed: the longest seen in the wild are a few hundred.
+pub const PATH_ASES: usize = 1_000;
+/// Offences held at the desk: three times the largest event known (417,038 prefixes), about 400 bytes each.
+pub const OFFENCES: usize = 1_500_000;
+/// Incidents held at the desk, open or within the re-open window.
+pub const INCIDENTS: usize = 100_000;

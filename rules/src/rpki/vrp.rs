@@ -1,0 +1,100 @@
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use prefix_trie::joint::map::JointPrefixMap;
+
+use crate::bgp::Asn;
+
+/// A validated ROA payload (RFC 6811 section 2): what a validator gives, not the signed object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Vrp {
+    pub prefix: IpNet,
+    pub max_length: u8,
+    pub asn: Asn,
+    /// Trust anchor, or the local file that asserted it.
+    pub source: Arc<str>,
+}
+
+/// Route origin validation state (RFC 6811 section 2) with the VRPs that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rov<'t> {
+    Valid(&'t Vrp),
+    Invalid { covering: Vec<&'t Vrp> },
+    NotFound,
+}
+
+/// A set of VRPs, by prefix.
+#[derive(Clone, Default)]
+pub struct VrpTable {
+    by_prefix: JointPrefixMap<IpNet, Vec<Vrp>>,
+    len: usize,
+}
+
+impl VrpTable {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// True if it was not there before. Two VRPs that differ only in `source` are one.
+    pub fn insert(&mut self, vrp: Vrp) -> bool {
+        let at = self.by_prefix.entry(vrp.prefix).or_default();
+        if at.iter().any(|v| v.same_payload(&vrp)) {
+            return false;
+        }
+        at.push(vrp);
+        at.sort_unstable();
+        self.len += 1;
+        true
+    }
+
+    /// True if it was there.
+    pub fn remove(&mut self, vrp: &Vrp) -> bool {
+        let Some(at) = self.by_prefix.get_mut(&vrp.prefix) else { return false };
+        let Some(i) = at.iter().position(|v| v.same_payload(vrp)) else { return false };
+        at.remove(i);
+        if at.is_empty() {
+            self.by_prefix.remove(&vrp.prefix);
+        }
+        self.len -= 1;
+        true
+    }
+
+    /// VRPs that cover `prefix`, least specific first.
+    pub fn covering(&self, prefix: &IpNet) -> impl Iterator<Item = &Vrp> {
+        self.by_prefix.cover(prefix).flat_map(|(_, at)| at)
+    }
+
+    /// Route origin validation, RFC 6811 section 2. `origin_as` none is the origin NONE of an AS_SET.
+    pub fn validate(&self, prefix: &IpNet, origin_as: Option<Asn>) -> Rov<'_> {
+        let mut covered = false;
+        for vrp in self.covering(prefix) {
+            covered = true;
+            if vrp.matches(prefix, origin_as) {
+                return Rov::Valid(vrp);
+            }
+        }
+        if covered { Rov::Invalid { covering: self.covering(prefix).collect() } } else { Rov::NotFound }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Vrp> {
+        self.by_prefix.iter().flat_map(|(_, at)| at)
+    }
+}
+
+impl Vrp {
+    /// Covered by the prefix, not longer than `max_length`, from the same AS; AS0 matches nothing (RFC 7607).
+    pub fn matches(&self, prefix: &IpNet, origin_as: Option<Asn>) -> bool {
+        self.prefix.contains(prefix)
+            && prefix.prefix_len() <= self.max_length
+            && self.asn != Asn(0)
+            && origin_as == Some(self.asn)
+    }
+
+    fn same_payload(&self, other: &Self) -> bool {
+        (self.prefix, self.max_length, self.asn) == (other.prefix, other.max_length, other.asn)
+    }
+}
