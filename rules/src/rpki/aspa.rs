@@ -24,7 +24,7 @@ pub struct AspaTable {
 }
 
 /// How far a path can and must be going up, from the origin and from the observer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ramps {
     pub max_up: usize,
     pub min_up: usize,

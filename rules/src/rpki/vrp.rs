@@ -3,7 +3,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use prefix_trie::joint::map::JointPrefixMap;
 
-use crate::bgp::Asn;
+use crate::alert::{RovReason, RovState};
+use crate::bgp::{Asn, canonical};
 
 /// A validated ROA payload (RFC 6811 section 2): what a validator gives, not the signed object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,31 @@ pub struct VrpTable {
     len: usize,
 }
 
+impl Rov<'_> {
+    /// The word for it.
+    pub fn state(&self) -> RovState {
+        match self {
+            Self::Valid(_) => RovState::Valid,
+            Self::Invalid { .. } => RovState::Invalid,
+            Self::NotFound => RovState::NotFound,
+        }
+    }
+
+    /// Why it is Invalid. Whether the AS is authorised and whether the length is allowed are two independent facts:
+    /// an AS that no covering VRP names is `asn` at any length, and `length` is the holder's own slip.
+    pub fn reason(&self, prefix: &IpNet, origin_as: Option<Asn>) -> Option<RovReason> {
+        let Self::Invalid { covering } = self else { return None };
+        // RFC 6811 section 2: an origin of NONE matches no VRP.
+        let Some(origin_as) = origin_as else { return Some(RovReason::AsSet) };
+        // RFC 6483 section 4: a VRP for AS0 says that nobody may announce the prefix.
+        if covering.iter().all(|vrp| vrp.asn == Asn(0)) {
+            return Some(RovReason::As0);
+        }
+        let too_long = |vrp: &&Vrp| vrp.asn == origin_as && vrp.asn != Asn(0) && prefix.prefix_len() > vrp.max_length;
+        Some(if covering.iter().any(too_long) { RovReason::Length } else { RovReason::Asn })
+    }
+}
+
 impl VrpTable {
     pub fn len(&self) -> usize {
         self.len
@@ -39,8 +65,10 @@ impl VrpTable {
         self.len == 0
     }
 
-    /// True if it was not there before. Two VRPs that differ only in `source` are one.
+    /// True if it was not there before. Two VRPs that differ only in `source` are one. Host bits are cleared;
+    /// a `max_length` below the length of the prefix covers and matches nothing.
     pub fn insert(&mut self, vrp: Vrp) -> bool {
+        let vrp = Vrp { prefix: canonical(vrp.prefix), ..vrp };
         let at = self.by_prefix.entry(vrp.prefix).or_default();
         if at.iter().any(|v| v.same_payload(&vrp)) {
             return false;
@@ -53,11 +81,12 @@ impl VrpTable {
 
     /// True if it was there.
     pub fn remove(&mut self, vrp: &Vrp) -> bool {
-        let Some(at) = self.by_prefix.get_mut(&vrp.prefix) else { return false };
+        let prefix = canonical(vrp.prefix);
+        let Some(at) = self.by_prefix.get_mut(&prefix) else { return false };
         let Some(i) = at.iter().position(|v| v.same_payload(vrp)) else { return false };
         at.remove(i);
         if at.is_empty() {
-            self.by_prefix.remove(&vrp.prefix);
+            self.by_prefix.remove(&prefix);
         }
         self.len -= 1;
         true
@@ -95,6 +124,6 @@ impl Vrp {
     }
 
     fn same_payload(&self, other: &Self) -> bool {
-        (self.prefix, self.max_length, self.asn) == (other.prefix, other.max_length, other.asn)
+        (canonical(self.prefix), self.max_length, self.asn) == (canonical(other.prefix), other.max_length, other.asn)
     }
 }
