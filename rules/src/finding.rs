@@ -9,6 +9,7 @@ use crate::alert::{Class, Constituent, RovProof, words};
 use crate::baseline::Adjacency;
 use crate::bgp::Asn;
 use crate::proofs::{LeakProof, PathProofs};
+use crate::shard::Known;
 
 words! {
     /// Reasons that carry points. What each is worth stands in [`Code::points`].
@@ -50,7 +51,6 @@ words! {
         BogonAsn = "bogon_asn",
         ShortPrefix = "short_prefix",
         UnrelatedVictims = "unrelated_victims",
-        MassVictims = "mass_victims",
         OnePeer = "seen_by_one_peer",
         TwoPeers = "seen_by_two_peers",
         TenthOfPeers = "seen_by_a_tenth",
@@ -65,7 +65,7 @@ impl Code {
             Self::RovInvalidAsn | Self::AspaNotProvider | Self::AspaLeak | Self::OtcLeakSigned | Self::SquatAs0 => 8,
             Self::SubprefixOfStableRoute | Self::ExpectedConfigured | Self::UpstreamConfigured | Self::Funnel => 4,
             Self::SquatWatched | Self::OtcLeakByRelations | Self::ValleyNewTriple | Self::SquatCompanion => 4,
-            Self::InternalMoreSpecific | Self::MassVictims => 4,
+            Self::InternalMoreSpecific => 4,
             Self::HalfOfPeers | Self::BogonPrefix => 3,
             Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
@@ -94,7 +94,7 @@ impl Code {
             Self::ExpectedConfigured | Self::UpstreamConfigured | Self::SquatWatched => "config",
             Self::Scrubber | Self::BogonPrefix | Self::BogonAsn | Self::BogonAsnOnPath => "registry",
             Self::OnePeer | Self::TwoPeers | Self::TenthOfPeers | Self::HalfOfPeers => "visibility",
-            Self::UnrelatedVictims | Self::MassVictims | Self::SquatCompanion | Self::InternalMoreSpecific => "incident",
+            Self::UnrelatedVictims | Self::SquatCompanion | Self::InternalMoreSpecific => "incident",
             _ => "baseline",
         }
     }
@@ -122,6 +122,8 @@ pub struct Finding {
     pub constituents: Vec<Constituent>,
     /// Only counts together with others of the same AS; see `desk::gate`.
     pub needs_company: bool,
+    /// The fact of the dump that would make it old news, unless the configuration speaks against it.
+    pub old_if: Option<Known>,
 }
 
 impl Finding {

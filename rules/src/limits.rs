@@ -73,3 +73,5 @@ pub const SQUAT_COMPANIONS: usize = 5;
 pub const NORMAL_AFTER_SECS: i64 = 30 * 86_400;
 /// Days after which a repeated proof is chronic.
 pub const PREFIXES_CRITICAL: usize = 50;
+/// Routes of short prefixes held: every session of [`VANTAGE_POINTS`] may send one default route per family.
+pub const SHORT_PREFIX_ROUTES: usize = 2 * VANTAGE_POINTS;

@@ -6,6 +6,7 @@ use crate::bgp::Asn;
 use crate::finding::{Code, Finding};
 use crate::hijack::{Scene, nobody};
 use crate::registry;
+use crate::shard::Known;
 
 pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     if scene.is_history {
@@ -16,7 +17,8 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     if let (Some(_), Some(origin_as), false) = (registry::bogon_prefix(scene.prefix()), scene.path.origin_as, in_use) {
         out.push(finding(scene, Class::BogonPrefix, Code::BogonPrefix, origin_as));
     } else if let Some((bogon, left)) = scene.path.bogon {
-        out.push(finding(scene, Class::BogonAsn, Code::BogonAsn, left.unwrap_or(bogon)));
+        let finding = finding(scene, Class::BogonAsn, Code::BogonAsn, left.unwrap_or(bogon));
+        out.push(Finding { old_if: Some(Known::Bogon(bogon, left)), ..finding });
     }
 }
 
@@ -38,5 +40,6 @@ fn finding(scene: &Scene<'_>, class: Class, code: Code, suspect: Asn) -> Finding
         codes: smallvec::smallvec![code],
         constituents: scene.constituents(&[], &[suspect], accepted_by),
         needs_company: false,
+        old_if: None,
     }
 }

@@ -8,6 +8,7 @@ use crate::bgp::Asn;
 use crate::finding::{Code, Finding};
 use crate::hijack::{Expectation, Scene};
 use crate::rpki::Authorized;
+use crate::shard::Known;
 
 pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_>>, out: &mut Vec<Finding>) {
     let Some(adjacency) = scene.path.adjacency().filter(|a| a.neighbor != a.origin_as) else { return };
@@ -53,6 +54,7 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
     finding.key_as = adjacency.neighbor;
     finding.suspects = smallvec::smallvec![adjacency.neighbor];
     finding.accepted_by = scene.receiver_of(adjacency.neighbor);
+    finding.old_if = (!denied_by_config).then_some(Known::Adjacency(adjacency));
     // The AS left of the neighbor may have made up both.
     finding.suspects.extend(finding.accepted_by);
     out.push(finding);

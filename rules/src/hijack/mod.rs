@@ -278,6 +278,7 @@ impl<'s> Scene<'s> {
             codes,
             constituents,
             needs_company: false,
+            old_if: None,
         }
     }
 }

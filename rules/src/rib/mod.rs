@@ -37,6 +37,8 @@ pub struct HeldOrigin {
     pub since: Timestamp,
     /// Under a sighting at some time since then: never learned.
     pub suspicious: bool,
+    /// Stood in the dump: history, not news.
+    pub seeded: bool,
 }
 
 /// Everything known of one prefix.
@@ -197,7 +199,7 @@ impl Rib {
                 }
             }
             None if by > 0 && origins.len() < limits::ORIGINS_PER_PREFIX => {
-                origins.push(HeldOrigin { asn, routes: 1, since: seen, suspicious: false });
+                origins.push(HeldOrigin { asn, routes: 1, since: seen, suspicious: false, seeded: false });
             }
             None => {}
         }

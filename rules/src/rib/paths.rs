@@ -134,6 +134,13 @@ impl PathTable {
         }
     }
 
+    /// The adjacency of this path became part of the baseline.
+    pub fn mark_known(&mut self, path: PathRef) {
+        if let Some(slot) = &mut self.slots[path.0 as usize] {
+            slot.facts.is_known_adjacency = true;
+        }
+    }
+
     fn slot(&self, path: PathRef) -> &Slot {
         self.slots[path.0 as usize].as_ref().expect("a PathRef is held only with a reference on it")
     }
