@@ -22,4 +22,5 @@ pub mod relations;
 pub mod rib;
 pub mod rpki;
 pub mod shard;
+pub mod stamp;
 pub mod watch;

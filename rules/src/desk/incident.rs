@@ -134,8 +134,6 @@ pub struct Incident {
     /// In the order they joined.
     pub offences: Vec<OffenceRef>,
     pub active: usize,
-    /// Members without a holder that wait for a lost session.
-    pub waiting: usize,
     pub best: OffenceRef,
     /// Peer ASes that hold an offending route now, with the number of their routes.
     pub peers: BTreeMap<Asn, u32>,

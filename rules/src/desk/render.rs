@@ -188,7 +188,9 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
             format!("{who} announces {prefix}{more}{covering}{owner}")
         }
         Class::OriginHijack => format!("{who} announces {prefix}{more}{owner}"),
-        Class::ReoriginationLeak => format!("{who} re-originates {prefixes} prefixes of {} ASes", incident.expected.len()),
+        Class::ReoriginationLeak => {
+            format!("{who} re-originates {prefixes} prefixes of {} ASes", incident.expected.len())
+        }
         Class::SuperprefixHijack => format!("{who} announces {prefix}{more}, which covers prefixes{owner}"),
         Class::Squatting => format!("{who} announces unused space {prefix}{more}"),
         Class::ForgedOrigin => {

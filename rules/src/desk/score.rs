@@ -176,7 +176,9 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         Code::SquatAs0 => "closed for everybody by a ROA for AS0".to_owned(),
         Code::SquatCompanion => format!("unused space, beside an open incident of {new}"),
         Code::InternalMoreSpecific => format!("{} new more-specifics of its own space", incident.offences.len()),
-        Code::AspaLeak | Code::OtcLeakSigned | Code::OtcLeakByRelations | Code::ValleyNewTriple => leak_detail(code, best),
+        Code::AspaLeak | Code::OtcLeakSigned | Code::OtcLeakByRelations | Code::ValleyNewTriple => {
+            leak_detail(code, best)
+        }
         Code::BogonPrefix => "special-purpose space, not globally reachable".to_owned(),
         Code::BogonAsn => "an AS number that is reserved or private".to_owned(),
         Code::ShortPrefix => "shorter than any single network".to_owned(),

@@ -75,8 +75,7 @@ impl ShortPrefixes {
             return;
         }
         let finding = Arc::new(finding(origin_as, &hops, &attributes));
-        let phase =
-            if same_origin { Phase::Changed(finding, attributes) } else { Phase::Began(finding, attributes) };
+        let phase = if same_origin { Phase::Changed(finding, attributes) } else { Phase::Began(finding, attributes) };
         out.push(sighting(key, origin_as, update.seen, phase));
     }
 
@@ -104,8 +103,7 @@ fn sighting(key: Key, key_as: Asn, seen: Timestamp, phase: Phase) -> Sighting {
 }
 
 fn finding(origin_as: Asn, hops: &[Asn], attributes: &PathAttributes) -> Finding {
-    let no_rov =
-        RovProof { state: RovState::NotEvaluated, reason: None, expected_state: None, covering: Vec::new() };
+    let no_rov = RovProof { state: RovState::NotEvaluated, reason: None, expected_state: None, covering: Vec::new() };
     Finding {
         class: Class::ShortPrefix,
         key_as: origin_as,

@@ -60,7 +60,6 @@ impl Desk {
             gained_at: self.now,
             offences: Vec::new(),
             active: 0,
-            waiting: 0,
             best: at,
             peers: BTreeMap::new(),
             ever_peers: BTreeSet::new(),
@@ -116,7 +115,6 @@ impl Desk {
         let is_active = offence.is_active();
         let (started, ended) = (offence.started, offence.ended);
         let (first, first_route) = (offence.first.clone(), offence.first_route.clone());
-        let prefix = offence.key.prefix;
         let holders = offence.holders.clone();
         let past = std::mem::take(&mut offence.past);
         let ever: Vec<Asn> = offence.peers.clone();
@@ -163,9 +161,10 @@ impl Desk {
         let now = self.offences[at.0 as usize].first_at;
         let relations = self.relations.clone();
         let incident = &mut self.incidents[story.0 as usize];
-        let forged_neighbor = finding.adjacency.map(|a| a.neighbor).filter(|n| {
-            is_new_adjacency && finding.class.kind() == Kind::Origin && !finding.suspects.contains(n)
-        });
+        let forged_neighbor = finding
+            .adjacency
+            .map(|a| a.neighbor)
+            .filter(|n| is_new_adjacency && finding.class.kind() == Kind::Origin && !finding.suspects.contains(n));
         for suspect in finding.suspects.iter().copied().chain(forged_neighbor) {
             if !incident.suspects.contains(&suspect) && incident.suspects.len() < limits::ALERT_SUSPECTS {
                 incident.suspects.push(suspect);
@@ -177,13 +176,14 @@ impl Desk {
         let holders = finding.rov.covering.iter().map(|v| v.asn).filter(|a| a.0 != 0);
         let from = finding.leak.as_ref().map(|l| l.from);
         let is_hijack = matches!(finding.class.kind(), Kind::Origin | Kind::Forged);
-        let is_victim = |a: &Asn| Some(*a) != finding.detected_origin || !is_hijack || finding.class == Class::ForgedOrigin;
+        let is_victim =
+            |a: &Asn| Some(*a) != finding.detected_origin || !is_hijack || finding.class == Class::ForgedOrigin;
         let roa_holders = holders.filter(|_| is_hijack).filter(is_victim);
         let victims: BTreeSet<Asn> = finding.expected_origins.iter().copied().chain(roa_holders).chain(from).collect();
         for victim in &victims {
-            let is_related = relations.as_ref().is_some_and(|r| {
-                incident.victim_times.keys().any(|v| v != victim && r.are_siblings(*v, *victim))
-            });
+            let is_related = relations
+                .as_ref()
+                .is_some_and(|r| incident.victim_times.keys().any(|v| v != victim && r.are_siblings(*v, *victim)));
             if !is_related && finding.expected_origins.first() == Some(victim) {
                 incident.victim_times.entry(*victim).or_insert(now);
             }

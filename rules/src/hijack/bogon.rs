@@ -13,7 +13,8 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
         return;
     }
     let in_use = !scene.learning
-        && (scene.entry.has_baseline(scene.now) || scene.rib.covering(scene.prefix()).any(|e| e.has_baseline(scene.now)));
+        && (scene.entry.has_baseline(scene.now)
+            || scene.rib.covering(scene.prefix()).any(|e| e.has_baseline(scene.now)));
     if let (Some(_), Some(origin_as), false) = (registry::bogon_prefix(scene.prefix()), scene.path.origin_as, in_use) {
         out.push(finding(scene, Class::BogonPrefix, Code::BogonPrefix, origin_as));
     } else if let Some((bogon, left)) = scene.path.bogon {

@@ -149,7 +149,12 @@ impl<'s> Scene<'s> {
     /// The route's origin validation with the VRPs that made it, and what the expected origin would get.
     pub fn rov_proof(&self, origin_as: Option<Asn>, expected: Option<&Expectation<'_>>) -> RovProof {
         if !self.rpki_usable {
-            return RovProof { state: RovState::NotEvaluated, reason: None, expected_state: None, covering: Vec::new() };
+            return RovProof {
+                state: RovState::NotEvaluated,
+                reason: None,
+                expected_state: None,
+                covering: Vec::new(),
+            };
         }
         let rov = self.vrps.validate(self.prefix(), origin_as);
         let expected_state = expected.map(|e| {
@@ -185,7 +190,8 @@ impl<'s> Scene<'s> {
         }
         let named = |c: &crate::watch::Constituent, role| Constituent { name: c.name.to_string(), role, tlp: c.tlp };
         let mut out: Vec<Constituent> = self.resources().iter().map(|(c, _)| named(c, Role::Victim)).collect();
-        for (ases, role) in [(victims, Role::Victim), (suspects, Role::Suspect), (accepted_by.as_slice(), Role::AcceptedBy)]
+        for (ases, role) in
+            [(victims, Role::Victim), (suspects, Role::Suspect), (accepted_by.as_slice(), Role::AcceptedBy)]
         {
             out.extend(ases.iter().flat_map(|a| self.watch.holders_of(*a)).map(|c| named(c, role)));
         }
@@ -216,7 +222,11 @@ impl<'s> Scene<'s> {
     pub fn origin_codes(&self, origin_as: Asn, expected: &Expectation<'_>, rov: &RovProof) -> SmallVec<[Code; 8]> {
         let mut codes = SmallVec::new();
         if rov.state == RovState::Invalid {
-            codes.push(if rov.reason == Some(RovReason::Length) { Code::RovInvalidLength } else { Code::RovInvalidAsn });
+            codes.push(if rov.reason == Some(RovReason::Length) {
+                Code::RovInvalidLength
+            } else {
+                Code::RovInvalidAsn
+            });
         }
         if expected.configured {
             codes.push(Code::ExpectedConfigured);

@@ -92,9 +92,8 @@ impl PathTable {
             }
         };
         let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hash, i, |&j| {
-            slots[j as usize].as_ref().map_or(0, |s| hasher.hash_one(&*s.attributes))
-        });
+        self.index
+            .insert_unique(hash, i, |&j| slots[j as usize].as_ref().map_or(0, |s| hasher.hash_one(&*s.attributes)));
         PathRef(i)
     }
 

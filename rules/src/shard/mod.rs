@@ -340,9 +340,7 @@ impl Shard {
             .routes
             .iter()
             .map(|r| ((at, r.vantage, r.path_id), r.path))
-            .filter(|(key, _)| {
-                self.active.get(key).is_some_and(|a| a.iter().any(|a| a.class == Class::ForgedOrigin))
-            })
+            .filter(|(key, _)| self.active.get(key).is_some_and(|a| a.iter().any(|a| a.class == Class::ForgedOrigin)))
             .collect();
         for (key, path) in forged {
             self.judge(key, path, false, update.seen, Cause::Data(ReasonCode::Replaced), now);
@@ -573,13 +571,9 @@ impl PathContext {
             Some(_) => hops.last().copied(),
             None => None,
         };
-        let nothing_to_prove =
-            aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
-        let proofs = if nothing_to_prove {
-            self.unproven.clone()
-        } else {
-            Arc::new(prove(attributes, aspas, &self.relations))
-        };
+        let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
+        let proofs =
+            if nothing_to_prove { self.unproven.clone() } else { Arc::new(prove(attributes, aspas, &self.relations)) };
         let bogon = hops.iter().position(|h| registry::bogon_asn(*h).is_some());
         let bogon = bogon.map(|i| (hops[i], i.checked_sub(1).map(|j| hops[j])));
         let mut facts = PathFacts {

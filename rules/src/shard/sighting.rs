@@ -54,7 +54,11 @@ pub enum Known {
 pub enum Report {
     Known(Known),
     /// A vantage point's table grew or shrank by so many prefixes since the last tick.
-    Table { vantage: VantageId, family: Family, by: i64 },
+    Table {
+        vantage: VantageId,
+        family: Family,
+        by: i64,
+    },
     Sighting(Sighting),
 }
 
