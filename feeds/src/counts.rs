@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::convert::Heard;
+
 /// Words for what can be wrong with input: a closed set, used as a metric label.
 pub mod kind {
     /// The input ends inside a record, a line or a compressed block.
@@ -54,6 +56,23 @@ pub struct Counts {
 impl Counts {
     pub(crate) fn error(&mut self, kind: &'static str) {
         *self.errors.entry(kind).or_default() += 1;
+    }
+
+    /// One UPDATE.
+    pub(crate) fn heard(&mut self, heard: &Heard) {
+        self.announced += heard.announced_on_wire as u64;
+        self.withdrawn += heard.withdrawn_on_wire as u64;
+        self.elements += (heard.announced_on_wire + heard.withdrawn_on_wire) as u64;
+        self.otc += u64::from(heard.otc);
+        for kind in &heard.errors {
+            self.error(kind);
+        }
+    }
+
+    /// One entry of a RIB dump.
+    pub(crate) fn entry(&mut self) {
+        self.announced += 1;
+        self.elements += 1;
     }
 
     /// All errors together.
