@@ -40,6 +40,8 @@ pub(crate) struct Heard {
     /// As on the wire, before malformed announcements became withdrawals.
     pub announced_on_wire: usize,
     pub withdrawn_on_wire: usize,
+    /// Multicast routes: counted, and no business of ours.
+    pub multicast: usize,
     pub otc: bool,
     /// What was wrong with it, words of [`crate::counts::kind`].
     pub errors: Vec<&'static str>,
@@ -105,7 +107,7 @@ pub(crate) fn update(body: Bytes, session: &Session) -> Result<Heard, &'static s
 
     let mut routes = if is_doubtful(&parsed, session) { fields.routes(session.add_path) } else { Routes::of(&parsed) };
     if routes.is_empty() {
-        return Ok(without_routes(&fields, routes.foreign));
+        return Ok(without_routes(&fields, &routes));
     }
     let mut errors = Vec::new();
     if routes.broken {
@@ -132,14 +134,15 @@ pub(crate) fn update(body: Bytes, session: &Session) -> Result<Heard, &'static s
         end_of_rib: None,
         announced_on_wire,
         withdrawn_on_wire,
+        multicast: routes.multicast,
         otc,
         errors,
     })
 }
 
 /// An UPDATE without unicast routes: an End-of-RIB (RFC 4724 section 2) unless it speaks of another family.
-fn without_routes(fields: &Fields<'_>, foreign: bool) -> Heard {
-    let end_of_rib = match (fields.attributes, foreign) {
+fn without_routes(fields: &Fields<'_>, routes: &Routes) -> Heard {
+    let end_of_rib = match (fields.attributes, routes.foreign) {
         ([], false) if fields.withdrawn.is_empty() && fields.announced.is_empty() => Some(Family::Ipv4),
         // MP_UNREACH_NLRI with a family and nothing withdrawn, alone.
         ([_, 15, 3, 0, afi, 1] | [_, 15, 0, 3, 0, afi, 1], _) => family(*afi),
@@ -152,6 +155,7 @@ fn without_routes(fields: &Fields<'_>, foreign: bool) -> Heard {
         end_of_rib,
         announced_on_wire: 0,
         withdrawn_on_wire: 0,
+        multicast: routes.multicast,
         otc: false,
         errors: Vec::new(),
     }
@@ -295,6 +299,7 @@ struct Routes {
     broken: bool,
     /// Another address family is in it.
     foreign: bool,
+    multicast: usize,
 }
 
 impl Routes {
@@ -315,6 +320,7 @@ impl Routes {
                 into.extend(field.prefixes.iter().map(nlri));
             } else {
                 routes.foreign = true;
+                routes.multicast += if field.safi == models::Safi::Multicast { field.prefixes.len() } else { 0 };
             }
         }
         routes

@@ -41,7 +41,8 @@ pub mod kind {
 /// What a reader has seen so far. Malformed input is counted here, never an end of the reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Announced and withdrawn prefixes and state changes, as `bgpdump -m` counts its lines.
+    /// Announced and withdrawn prefixes and state changes, as `bgpdump -m` counts its lines. Multicast
+    /// prefixes stand here only.
     pub elements: u64,
     pub announced: u64,
     pub withdrawn: u64,
@@ -62,7 +63,7 @@ impl Counts {
     pub(crate) fn heard(&mut self, heard: &Heard) {
         self.announced += heard.announced_on_wire as u64;
         self.withdrawn += heard.withdrawn_on_wire as u64;
-        self.elements += (heard.announced_on_wire + heard.withdrawn_on_wire) as u64;
+        self.elements += (heard.announced_on_wire + heard.withdrawn_on_wire + heard.multicast) as u64;
         self.otc += u64::from(heard.otc);
         for kind in &heard.errors {
             self.error(kind);

@@ -18,6 +18,10 @@ use crate::vantage::Vantages;
 const HEADER: usize = 12;
 /// No record is longer; behind such a header nothing can be trusted.
 const RECORD: usize = 16 << 20;
+/// A record found behind damage is no longer than this, so that the search stays within a small buffer.
+const RECOVERED_RECORD: usize = 1 << 20;
+/// Seconds that neighbouring records of one file are apart at most.
+const DAY: u32 = 86_400;
 /// Octets asked of the stream at once.
 const CHUNK: usize = 256 << 10;
 
@@ -56,6 +60,18 @@ impl Header {
     /// The types of the IANA registry.
     fn is_known(&self) -> bool {
         matches!(self.kind, 0..=13 | BGP4MP | BGP4MP_ET | 32 | 33 | 48 | 49)
+    }
+
+    /// Strict enough to be found among other octets: a record with routes, of about the time of the last one.
+    fn is_near(&self, seconds: u32) -> bool {
+        let subtypes = match self.kind {
+            BGP => 1..=7,
+            TABLE_DUMP => 1..=2,
+            TABLE_DUMP_V2 => 1..=12,
+            BGP4MP | BGP4MP_ET => 0..=11,
+            _ => return false,
+        };
+        subtypes.contains(&self.subtype) && self.length <= RECOVERED_RECORD && self.seconds.abs_diff(seconds) <= DAY
     }
 }
 
@@ -100,11 +116,13 @@ struct Frames {
     buffer: BytesMut,
     chunk: Box<[u8]>,
     failed: Option<&'static str>,
+    /// Time of the last good record.
+    seconds: u32,
 }
 
 impl Frames {
     fn new(stream: Stream) -> Self {
-        Self { stream: Some(stream), buffer: BytesMut::new(), chunk: vec![0; CHUNK].into(), failed: None }
+        Self { stream: Some(stream), buffer: BytesMut::new(), chunk: vec![0; CHUNK].into(), failed: None, seconds: 0 }
     }
 
     fn next(&mut self, counts: &mut Counts) -> Option<Record> {
@@ -113,12 +131,10 @@ impl Frames {
                 return self.end(counts);
             }
             let header = Header::of(&self.buffer)?;
-            if header.length > RECORD {
+            if !header.is_known() || header.length > RECORD {
                 counts.error(kind::BAD_MRT_HEADER);
-                self.stream = None;
-                self.buffer.clear();
-                self.failed = None;
-                return None;
+                self.find_header();
+                continue;
             }
             if !self.has(HEADER + header.length) {
                 return self.end(counts);
@@ -128,14 +144,32 @@ impl Frames {
             if header.kind == TABLE_DUMP && is_four_short(header.subtype, &body) && self.has(4) {
                 body.unsplit(self.buffer.split_to(4));
             }
-            if !header.is_known() {
-                counts.error(kind::BAD_MRT_HEADER);
-                continue;
-            }
+            self.seconds = header.seconds;
             if let Some(record) = Record::new(&header, body.freeze()) {
                 return Some(record);
             }
             counts.error(kind::BAD_MRT_RECORD);
+        }
+    }
+
+    /// Drops octets up to what looks like a header with another one behind its body.
+    fn find_header(&mut self) {
+        loop {
+            self.buffer.advance(1);
+            let Some(header) = self.has(HEADER).then(|| Header::of(&self.buffer)).flatten() else {
+                return self.buffer.clear();
+            };
+            if !header.is_near(self.seconds) {
+                continue;
+            }
+            let end = HEADER + header.length;
+            if !self.has(end + HEADER) {
+                if self.buffer.len() == end {
+                    return;
+                }
+            } else if Header::of(&self.buffer[end..]).is_some_and(|next| next.is_near(self.seconds)) {
+                return;
+            }
         }
     }
 
@@ -467,6 +501,11 @@ impl Routes {
     fn rib_entry(&mut self, time: Timestamp, index: usize, route: Nlri, section: Bytes, out: &mut VecDeque<Item>) {
         self.counts.entry();
         let Some(peer) = self.peers.get_mut(index) else { return self.counts.error(kind::UNKNOWN_PEER) };
+        // Routes of the dumping router itself stand under a peer that is none.
+        if peer.asn == Asn(0) {
+            self.counts.skipped += 1;
+            return;
+        }
         let attributes = match &peer.last {
             Some((octets, attributes)) if **octets == *section => attributes.clone(),
             _ => {

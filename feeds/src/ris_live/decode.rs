@@ -317,7 +317,17 @@ fn from_fields(data: &Data<'_>, session: &Session, head: &Head) -> Heard {
         }
     }
     let end_of_rib = end_of_rib.filter(|_| announced.is_empty() && withdrawn.is_empty());
-    Heard { withdrawn, announced, attributes, end_of_rib, announced_on_wire, withdrawn_on_wire, otc: false, errors }
+    Heard {
+        withdrawn,
+        announced,
+        attributes,
+        end_of_rib,
+        announced_on_wire,
+        withdrawn_on_wire,
+        multicast: 0,
+        otc: false,
+        errors,
+    }
 }
 
 #[derive(Default)]
