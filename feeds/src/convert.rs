@@ -1,0 +1,1 @@
+//! What does this BGP message say in the words of `rules`?

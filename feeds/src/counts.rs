@@ -1,0 +1,63 @@
+//! How much was read, and what of it was no good?
+
+use std::collections::BTreeMap;
+
+/// Words for what can be wrong with input: a closed set, used as a metric label.
+pub mod kind {
+    /// The input ends inside a record, a line or a compressed block.
+    pub const TRUNCATED: &str = "truncated";
+    /// A compressed stream that does not decompress.
+    pub const BAD_COMPRESSION: &str = "bad_compression";
+    /// An MRT header that cannot be one; what follows it is lost.
+    pub const BAD_MRT_HEADER: &str = "bad_mrt_header";
+    /// An MRT record whose body contradicts its type.
+    pub const BAD_MRT_RECORD: &str = "bad_mrt_record";
+    /// An MRT type or subtype that carries no unicast routes, or an unknown one.
+    pub const UNSUPPORTED_MRT: &str = "unsupported_mrt";
+    /// A RIB entry of a peer that no peer index table names.
+    pub const UNKNOWN_PEER: &str = "unknown_peer";
+    /// More vantage points than [`rules::limits::VANTAGE_POINTS`].
+    pub const TOO_MANY_PEERS: &str = "too_many_peers";
+    /// A BGP message whose frame cannot be read.
+    pub const BAD_BGP_MESSAGE: &str = "bad_bgp_message";
+    /// An UPDATE whose attributes make it a withdrawal (RFC 7606).
+    pub const BAD_ATTRIBUTE: &str = "bad_attribute";
+    /// A prefix that is none, and all that follow it in the same field.
+    pub const BAD_PREFIX: &str = "bad_prefix";
+    /// A line or frame that is not the JSON it should be.
+    pub const BAD_JSON: &str = "bad_json";
+    /// Well-formed JSON of an unknown kind.
+    pub const UNKNOWN_MESSAGE: &str = "unknown_message";
+    /// The server reported an error of its own.
+    pub const SERVER_ERROR: &str = "server_error";
+    /// A line, frame or record longer than what is believed.
+    pub const TOO_LONG: &str = "too_long";
+    /// The file or stream could not be read any further.
+    pub const READ_FAILED: &str = "read_failed";
+}
+
+/// What a reader has seen so far. Malformed input is counted here, never an end of the reading.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Announced and withdrawn prefixes and state changes, as `bgpdump -m` counts its lines.
+    pub elements: u64,
+    pub announced: u64,
+    pub withdrawn: u64,
+    /// UPDATEs and RIB entries with an Only to Customer attribute.
+    pub otc: u64,
+    /// By kind, see [`kind`].
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Well-formed, but nothing a verdict needs: OPEN, KEEPALIVE, other address families.
+    pub skipped: u64,
+}
+
+impl Counts {
+    pub(crate) fn error(&mut self, kind: &'static str) {
+        *self.errors.entry(kind).or_default() += 1;
+    }
+
+    /// All errors together.
+    pub fn error_count(&self) -> u64 {
+        self.errors.values().sum()
+    }
+}
