@@ -11,5 +11,10 @@
 //! from left to right: feeds first, sinks last.
 
 pub mod alert;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod failure;
 pub mod notice;
+pub mod sink;
 pub mod text;
