@@ -9,6 +9,8 @@ pub mod bgp;
 pub mod event;
 pub mod leak;
 pub mod limits;
+pub mod path;
+pub mod registry;
 pub mod relations;
 pub mod rpki;
 pub mod watch;
