@@ -14,6 +14,8 @@ pub mod alert;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod data;
+pub mod explain;
 pub mod failure;
 pub mod notice;
 pub mod sink;

@@ -6,17 +6,16 @@ use std::process::ExitCode;
 use clap::Parser;
 use detector::cli::{Cli, Command, WELCOME};
 use detector::failure::Failure;
-use detector::{alert, check};
+use detector::{alert, check, explain};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         None => print(WELCOME),
         Some(Command::Schema) => print(&format!("{:#}\n", alert::schema())),
+        Some(Command::Explain(args)) => explain::command(&args).and_then(|text| print(&text)),
         Some(Command::Check(args)) => check::command(&args).and_then(|text| print(&text)),
-        Some(Command::Explain(_) | Command::Run(_) | Command::Replay(_) | Command::Demo(_)) => {
-            Err(Failure::failed("not built in yet"))
-        }
+        Some(Command::Run(_) | Command::Replay(_) | Command::Demo(_)) => Err(Failure::failed("not built in yet")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
