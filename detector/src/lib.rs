@@ -18,5 +18,8 @@ pub mod data;
 pub mod explain;
 pub mod failure;
 pub mod notice;
+pub mod pipeline;
+pub mod replay;
+pub mod sequencer;
 pub mod sink;
 pub mod text;
