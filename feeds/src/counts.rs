@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::convert::Heard;
+
 /// Words for what can be wrong with input: a closed set, used as a metric label.
 pub mod kind {
     /// The input ends inside a record, a line or a compressed block.
@@ -39,7 +41,8 @@ pub mod kind {
 /// What a reader has seen so far. Malformed input is counted here, never an end of the reading.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Announced and withdrawn prefixes and state changes, as `bgpdump -m` counts its lines.
+    /// Announced and withdrawn prefixes and state changes, as `bgpdump -m` counts its lines. Multicast
+    /// prefixes stand here only.
     pub elements: u64,
     pub announced: u64,
     pub withdrawn: u64,
@@ -54,6 +57,23 @@ pub struct Counts {
 impl Counts {
     pub(crate) fn error(&mut self, kind: &'static str) {
         *self.errors.entry(kind).or_default() += 1;
+    }
+
+    /// One UPDATE.
+    pub(crate) fn heard(&mut self, heard: &Heard) {
+        self.announced += heard.announced_on_wire as u64;
+        self.withdrawn += heard.withdrawn_on_wire as u64;
+        self.elements += (heard.announced_on_wire + heard.withdrawn_on_wire + heard.multicast) as u64;
+        self.otc += u64::from(heard.otc);
+        for kind in &heard.errors {
+            self.error(kind);
+        }
+    }
+
+    /// One entry of a RIB dump.
+    pub(crate) fn entry(&mut self) {
+        self.announced += 1;
+        self.elements += 1;
     }
 
     /// All errors together.

@@ -1,26 +1,40 @@
 //! What does RIS Live say right now?
+//!
+//! [`decoder`] turns frames into items, [`run`] keeps a connection and feeds it.
 
+mod decode;
+mod run;
+
+use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
-use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
 
-use crate::counts::Counts;
+use crate::counts::{Counts, kind};
 use crate::input::Item;
+use crate::lines::Lines;
+use crate::source::Stream;
+
+pub use decode::{DecodeError, Decoder, decoder};
+pub use run::run;
 
 /// Where to connect and what to ask for.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `ws://` or `wss://`.
     pub url: String,
+    /// Who we are; RIPE NCC asks every client to say so.
     pub client: String,
-    /// Collectors; empty asks for all.
+    /// Collectors such as `rrc00`; empty asks for all.
     pub hosts: Vec<String>,
     /// These and all inside them; empty asks for everything.
     pub prefixes: Vec<IpNet>,
     pub peer: Option<IpAddr>,
+    /// RIS Live's own path pattern, such as `64496,64497$`.
     pub path: Option<String>,
+    /// Ask for the BGP messages themselves: only they carry OTC.
     pub include_raw: bool,
 }
 
@@ -28,49 +42,52 @@ pub struct Config {
 #[derive(Debug, Default)]
 pub struct Status {
     pub connected: AtomicBool,
-    /// Microseconds since the epoch, 0 before the first frame.
+    /// When the last frame arrived, microseconds since the epoch; 0 before the first.
     pub last_frame: AtomicI64,
     pub reconnects: AtomicU64,
     pub gaps: AtomicU64,
     pub frames: AtomicU64,
     /// How long batches waited because the queue behind was full.
     pub stalled_micros: AtomicU64,
+    /// As of the last batch.
     pub counts: Mutex<Counts>,
 }
 
-/// A frame that is no RIS Live message.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind}: {detail}")]
-pub struct DecodeError {
-    pub kind: &'static str,
-    pub detail: String,
+/// A line longer than any frame: the longest BGP message is 64 KiB, as text and hex about 400 KiB.
+const LINE: u64 = 4 << 20;
+
+/// RIS Live frames in a file, one per line.
+pub(crate) struct JsonLines {
+    lines: Lines,
+    decoder: Decoder,
+    items: Vec<Item>,
 }
 
-/// Turns frames into items.
-pub struct Decoder {
-    counts: Counts,
-}
+impl JsonLines {
+    pub fn new(stream: Stream) -> Self {
+        Self { lines: Lines::new(stream, LINE), decoder: decoder(), items: Vec::new() }
+    }
 
-pub fn decoder() -> Decoder {
-    Decoder { counts: Counts::default() }
-}
-
-impl Decoder {
-    pub fn frame(&mut self, _text: &str, _out: &mut Vec<Item>) -> Result<(), DecodeError> {
-        Ok(())
+    /// Reads one more line; false at the end.
+    pub fn fill(&mut self, out: &mut VecDeque<Item>) -> bool {
+        match self.lines.next() {
+            None => return false,
+            Some(Err(kind)) => self.decoder.count(kind),
+            Some(Ok(line)) => match std::str::from_utf8(line) {
+                // The decoder has counted what is wrong with the frame.
+                Ok(text) => drop(self.decoder.frame(text, &mut self.items)),
+                Err(_) => self.decoder.count(kind::BAD_JSON),
+            },
+        }
+        out.extend(self.items.drain(..));
+        true
     }
 
     pub fn counts(&self) -> &Counts {
-        &self.counts
+        self.decoder.counts()
     }
-}
 
-/// Runs until the receiver closes.
-pub async fn run(
-    _config: Config,
-    _feed_name: Arc<str>,
-    out: tokio::sync::mpsc::Sender<Vec<Item>>,
-    _status: Arc<Status>,
-) {
-    out.closed().await;
+    pub fn vantage_points(&self) -> usize {
+        self.decoder.vantage_points()
+    }
 }

@@ -1,0 +1,62 @@
+//! Which number does this session have?
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rules::bgp::{Asn, Timestamp, VantageId, VantagePoint};
+use rules::event::Event;
+use rules::limits;
+
+use crate::input::Item;
+
+/// The vantage points of one reader, numbered from 0 in the order of their first word.
+#[derive(Default)]
+pub(crate) struct Vantages {
+    collectors: HashMap<Arc<str>, u32>,
+    names: Vec<Arc<str>>,
+    ids: HashMap<(u32, Asn, IpAddr), VantageId>,
+}
+
+impl Vantages {
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Its number, announced to `out` if it is new; none beyond [`limits::VANTAGE_POINTS`].
+    pub fn id(
+        &mut self,
+        collector: &str,
+        peer_as: Asn,
+        peer_address: IpAddr,
+        time: Timestamp,
+        out: &mut impl Extend<Item>,
+    ) -> Option<VantageId> {
+        let full = self.ids.len() >= limits::VANTAGE_POINTS;
+        let number = match self.collectors.get(collector) {
+            Some(&number) => number,
+            None if full => return None,
+            None => self.add_collector(collector),
+        };
+        let key = (number, peer_as, peer_address);
+        if let Some(&id) = self.ids.get(&key) {
+            return Some(id);
+        }
+        if full {
+            return None;
+        }
+        let id = VantageId(self.ids.len() as u32);
+        self.ids.insert(key, id);
+        let point = VantagePoint { collector: self.names[number as usize].clone(), peer_as, peer_address };
+        out.extend([Item { time, event: Event::Vantage(id, Arc::new(point)) }]);
+        Some(id)
+    }
+
+    fn add_collector(&mut self, collector: &str) -> u32 {
+        let name: Arc<str> = collector.into();
+        let number = self.names.len() as u32;
+        self.names.push(name.clone());
+        self.collectors.insert(name, number);
+        number
+    }
+}
