@@ -2,6 +2,7 @@
 
 pub mod aspa;
 pub mod otc;
+pub mod route;
 pub mod valley;
 
 use crate::bgp::Asn;

@@ -153,8 +153,11 @@ fn step(leaker: Asn, to: Asn, relations: &Relations, aspas: &AspaTable) -> Way {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::alert::Source;
+    use crate::leak::valley;
 
     /// 64500 sells to 64510 and 64511, they sell to 64496, and are peers; 64501 is a peer of 64500.
     fn world() -> Relations {
@@ -257,5 +260,54 @@ mod tests {
         assert_eq!(judge("64511 64496 64510 {64500,64501}", 64500).verdict, CheckState::Unknown);
         assert_eq!(judge("64511 64496 64510 64496", 64510).verdict, CheckState::Unknown, "poisoned");
         assert_eq!(judge("64511 64496 64510 64499", 64499).verdict, CheckState::Violation);
+    }
+
+    /// What a pair of ASes is to each other, by its numbers alone: every relation of the world is known.
+    fn relation(salt: u32, a: u32, b: u32) -> Relation {
+        match (a + b + salt * a.min(b)) % 3 {
+            0 => Relation::LateralPeer,
+            1 => Relation::Customer,
+            _ => Relation::Provider,
+        }
+    }
+
+    fn known_world(salt: u32, ases: u32) -> Relations {
+        let pairs = (1..=ases).flat_map(|a| (a + 1..=ases).map(move |b| (Asn(a), Asn(b), relation(salt, a, b))));
+        Relations::new(Source::none(), pairs, Vec::new(), Vec::new(), Vec::new())
+    }
+
+    /// The mark that RFC 9234 section 5 puts on a route: by the first AS that did not give it to a provider.
+    fn marked_by(path: &AsPath, relations: &Relations) -> Option<Asn> {
+        let hops = valley::hops(path, relations);
+        hops.iter().find(|hop| hop.direction != Some(valley::Direction::Up)).map(|hop| hop.from)
+    }
+
+    /// `up* flat? down*`, hop by hop: the slow twin of the pairwise check.
+    fn is_valley_free(path: &AsPath, relations: &Relations) -> bool {
+        let directions: Vec<_> = valley::hops(path, relations).iter().filter_map(|hop| hop.direction).collect();
+        let after_up = directions.iter().skip_while(|&&way| way == valley::Direction::Up);
+        let mut rest = after_up.peekable();
+        rest.next_if(|&&way| way == valley::Direction::Flat);
+        rest.all(|&way| way == valley::Direction::Down)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn with_all_relations_known_the_mark_and_the_valley_tell_the_same(
+            salt in 0u32..50,
+            wire in prop::sample::subsequence((1..=9u32).collect::<Vec<_>>(), 1..8).prop_shuffle(),
+        ) {
+            let relations = known_world(salt, 9);
+            let path = AsPath::sequence(wire.into_iter().map(Asn).collect::<Vec<_>>());
+            let by_hops = if is_valley_free(&path, &relations) { CheckState::Ok } else { CheckState::Violation };
+            prop_assert_eq!(valley::check(&path, &relations).verdict, by_hops);
+            let by_mark = check(&path, marked_by(&path, &relations), &relations, &AspaTable::default());
+            let first = valley::check(&path, &relations).violations.first().copied();
+            prop_assert_eq!(by_mark.leaker, first.map(|leak| leak.leaker));
+            prop_assert_eq!((by_mark.from, by_mark.to), (first.map(|leak| leak.from), first.map(|leak| leak.to)));
+            prop_assert_eq!(by_mark.verdict == CheckState::Violation, by_hops == CheckState::Violation);
+        }
     }
 }
