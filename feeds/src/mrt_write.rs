@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use bgpkit_parser::BgpElem;
 use bgpkit_parser::encoder::{MrtRibEncoder, MrtUpdatesEncoder};
 use bgpkit_parser::models::{self, ElemType, NetworkPrefix};
-use bgpkit_parser::BgpElem;
 use ipnet::IpNet;
 use rules::bgp::{AsPath, Asn, Timestamp};
 
