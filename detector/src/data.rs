@@ -32,7 +32,7 @@ impl RpkiData {
 pub fn rpki(vrps: &[PathBuf], aspas: &[PathBuf], expire_at: Option<Timestamp>) -> Result<RpkiData, Failure> {
     let mut warnings = Vec::new();
     let vrp_files = read_all(vrps, expire_at, &mut warnings)?;
-    for (name, file) in vrp_files.iter().filter(|(_, file)| !file.has_vrps) {
+    if let Some((name, file)) = vrp_files.iter().find(|(_, file)| !file.has_vrps) {
         let hint = if file.has_aspas { "; it holds ASPAs: give it with --aspas" } else { "" };
         return Err(Failure::failed(format!("\"{name}\" holds no VRPs{hint}")));
     }
