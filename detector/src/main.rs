@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use detector::cli::{Cli, Command, WELCOME};
 use detector::failure::Failure;
-use detector::{alert, check, explain};
+use detector::{alert, check, explain, replay};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         Some(Command::Schema) => print(&format!("{:#}\n", alert::schema())),
         Some(Command::Explain(args)) => explain::command(&args).and_then(|text| print(&text)),
         Some(Command::Check(args)) => check::command(&args).and_then(|text| print(&text)),
-        Some(Command::Run(_) | Command::Replay(_) | Command::Demo(_)) => Err(Failure::failed("not built in yet")),
+        Some(Command::Replay(args)) => replay::command(&args),
+        Some(Command::Run(_) | Command::Demo(_)) => Err(Failure::failed("not built in yet")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,7 +42,15 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Runs until the receiver closes: connects, subscribes, reads, and comes back after every loss.
 pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item>>, status: Arc<Status>) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-    let mut feed = Feed { name: feed_name, out, status, decoder: decoder(), up: BTreeSet::new(), gap_from: None, told_lost: false };
+    let mut feed = Feed {
+        name: feed_name,
+        out,
+        status,
+        decoder: decoder(),
+        up: BTreeSet::new(),
+        gap_from: None,
+        told_lost: false,
+    };
     while !feed.out.is_closed() {
         let started = Instant::now();
         let detail = match timeout(CONNECT, connect(&config)).await {

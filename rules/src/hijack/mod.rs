@@ -278,6 +278,7 @@ impl<'s> Scene<'s> {
             key_as: origin_as,
             suspects,
             adjacency: self.path.adjacency(),
+            maybe_suspect: None,
             detected_origin: Some(origin_as),
             accepted_by,
             covering_prefix: (expected.prefix != *self.prefix()).then_some(expected.prefix),

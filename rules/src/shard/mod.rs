@@ -395,7 +395,7 @@ impl Shard {
             return;
         }
         if let Some(adjacency) = facts.adjacency() {
-            self.learn(Known::Adjacency(adjacency));
+            self.learn(adjacency.into());
             self.rib.paths.mark_known(path);
         }
     }
@@ -427,7 +427,7 @@ impl Shard {
     /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing.
     fn seed_done(&mut self, now: Timestamp) {
         self.learning = false;
-        let mut known = BTreeSet::new();
+        let mut known = self.links_of_dump();
         for at in self.rib.all() {
             self.make_baseline(at, &mut known);
         }
@@ -441,6 +441,12 @@ impl Shard {
                 self.judge_prefix(at, ReasonCode::Seen, now);
             }
         }
+    }
+
+    /// Every two ASes that stand next to each other somewhere in the dump.
+    fn links_of_dump(&self) -> BTreeSet<Known> {
+        let paths = self.rib.paths.iter();
+        paths.flat_map(|facts| facts.hops.windows(2)).map(|pair| Known::link(pair[0], pair[1])).collect()
     }
 
     fn make_baseline(&mut self, at: PrefixRef, known: &mut BTreeSet<Known>) {
@@ -463,7 +469,6 @@ impl Shard {
         }
         if by_two {
             let adjacencies: Vec<Adjacency> = seen_by.iter().map(|(a, _)| *a).collect();
-            known.extend(adjacencies.iter().map(|a| Known::Adjacency(*a)));
             self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
         }
         for held in &mut self.rib.entry_mut(at).origins {
@@ -586,7 +591,7 @@ impl PathContext {
             is_known_adjacency: false,
         };
         facts.is_known_adjacency = match facts.adjacency() {
-            Some(a) => a.neighbor == a.origin_as || self.known.contains(&Known::Adjacency(a)),
+            Some(a) => a.neighbor == a.origin_as || self.known.contains(&a.into()),
             None => true,
         };
         facts
