@@ -11,6 +11,7 @@
 //! from left to right: feeds first, sinks last.
 
 pub mod alert;
+pub mod app;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -69,6 +69,8 @@ pub enum Suppression {
     AllowRule,
     WarmUp,
     Quarantine,
+    /// A bound of the desk was reached.
+    Limit,
 }
 
 impl Suppression {
@@ -79,6 +81,7 @@ impl Suppression {
             Self::AllowRule => "allow_rule",
             Self::WarmUp => "warm_up",
             Self::Quarantine => "quarantine",
+            Self::Limit => "limit",
         }
     }
 }
