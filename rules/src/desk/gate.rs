@@ -154,6 +154,8 @@ impl Desk {
         let members = self.waiting.entry(group).or_default();
         if !members.contains(&at) {
             members.push(at);
+            let deadline = self.offences[at.0 as usize].first_at.plus_secs(self.settings.hold_down_secs);
+            self.timers.set(deadline, Timer::Gate(at));
         }
         let story = self.open_story(key.kind, key.key_as);
         let same_class = story.filter(|s| self.incidents[s.0 as usize].class == class);
@@ -179,7 +181,7 @@ impl Desk {
         self.incidents[story.0 as usize].severity >= Severity::Medium
     }
 
-    /// Members of a group that are held now by enough peers and not too old to be one event.
+    /// Members of a group that are held now, by enough peers, past their hold-down, and not too old to be one event.
     fn ready_members(&mut self, group: (Class, crate::bgp::Asn)) -> Vec<OffenceRef> {
         let now = self.now;
         let offences = &self.offences;
@@ -188,8 +190,11 @@ impl Desk {
             let o = &offences[m.0 as usize];
             o.is_active() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
         });
-        let enough_peers = |m: &&OffenceRef| offences[m.0 as usize].peers.len() >= self.settings.min_peer_ases;
-        members.iter().filter(enough_peers).copied().collect()
+        let has_passed = |m: &&OffenceRef| {
+            let o = &offences[m.0 as usize];
+            o.peers.len() >= self.settings.min_peer_ases && now >= o.first_at.plus_secs(self.settings.hold_down_secs)
+        };
+        members.iter().filter(has_passed).copied().collect()
     }
 
     /// An offending route is gone.
