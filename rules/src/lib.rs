@@ -2,13 +2,25 @@
 //!
 //! Everything here is a total function over values: no clock, no I/O, no async, no logging. Events go in,
 //! alerts come out, and the same events give the same bytes. The table of contents is the story:
-//! [`bgp`] says what was heard, [`event`] what can change a verdict, [`alert`] what leaves.
+//! [`bgp`] says what was heard, [`event`] what can change a verdict, [`rib`] and [`baseline`] what is held and
+//! normal; [`shard`] asks [`hijack`] and [`leak`] about every change, [`desk`] decides, [`alert`] leaves.
 
 pub mod alert;
+pub mod baseline;
 pub mod bgp;
+pub mod desk;
+pub mod engine;
 pub mod event;
+pub mod finding;
+pub mod hijack;
 pub mod leak;
 pub mod limits;
+pub mod path;
+pub mod proofs;
+pub mod registry;
 pub mod relations;
+pub mod rib;
 pub mod rpki;
+pub mod shard;
+pub mod stamp;
 pub mod watch;

@@ -44,3 +44,34 @@ pub const PATH_ASES: usize = 1_000;
 pub const OFFENCES: usize = 1_500_000;
 /// Incidents held at the desk, open or within the re-open window.
 pub const INCIDENTS: usize = 100_000;
+
+/// An origin that stood this long without suspicion is normal (S: an hour outlives every convergence and most slips).
+pub const STABLE_SECS: i64 = 3_600;
+/// Without a dump or a store the detector learns for this long: a day brings most prefixes by at least once.
+pub const LEARNING_SECS: i64 = 86_400;
+/// A story takes new members for this long after its last one.
+pub const STORY_GAIN_SECS: i64 = 6 * 3_600;
+/// Quiet time before `resolved`.
+pub const RESOLVE_SECS: i64 = 60;
+/// Longest wait for a lost vantage point before its routes count as out of sight.
+pub const LOST_SIGHT_SECS: i64 = 3_600;
+/// A session that is back has sent its table after this long, should no End-of-RIB come.
+pub const TABLE_TRANSFER_SECS: i64 = 600;
+/// Least time between two `updated` that only refresh counts.
+pub const UPDATE_SECS: i64 = 60;
+/// Window in which victims and prefixes of one AS count as one mass event.
+pub const MASS_SECS: i64 = 600;
+/// Unrelated victims in that window that make a re-origination (RFC 7908 type 5).
+pub const REORIGINATION_VICTIMS: usize = 20;
+/// New more-specifics of its own space in that window that make a leak of internal routes (type 6).
+pub const INTERNAL_PREFIXES: usize = 50;
+/// Prefixes that a leak shown by relations alone must have.
+pub const VALLEY_PREFIXES: usize = 5;
+/// Prefixes that a companion squat must have.
+pub const SQUAT_COMPANIONS: usize = 5;
+/// An incident this old became normal.
+pub const NORMAL_AFTER_SECS: i64 = 30 * 86_400;
+/// Days after which a repeated proof is chronic.
+pub const PREFIXES_CRITICAL: usize = 50;
+/// Routes of short prefixes held: every session of [`VANTAGE_POINTS`] may send one default route per family.
+pub const SHORT_PREFIX_ROUTES: usize = 2 * VANTAGE_POINTS;

@@ -76,6 +76,10 @@ impl Watch {
         })
     }
 
+    pub fn covers(&self, prefix: &IpNet) -> bool {
+        self.by_prefix.cover(prefix).next().is_some()
+    }
+
     /// Constituents that hold `asn`.
     pub fn holders_of(&self, asn: Asn) -> impl Iterator<Item = &Constituent> {
         self.by_asn.get(&asn).into_iter().flatten().map(|&c| &self.constituents[c as usize])

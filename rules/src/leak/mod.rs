@@ -1,5 +1,10 @@
 //! Route leaks: what RFC 7908 calls types 1 to 6, proven by ASPA, OTC or relations.
 
+pub mod aspa;
+pub mod otc;
+pub mod route;
+pub mod valley;
+
 use crate::bgp::Asn;
 
 /// One AS that gave on what it should not have: `from` gave it to `leaker`, who gave it to `to`.

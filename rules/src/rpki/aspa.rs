@@ -24,7 +24,7 @@ pub struct AspaTable {
 }
 
 /// How far a path can and must be going up, from the origin and from the observer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ramps {
     pub max_up: usize,
     pub min_up: usize,
@@ -115,5 +115,180 @@ impl AspaTable {
         }
         // Steps 5 and 6.
         if least < n { Verification::Unknown } else { Verification::Valid }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few ASes, so that paths meet provider sets; AS0 among the providers.
+    const ASES: u32 = 7;
+
+    type Sets = BTreeMap<u32, Vec<u32>>;
+
+    fn some_sets() -> impl Strategy<Value = Sets> {
+        prop::collection::btree_map(1..=ASES, prop::collection::vec(0..=ASES, 1..5), 0..7)
+    }
+
+    fn a_path() -> impl Strategy<Value = Vec<u32>> {
+        prop::collection::vec(1..=ASES, 1..8)
+    }
+
+    fn table(sets: &Sets) -> AspaTable {
+        let mut table = AspaTable::default();
+        for (&customer, providers) in sets {
+            let providers: Vec<Asn> = providers.iter().copied().map(Asn).collect();
+            table.insert(Asn(customer), &providers);
+        }
+        table
+    }
+
+    fn path(wire: &[u32]) -> AsPath {
+        AsPath::sequence(wire.iter().copied().map(Asn).collect::<Vec<_>>())
+    }
+
+    /// 0 is the best outcome.
+    fn badness(sets: &Sets, wire: &[u32], procedure: Procedure) -> u8 {
+        match table(sets).verify(&path(wire), procedure) {
+            Verification::Valid => 0,
+            Verification::Unknown => 1,
+            Verification::Invalid { .. } => 2,
+        }
+    }
+
+    /// Section 6 of the draft as it is written, AS(1) = origin: the slow twin.
+    fn by_the_letter(sets: &Sets, wire: &[u32], procedure: Procedure) -> u8 {
+        let mut a = wire.to_vec();
+        a.dedup();
+        a.reverse();
+        let n = a.len();
+        let authorized = |x: u32, y: u32| sets.get(&x).map(|set| y != 0 && set.contains(&y));
+        let up = |i: usize| authorized(a[i - 1], a[i]);
+        let down = |j: usize| authorized(a[j - 1], a[j - 2]);
+        let max_up = (1..n).filter(|&i| up(i) == Some(false)).min().unwrap_or(n);
+        let min_up = (1..n).filter(|&i| up(i) != Some(true)).min().unwrap_or(n);
+        let max_down = (2..=n).filter(|&j| down(j) == Some(false)).max().map_or(n, |j| n - j + 1);
+        let min_down = (2..=n).filter(|&j| down(j) != Some(true)).max().map_or(n, |j| n - j + 1);
+        let (most, least) = match procedure {
+            Procedure::Upstream => (max_up, min_up),
+            Procedure::Downstream => (max_up + max_down, min_up + min_down),
+        };
+        if most < n {
+            2
+        } else if least < n {
+            1
+        } else {
+            0
+        }
+    }
+
+    #[test]
+    fn as0_beside_others_attests_nothing_and_alone_that_there_is_none() {
+        let t = table(&BTreeMap::from([(1, vec![0, 2]), (3, vec![0])]));
+        assert_eq!(t.authorized(Asn(1), Asn(2)), Authorized::ProviderPlus);
+        assert_eq!(t.authorized(Asn(1), Asn(0)), Authorized::NotProviderPlus);
+        assert_eq!(t.authorized(Asn(3), Asn(2)), Authorized::NotProviderPlus);
+        assert_eq!(t.authorized(Asn(2), Asn(1)), Authorized::NoAttestation);
+    }
+
+    #[test]
+    fn a_new_provider_set_replaces_the_old_one() {
+        let mut t = table(&BTreeMap::from([(1, vec![2])]));
+        t.insert(Asn(1), &[Asn(3)]);
+        assert_eq!(t.authorized(Asn(1), Asn(2)), Authorized::NotProviderPlus);
+        assert_eq!((t.len(), t.remove(Asn(1)), t.remove(Asn(1)), t.is_empty()), (1, true, false, true));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn verification_is_the_draft_word_for_word(sets in some_sets(), wire in a_path()) {
+            for &procedure in Procedure::ALL {
+                prop_assert_eq!(badness(&sets, &wire, procedure), by_the_letter(&sets, &wire, procedure));
+            }
+        }
+
+        #[test]
+        fn downstream_is_never_stricter_than_upstream(sets in some_sets(), wire in a_path()) {
+            let (up, down) = (Procedure::Upstream, Procedure::Downstream);
+            prop_assert!(badness(&sets, &wire, down) <= badness(&sets, &wire, up));
+        }
+
+        #[test]
+        fn what_is_invalid_downstream_stays_so_on_its_way(sets in some_sets(), wire in a_path(), next in 1..=ASES) {
+            let longer: Vec<u32> = std::iter::once(next).chain(wire.iter().copied()).collect();
+            let down = Procedure::Downstream;
+            prop_assert!(badness(&sets, &wire, down) < 2 || badness(&sets, &longer, down) == 2);
+        }
+
+        #[test]
+        fn as0_beside_others_changes_no_verdict(sets in some_sets(), wire in a_path()) {
+            let mut with_as0 = sets.clone();
+            with_as0.values_mut().for_each(|providers| providers.push(0));
+            for &procedure in Procedure::ALL {
+                prop_assert_eq!(badness(&sets, &wire, procedure), badness(&with_as0, &wire, procedure));
+            }
+        }
+
+        #[test]
+        fn an_aspa_for_an_as_that_had_none_only_ever_settles_unknown(
+            sets in some_sets(),
+            wire in a_path(),
+            customer in 1..=ASES,
+            providers in prop::collection::vec(0..=ASES, 1..5),
+        ) {
+            let mut more = sets.clone();
+            more.entry(customer).or_insert(providers);
+            for &procedure in Procedure::ALL {
+                let before = badness(&sets, &wire, procedure);
+                prop_assert!(before == 1 || badness(&more, &wire, procedure) == before);
+            }
+        }
+
+        #[test]
+        fn one_more_provider_never_makes_a_verdict_worse(
+            sets in some_sets(),
+            wire in a_path(),
+            customer in any::<prop::sample::Index>(),
+            provider in 1..=ASES,
+        ) {
+            prop_assume!(!sets.is_empty());
+            let mut more = sets.clone();
+            if let Some(providers) = more.values_mut().nth(customer.index(sets.len())) {
+                providers.push(provider);
+            }
+            for &procedure in Procedure::ALL {
+                prop_assert!(badness(&more, &wire, procedure) <= badness(&sets, &wire, procedure));
+            }
+        }
+
+        #[test]
+        fn prepends_change_no_verdict(sets in some_sets(), wire in a_path(), repeats in 1usize..4) {
+            let prepended: Vec<u32> = wire.iter().flat_map(|&asn| std::iter::repeat_n(asn, repeats)).collect();
+            for &procedure in Procedure::ALL {
+                prop_assert_eq!(badness(&sets, &wire, procedure), badness(&sets, &prepended, procedure));
+            }
+        }
+
+        #[test]
+        fn invalid_always_names_suspects_and_rests_on_a_refused_pair(sets in some_sets(), wire in a_path()) {
+            let t = table(&sets);
+            let hops = path(&wire).compressed();
+            let refused = |customer, provider| t.authorized(customer, provider) == Authorized::NotProviderPlus;
+            let upwards = hops.windows(2).any(|pair| refused(pair[1], pair[0]));
+            let downwards = hops.windows(2).any(|pair| refused(pair[0], pair[1]));
+            if let Verification::Invalid { suspects } = t.verify(&path(&wire), Procedure::Downstream) {
+                prop_assert!(upwards && downwards && !suspects.is_empty());
+            }
+            if let Verification::Invalid { suspects } = t.verify(&path(&wire), Procedure::Upstream) {
+                prop_assert!(upwards && !suspects.is_empty());
+            }
+        }
     }
 }

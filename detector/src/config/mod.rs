@@ -1,0 +1,490 @@
+//! What is this instance told to do?
+//!
+//! TOML becomes a [`Config`] in one step: unknown keys, wrong types and impossible combinations are found here,
+//! all at once, each with its line. Whatever holds a `Config` need not doubt it.
+
+mod reader;
+mod show;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+pub use reader::Secret;
+use reader::{Section, Source};
+use rules::alert::{Severity, Tlp};
+use rules::bgp::Asn;
+use rules::watch::{Constituent, Resource};
+
+use crate::failure::Failure;
+
+/// The public RIS Live endpoint of the RIPE NCC.
+pub const RIS_LIVE_URL: &str = "wss://ris-live.ripe.net/v1/ws/";
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    pub http: Http,
+    pub feeds: Vec<Feed>,
+    pub rpki: Rpki,
+    pub relations: Relations,
+    pub alerts: Alerts,
+    pub sinks: Vec<Sink>,
+    pub watch: Vec<Constituent>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    pub listen: SocketAddr,
+    /// `/metrics`, `/healthz` and `/readyz` without a token.
+    pub metrics_listen: Option<SocketAddr>,
+    pub public_url: Option<String>,
+    pub token: Option<Secret>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8179));
+        Self { listen, metrics_listen: None, public_url: None, token: None }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    pub name: Arc<str>,
+    pub kind: FeedKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedKind {
+    RisLive {
+        url: String,
+        client: String,
+        /// Collectors; empty asks for all.
+        hosts: Vec<String>,
+        /// These and all inside them; empty asks for everything.
+        prefixes: Vec<IpNet>,
+        peer: Option<IpAddr>,
+        path: Option<String>,
+    },
+    /// Read once at the start: `rib` is the baseline, `files` are news.
+    Mrt { files: Vec<String>, rib: Vec<String> },
+}
+
+impl FeedKind {
+    fn ris_live() -> Self {
+        Self::RisLive {
+            url: RIS_LIVE_URL.to_owned(),
+            client: concat!("bgpwarden/", env!("CARGO_PKG_VERSION")).to_owned(),
+            hosts: Vec::new(),
+            prefixes: Vec::new(),
+            peer: None,
+            path: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rpki {
+    pub files: Vec<PathBuf>,
+    pub aspas: Vec<PathBuf>,
+    pub refresh_secs: u64,
+}
+
+impl Default for Rpki {
+    fn default() -> Self {
+        Self { files: Vec::new(), aspas: Vec::new(), refresh_secs: 600 }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relations {
+    pub file: Option<PathBuf>,
+    pub siblings: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alerts {
+    pub hold_down_secs: u64,
+    pub reopen_secs: u64,
+    pub min_peer_ases: usize,
+    /// The least strict marking of any alert.
+    pub tlp: Tlp,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { hold_down_secs: 30, reopen_secs: 3_600, min_peer_ases: 2, tlp: Tlp::Clear }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sink {
+    pub name: Arc<str>,
+    pub min_severity: Severity,
+    pub kind: SinkKind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SinkKind {
+    Ndjson { to: NdjsonTarget },
+    Kafka(Kafka),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NdjsonTarget {
+    Stdout,
+    File(PathBuf),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kafka {
+    pub brokers: String,
+    pub alerts_topic: String,
+    pub incidents_topic: String,
+    pub create_topics: bool,
+    /// Passed to librdkafka as they are.
+    pub properties: Vec<(String, Secret)>,
+}
+
+impl Kafka {
+    /// `brokers` with every other setting at its default.
+    pub fn to(brokers: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            alerts_topic: "bgpwarden.alerts".to_owned(),
+            incidents_topic: "bgpwarden.incidents".to_owned(),
+            create_topics: false,
+            properties: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// What runs without a file: RIS Live in, NDJSON on stdout out.
+    pub fn without_file() -> Self {
+        Self { feeds: default_feeds(), sinks: default_sinks(), ..Self::default() }
+    }
+
+    /// Reads a file, or gives the defaults.
+    pub fn load(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self::without_file()) };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::failed(format!("cannot read \"{name}\": {error}; check the path")))?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&name, &text, base).map_err(|problems| Failure::impossible(problems.join("\n")))
+    }
+
+    /// Reads the text of a file; every problem is one line `name:line: key: what`.
+    pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, Vec<String>> {
+        let source = Source::new(name, text, base);
+        let table = match toml::de::DeTable::parse(text) {
+            Ok(table) => table,
+            Err(error) => {
+                source.note(&error.span().unwrap_or(0..0), error.message().replace('\n', "; "));
+                return Err(source.problems());
+            }
+        };
+        let mut root = Section::root(&source, &table);
+        let config = Self {
+            http: http(root.section("http")),
+            feeds: feeds(&mut root),
+            rpki: rpki(root.section("rpki")),
+            relations: relations(root.section("relations")),
+            alerts: alerts(root.section("alerts")),
+            sinks: sinks(&mut root),
+            watch: watch(root.section("watch")),
+        };
+        root.later(&["store", "routes"]);
+        root.finish();
+        let problems = source.problems();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// Watches every prefix that `asn` originates.
+    pub fn watch_asn(&mut self, asn: Asn) {
+        let constituent =
+            Constituent { name: asn.to_string().into(), tlp: Tlp::Clear, asns: vec![asn], resources: Vec::new() };
+        self.watch.push(constituent);
+    }
+}
+
+fn default_feeds() -> Vec<Feed> {
+    vec![Feed { name: "ris-live".into(), kind: FeedKind::ris_live() }]
+}
+
+fn default_sinks() -> Vec<Sink> {
+    let kind = SinkKind::Ndjson { to: NdjsonTarget::Stdout };
+    vec![Sink { name: "stdout".into(), min_severity: Severity::Low, kind }]
+}
+
+fn http(mut section: Section<'_>) -> Http {
+    let default = Http::default();
+    let http = Http {
+        listen: section.address("listen").unwrap_or(default.listen),
+        metrics_listen: section.address("metrics_listen"),
+        public_url: section.text("public_url", "a URL such as https://bgp.example.net"),
+        token: section.secret("token"),
+    };
+    if http.public_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        section.problem("public_url", "expected a URL that begins with http:// or https://");
+    }
+    if http.token.as_ref().is_some_and(|token| token.expose().is_empty()) {
+        section.problem("token", "is empty");
+    }
+    if !http.listen.ip().is_loopback() && http.token.is_none() {
+        section.problem("listen", "an address that others can reach demands http.token = { file = \"…\" }");
+    }
+    section.finish();
+    http
+}
+
+#[derive(Clone, Copy)]
+enum KnownFeed {
+    RisLive,
+    Mrt,
+    Later,
+}
+
+fn feeds(root: &mut Section<'_>) -> Vec<Feed> {
+    let named = root.named("feeds");
+    if named.is_empty() {
+        return default_feeds();
+    }
+    named.into_iter().filter_map(|(name, section)| feed(name, section)).collect()
+}
+
+fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
+    let kinds = [
+        ("ris_live", KnownFeed::RisLive),
+        ("mrt", KnownFeed::Mrt),
+        ("bmp", KnownFeed::Later),
+        ("openbmp", KnownFeed::Later),
+    ];
+    let kind = match section.word("kind", &kinds) {
+        None => {
+            if !section.has("kind") {
+                section.problem("kind", "is missing; one of ris_live, mrt");
+            }
+            return None;
+        }
+        Some(KnownFeed::Later) => {
+            section.problem("kind", "this kind of feed comes with a later version; now: ris_live, mrt");
+            return None;
+        }
+        Some(KnownFeed::RisLive) => ris_live(&mut section),
+        Some(KnownFeed::Mrt) => mrt(&mut section),
+    };
+    section.later(&["scope", "tlp"]);
+    section.finish();
+    Some(Feed { name: name.into(), kind })
+}
+
+fn ris_live(section: &mut Section<'_>) -> FeedKind {
+    let FeedKind::RisLive { url, client, .. } = FeedKind::ris_live() else { unreachable!("it is RIS Live") };
+    let url = section.text("url", "a URL such as wss://ris-live.ripe.net/v1/ws/").unwrap_or(url);
+    if !url.starts_with("ws://") && !url.starts_with("wss://") {
+        section.problem("url", "expected a URL that begins with ws:// or wss://");
+    }
+    FeedKind::RisLive {
+        url,
+        client: section.text("client", "a name for the server's operators").unwrap_or(client),
+        hosts: section.texts("hosts", "a list of collectors such as [\"rrc00\"]"),
+        prefixes: section.list("prefixes", PREFIXES, prefix),
+        peer: section.parsed("peer", "the address of a peer"),
+        path: section.text("path", "an AS path pattern of RIS Live such as \"64496$\""),
+    }
+}
+
+fn mrt(section: &mut Section<'_>) -> FeedKind {
+    let source = section.source();
+    let mut inputs = |key| {
+        let specs = section.texts(key, "a list of files, URLs or COLLECTOR=PATH");
+        specs.iter().map(|spec| input(source, spec)).collect::<Vec<_>>()
+    };
+    let (files, rib) = (inputs("files"), inputs("rib"));
+    if files.is_empty() && rib.is_empty() {
+        section.problem("files", "is missing; a feed of kind mrt needs files or rib");
+    }
+    FeedKind::Mrt { files, rib }
+}
+
+/// `[COLLECTOR=]PATH` with its path made absolute; a URL stays.
+fn input(source: &Source<'_>, spec: &str) -> String {
+    let (collector, path) = match spec.split_once('=') {
+        Some((collector, path)) if !collector.contains(['/', ':']) => (Some(collector), path),
+        _ => (None, spec),
+    };
+    let path =
+        if path.contains("://") || path == "-" { path.to_owned() } else { source.resolve(path).display().to_string() };
+    collector.map_or(path.clone(), |collector| format!("{collector}={path}"))
+}
+
+fn rpki(mut section: Section<'_>) -> Rpki {
+    let default = Rpki::default();
+    let rpki = Rpki {
+        files: section.paths("files"),
+        aspas: section.paths("aspas"),
+        refresh_secs: section.integer("refresh_secs", 10..=86_400).unwrap_or(default.refresh_secs),
+    };
+    section.later(&["rtr", "url", "slurm"]);
+    section.finish();
+    rpki
+}
+
+fn relations(mut section: Section<'_>) -> Relations {
+    let relations = Relations { file: section.path("file"), siblings: section.path("siblings") };
+    section.finish();
+    relations
+}
+
+fn alerts(mut section: Section<'_>) -> Alerts {
+    let default = Alerts::default();
+    let alerts = Alerts {
+        hold_down_secs: section.integer("hold_down_secs", 0..=3_600).unwrap_or(default.hold_down_secs),
+        reopen_secs: section.integer("reopen_secs", 0..=604_800).unwrap_or(default.reopen_secs),
+        min_peer_ases: section.integer("min_peer_ases", 1..=1_000).map_or(default.min_peer_ases, |n| n as usize),
+        tlp: tlp(&mut section).unwrap_or(default.tlp),
+    };
+    section.finish();
+    alerts
+}
+
+fn tlp(section: &mut Section<'_>) -> Option<Tlp> {
+    let words: Vec<_> = Tlp::ALL.iter().map(|tlp| (tlp.word(), *tlp)).collect();
+    section.word("tlp", &words)
+}
+
+#[derive(Clone, Copy)]
+enum KnownSink {
+    Ndjson,
+    Kafka,
+    Later,
+}
+
+fn sinks(root: &mut Section<'_>) -> Vec<Sink> {
+    let named = root.named("sinks");
+    if named.is_empty() {
+        return default_sinks();
+    }
+    named.into_iter().filter_map(|(name, section)| sink(name, section)).collect()
+}
+
+fn sink(name: String, mut section: Section<'_>) -> Option<Sink> {
+    let kinds = [("ndjson", KnownSink::Ndjson), ("kafka", KnownSink::Kafka), ("webhook", KnownSink::Later)];
+    let severities: Vec<_> = Severity::ALL.iter().map(|severity| (severity.word(), *severity)).collect();
+    let min_severity = section.word("min_severity", &severities).unwrap_or(Severity::Low);
+    let kind = match section.word("kind", &kinds) {
+        None => {
+            if !section.has("kind") {
+                section.problem("kind", "is missing; one of ndjson, kafka");
+            }
+            return None;
+        }
+        Some(KnownSink::Later) => {
+            section.problem("kind", "comes with a later version; now: ndjson, kafka");
+            return None;
+        }
+        Some(KnownSink::Ndjson) => SinkKind::Ndjson { to: ndjson_target(&mut section) },
+        Some(KnownSink::Kafka) => SinkKind::Kafka(kafka(&mut section)),
+    };
+    section.finish();
+    Some(Sink { name: name.into(), min_severity, kind })
+}
+
+fn ndjson_target(section: &mut Section<'_>) -> NdjsonTarget {
+    match section.text("path", "the path of a file, or \"-\" for stdout").as_deref() {
+        None | Some("-") => NdjsonTarget::Stdout,
+        Some(path) => NdjsonTarget::File(section.source().resolve(path)),
+    }
+}
+
+fn kafka(section: &mut Section<'_>) -> Kafka {
+    let brokers = section.text("brokers", "host:port, several separated by commas").unwrap_or_default();
+    if brokers.is_empty() {
+        section.problem("brokers", "is missing; write host:port, several separated by commas");
+    }
+    let prefix = section.text("prefix", "the beginning of both topics").unwrap_or_else(|| "bgpwarden.".to_owned());
+    let mut topic = |key, last: &str| section.text(key, "a topic").unwrap_or_else(|| format!("{prefix}{last}"));
+    let (alerts_topic, incidents_topic) = (topic("alerts_topic", "alerts"), topic("incidents_topic", "incidents"));
+    let mut table = section.section("properties");
+    let properties = table.properties(is_secret_property);
+    for (key, value) in &properties {
+        if let Err(what) = crate::sink::kafka::check_property(key, value) {
+            table.problem(key, &what);
+        }
+    }
+    Kafka {
+        brokers,
+        alerts_topic,
+        incidents_topic,
+        create_topics: section.flag("create_topics").unwrap_or(false),
+        properties,
+    }
+}
+
+/// Properties of librdkafka that hold a secret.
+fn is_secret_property(key: &str) -> bool {
+    key.contains("password") || key.contains("secret") || key == "ssl.key.pem" || key == "sasl.oauthbearer.config"
+}
+
+const PREFIXES: &str = "a list of prefixes such as [\"192.0.2.0/24\"]";
+const ASNS: &str = "a list of AS numbers such as [64496]";
+
+fn watch(mut section: Section<'_>) -> Vec<Constituent> {
+    let constituents = section.sections("constituents").into_iter().map(constituent).collect();
+    section.later(&["files"]);
+    section.finish();
+    constituents
+}
+
+fn constituent(mut section: Section<'_>) -> Constituent {
+    let name = section.text("name", "a name").unwrap_or_default();
+    if name.is_empty() {
+        section.problem("name", "is missing");
+    }
+    let plain = |prefix| Resource { prefix, expected_origins: Vec::new(), upstreams: Vec::new(), max_length: None };
+    let mut resources: Vec<Resource> = section.list("prefixes", PREFIXES, prefix).into_iter().map(plain).collect();
+    resources.extend(section.sections("resources").into_iter().filter_map(resource));
+    let asns = section.list("asns", ASNS, asn);
+    if asns.is_empty() && resources.is_empty() {
+        section.problem("asns", "is missing; a constituent needs asns, prefixes or resources");
+    }
+    let tlp = tlp(&mut section).unwrap_or(Tlp::Clear);
+    section.finish();
+    Constituent { name: name.into(), tlp, asns, resources }
+}
+
+fn resource(mut section: Section<'_>) -> Option<Resource> {
+    let prefix: Option<IpNet> = section.parsed("prefix", "a prefix such as 192.0.2.0/24");
+    if !section.has("prefix") {
+        section.problem("prefix", "is missing");
+    }
+    let longest = prefix.map_or(128, |prefix| u64::from(prefix.max_prefix_len()));
+    let shortest = prefix.map_or(0, |prefix| u64::from(prefix.prefix_len()));
+    let resource = prefix.map(|prefix| Resource {
+        prefix: prefix.trunc(),
+        expected_origins: section.list("expected_origins", ASNS, asn),
+        upstreams: section.list("upstreams", ASNS, asn),
+        max_length: section.integer("max_length", shortest..=longest).map(|length| length as u8),
+    });
+    section.finish();
+    resource
+}
+
+fn prefix(text: &str) -> Result<IpNet, String> {
+    let prefix: IpNet =
+        text.parse().map_err(|_| format!("\"{text}\" is not a prefix; write it as 192.0.2.0/24 or 2001:db8::/32"))?;
+    if prefix != prefix.trunc() {
+        return Err(format!("{prefix} has host bits; did you mean {}?", prefix.trunc()));
+    }
+    Ok(prefix)
+}
+
+fn asn(text: &str) -> Result<Asn, String> {
+    text.parse::<Asn>().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What does a configuration mean, with every default written out?
+
+use std::fmt::{self, Display, Formatter};
+use std::path::{Path, PathBuf};
+
+use super::{Config, Feed, FeedKind, Kafka, NdjsonTarget, Sink, SinkKind};
+use rules::watch::{Constituent, Resource};
+
+/// TOML that says the same as the file it came from. Secrets are left out, absent values are comments.
+impl Display for Config {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[http]")?;
+        writeln!(f, "listen = \"{}\"", self.http.listen)?;
+        optional(f, "metrics_listen", self.http.metrics_listen.as_ref(), "no address of its own")?;
+        optional(f, "public_url", self.http.public_url.as_ref(), "alerts carry no link")?;
+        match self.http.token {
+            Some(_) => writeln!(f, "# token: set")?,
+            None => writeln!(f, "# token: none, loopback only")?,
+        }
+        for feed in &self.feeds {
+            show_feed(f, feed)?;
+        }
+        writeln!(f, "\n[rpki]\nfiles = {}", paths(&self.rpki.files))?;
+        writeln!(f, "aspas = {}\nrefresh_secs = {}", paths(&self.rpki.aspas), self.rpki.refresh_secs)?;
+        writeln!(f, "\n[relations]")?;
+        optional(f, "file", self.relations.file.as_deref().map(Path::display), "the valley rule is blind")?;
+        optional(f, "siblings", self.relations.siblings.as_deref().map(Path::display), "no siblings known")?;
+        writeln!(f, "\n[alerts]")?;
+        writeln!(f, "hold_down_secs = {}\nreopen_secs = {}", self.alerts.hold_down_secs, self.alerts.reopen_secs)?;
+        writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
+        for sink in &self.sinks {
+            show_sink(f, sink)?;
+        }
+        if self.watch.is_empty() {
+            writeln!(f, "\n# watch: nothing; every prefix is judged alike")?;
+        }
+        for constituent in &self.watch {
+            show_constituent(f, constituent)?;
+        }
+        Ok(())
+    }
+}
+
+fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
+    writeln!(f, "\n[feeds.{}]", key(&feed.name))?;
+    match &feed.kind {
+        FeedKind::RisLive { url, client, hosts, prefixes, peer, path } => {
+            writeln!(f, "kind = \"ris_live\"\nurl = {}\nclient = {}", quoted(url), quoted(client))?;
+            writeln!(f, "hosts = {}\nprefixes = {}", quoted_list(hosts), quoted_list(prefixes))?;
+            optional(f, "peer", peer.as_ref(), "all")?;
+            optional(f, "path", path.as_ref(), "all")
+        }
+        FeedKind::Mrt { files, rib } => {
+            writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", quoted_list(files), quoted_list(rib))
+        }
+    }
+}
+
+fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
+    let kind = match sink.kind {
+        SinkKind::Ndjson { .. } => "ndjson",
+        SinkKind::Kafka(_) => "kafka",
+    };
+    writeln!(f, "\n[sinks.{}]\nkind = \"{kind}\"\nmin_severity = \"{}\"", key(&sink.name), sink.min_severity)?;
+    match &sink.kind {
+        SinkKind::Ndjson { to: NdjsonTarget::Stdout } => writeln!(f, "path = \"-\""),
+        SinkKind::Ndjson { to: NdjsonTarget::File(path) } => writeln!(f, "path = {}", quoted(path.display())),
+        SinkKind::Kafka(kafka) => show_kafka(f, kafka),
+    }
+}
+
+fn show_kafka(f: &mut Formatter<'_>, kafka: &Kafka) -> fmt::Result {
+    writeln!(f, "brokers = {}\nalerts_topic = {}", quoted(&kafka.brokers), quoted(&kafka.alerts_topic))?;
+    writeln!(f, "incidents_topic = {}\ncreate_topics = {}", quoted(&kafka.incidents_topic), kafka.create_topics)?;
+    let names: Vec<_> = kafka.properties.iter().map(|(name, _)| name.as_str()).collect();
+    match names.is_empty() {
+        true => writeln!(f, "# properties: none"),
+        false => writeln!(f, "# properties: set: {}", names.join(", ")),
+    }
+}
+
+fn show_constituent(f: &mut Formatter<'_>, constituent: &Constituent) -> fmt::Result {
+    writeln!(f, "\n[[watch.constituents]]\nname = {}", quoted(&constituent.name))?;
+    let asns: Vec<_> = constituent.asns.iter().map(|asn| asn.0.to_string()).collect();
+    writeln!(f, "asns = [{}]\ntlp = \"{}\"", asns.join(", "), constituent.tlp)?;
+    constituent.resources.iter().try_for_each(|resource| show_resource(f, resource))
+}
+
+fn show_resource(f: &mut Formatter<'_>, resource: &Resource) -> fmt::Result {
+    let asns = |list: &[rules::bgp::Asn]| list.iter().map(|asn| asn.0.to_string()).collect::<Vec<_>>().join(", ");
+    writeln!(f, "\n[[watch.constituents.resources]]\nprefix = \"{}\"", resource.prefix)?;
+    writeln!(f, "expected_origins = [{}]", asns(&resource.expected_origins))?;
+    writeln!(f, "upstreams = [{}]", asns(&resource.upstreams))?;
+    optional_number(f, "max_length", resource.max_length)
+}
+
+fn optional(f: &mut Formatter<'_>, key: &str, value: Option<impl Display>, absent: &str) -> fmt::Result {
+    match value {
+        Some(value) => writeln!(f, "{key} = {}", quoted(value)),
+        None => writeln!(f, "# {key}: {absent}"),
+    }
+}
+
+fn optional_number(f: &mut Formatter<'_>, key: &str, value: Option<u8>) -> fmt::Result {
+    match value {
+        Some(value) => writeln!(f, "{key} = {value}"),
+        None => writeln!(f, "# {key}: any"),
+    }
+}
+
+fn quoted(value: impl Display) -> toml::Value {
+    toml::Value::String(value.to_string())
+}
+
+fn quoted_list<T: Display>(values: &[T]) -> toml::Value {
+    values.iter().map(quoted).collect::<Vec<_>>().into()
+}
+
+fn paths(paths: &[PathBuf]) -> toml::Value {
+    paths.iter().map(|path| quoted(path.display())).collect::<Vec<_>>().into()
+}
+
+/// A name that is no bare key of TOML is quoted.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if bare { name.to_owned() } else { quoted(name).to_string() }
+}

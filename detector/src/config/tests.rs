@@ -1,0 +1,134 @@
+use std::path::Path;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, Vec<String>> {
+    Config::parse("bgpwarden.toml", text, Path::new("/etc/bgpwarden"))
+}
+
+fn problem(text: &str) -> String {
+    parse(text).expect_err("accepted").join("\n")
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    assert_eq!(parse("").expect("fine"), Config::without_file());
+}
+
+#[test]
+fn what_check_prints_is_a_file_of_the_same_meaning() {
+    let text = r#"
+        [http]
+        listen = "[::1]:9000"
+        metrics_listen = "127.0.0.1:9001"
+        public_url = "https://bgp.example.net"
+        [feeds."öff nen"]
+        kind = "ris_live"
+        hosts = ["rrc00"]
+        prefixes = ["192.0.2.0/24"]
+        peer = "2001:db8::1"
+        path = "64496$"
+        [feeds.dumps]
+        kind = "mrt"
+        files = ["rrc00=/data/updates.gz", "https://example.net/updates.gz"]
+        rib = ["/data/rib.gz"]
+        [rpki]
+        files = ["/var/rpki.json"]
+        refresh_secs = 60
+        [relations]
+        file = "/var/rel.txt"
+        [alerts]
+        min_peer_ases = 3
+        tlp = "amber+strict"
+        [sinks.bus]
+        kind = "kafka"
+        brokers = "kafka1:9092,kafka2:9092"
+        prefix = "noc."
+        min_severity = "high"
+        [sinks.log]
+        kind = "ndjson"
+        path = "/var/log/a \"b\".ndjson"
+        [[watch.constituents]]
+        name = "Example Bank"
+        asns = [64496, "AS64497"]
+        prefixes = ["198.51.100.0/24"]
+        tlp = "green"
+        [[watch.constituents.resources]]
+        prefix = "192.0.2.0/24"
+        expected_origins = [64496]
+        upstreams = [64500]
+        max_length = 25
+    "#;
+    let config = parse(text).expect("fine");
+    let SinkKind::Kafka(kafka) = &config.sinks[0].kind else { panic!("not kafka") };
+    assert_eq!((kafka.alerts_topic.as_str(), kafka.incidents_topic.as_str()), ("noc.alerts", "noc.incidents"));
+    assert_eq!(config.watch[0].resources.len(), 2);
+    assert_eq!(parse(&config.to_string()).expect("fine"), config);
+    assert_eq!(parse(&Config::without_file().to_string()).expect("fine"), Config::without_file());
+}
+
+#[test]
+fn relative_paths_start_at_the_file() {
+    let config = parse("[feeds.a]\nkind='mrt'\nfiles=['rrc00=u.gz']\n[rpki]\nfiles=['v.json']").expect("fine");
+    assert_eq!(config.rpki.files, [Path::new("/etc/bgpwarden/v.json")]);
+    let FeedKind::Mrt { files, .. } = &config.feeds[0].kind else { panic!("not mrt") };
+    assert_eq!(files, &["rrc00=/etc/bgpwarden/u.gz"]);
+}
+
+#[test]
+fn problems_name_key_line_and_way_out() {
+    for (text, expected) in [
+        ("[http]\nlisen = 1", "bgpwarden.toml:2: http.lisen: unknown key; did you mean \"listen\"?"),
+        ("[htp]", "bgpwarden.toml:1: htp: unknown key; did you mean \"http\"?"),
+        (
+            "[http]\n\nlisten = 8179",
+            "bgpwarden.toml:3: http.listen: expected an address with port such as 127.0.0.1:8179, found 8179",
+        ),
+        ("[http]\nlisten = 'localhost'", "expected an address with port such as 127.0.0.1:8179, found \"localhost\""),
+        ("[http]\nlisten = '0.0.0.0:80'", "http.listen: an address that others can reach demands http.token"),
+        ("[http]\ntoken = 'hunter2'", "http.token: a secret does not belong into the file"),
+        (
+            "[http]\ntoken = { env = 'BGPWARDEN_TEST_UNSET' }",
+            "the environment variable BGPWARDEN_TEST_UNSET is not set",
+        ),
+        ("[http]\ntoken = { file = '/nonexistent/token' }", "cannot read \"/nonexistent/token\""),
+        ("[alerts]\nhold_down_secs = -1", "alerts.hold_down_secs: expected an integer from 0 to 3600, found -1"),
+        ("[alerts]\ntlp = 'white'", "expected one of clear, green, amber, amber+strict, red, found \"white\""),
+        ("[feeds.a]\nkind = 'bmp'", "feeds.a.kind: this kind of feed comes with a later version"),
+        ("[feeds.a]\nurl = 'x'", "bgpwarden.toml:1: feeds.a.kind: is missing"),
+        ("feeds = 3", "feeds: expected a table, found 3"),
+        ("[feeds]\na = 3", "feeds.a: expected a table [feeds.NAME], found 3"),
+        ("[store]", "store: comes with a later version"),
+        ("[rpki]\nrtr = ['x']", "rpki.rtr: comes with a later version"),
+        ("[sinks.a]\nkind = 'kafka'", "sinks.a.brokers: is missing"),
+        ("[[watch.constituents]]\nname = 'x'", "a constituent needs asns, prefixes or resources"),
+        ("[[watch.constituents]]\nname = 'x'\nprefixes = ['192.0.2.1/24']", "did you mean 192.0.2.0/24?"),
+        ("[[watch.constituents]]\nname = 'x'\nasns = [4294967296]", "\"4294967296\" is not an AS number"),
+        ("[http\n", "bgpwarden.toml:1: "),
+        ("a = 1\na = 2", "duplicate key"),
+    ] {
+        let found = problem(text);
+        assert!(found.contains(expected), "{text:?} gave {found:?}, not {expected:?}");
+    }
+}
+
+#[test]
+fn all_problems_are_named_at_once_in_the_order_of_the_file() {
+    let found = problem("[alerts]\nx = 1\n[http]\nlisten = 1\n[sinks.a]\nkind = 'fax'");
+    let lines: Vec<_> = found.lines().map(|line| line.split(' ').next().unwrap_or_default()).collect();
+    assert_eq!(lines, ["bgpwarden.toml:2:", "bgpwarden.toml:4:", "bgpwarden.toml:6:"]);
+}
+
+#[test]
+fn properties_of_kafka_are_checked_and_their_secrets_kept() {
+    let with = |line: &str| format!("[sinks.a]\nkind='kafka'\nbrokers='h:1'\n[sinks.a.properties]\n{line}");
+    assert!(problem(&with("'no.such' = 1")).contains("sinks.a.properties.no.such: "));
+    assert!(problem(&with("'sasl.password' = 'x'")).contains("a secret does not belong into the file"));
+    assert!(problem(&with("acks = 1")).contains("bgpwarden sets this itself"));
+    assert!(problem(&with("'message.max.bytes' = 'many'")).contains("properties.message.max.bytes"));
+    let config = parse(&with("'sasl.password' = { env = 'PATH' }\n'linger.ms' = 5")).expect("fine");
+    let path = std::env::var("PATH").expect("a PATH");
+    assert!(!format!("{config:?}").contains(&path) && !config.to_string().contains(&path));
+    let SinkKind::Kafka(kafka) = &config.sinks[0].kind else { panic!("not kafka") };
+    assert_eq!(kafka.properties.iter().find(|(key, _)| key == "linger.ms").map(|(_, v)| v.expose()), Some("5"));
+}

@@ -1,0 +1,30 @@
+//! bgpwarden, the service: what goes in, who works on it, what comes out.
+//!
+//! ```text
+//!  feed tasks ──mpsc──> sequencer ──mpsc──> N shards ──mpsc──> desk ──mpsc──> delivery ──outbox──> sink tasks
+//!  (ris_live, mrt)      (one task)          (std threads)      (std thread)   (one task)           (ndjson, kafka)
+//!                                                                                │
+//!                                                                                ├──> view ──> web pages, API
+//!                                                                                └──> metrics ──> /metrics
+//! ```
+//! Every queue is bounded and its producer waits; nothing on the way is dropped. A stop runs along the picture
+//! from left to right: feeds first, sinks last.
+
+pub mod alert;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod explain;
+pub mod failure;
+pub mod health;
+pub mod http;
+pub mod metrics;
+pub mod notice;
+pub mod pipeline;
+pub mod replay;
+pub mod sequencer;
+pub mod sink;
+pub mod text;
+pub mod view;
+pub mod web;

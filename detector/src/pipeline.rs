@@ -1,0 +1,240 @@
+//! Who works where? N shard threads and the desk thread, and the queues between them.
+//!
+//! Every shard sees every batch and answers it, even with nothing. The desk reads next from the shard that is
+//! furthest behind and releases what lies before the lowest watermark, in the one order of reports: no time-outs,
+//! and the same code for one shard. The shard that is furthest behind always has work or a batch coming, so this
+//! cannot block in a circle.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use rules::alert::{Class, Severity};
+use rules::desk::{Desk, Output, Settings, Suppressed};
+use rules::event::{Batch, Event};
+use rules::limits;
+use rules::shard::{KeyRange, Keyed, Mark, RovCounts, Shard};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+/// Reports of a shard, complete before `watermark`.
+struct Chunk {
+    watermark: Mark,
+    reports: Vec<Keyed>,
+}
+
+/// What can be looked at from outside while it works.
+#[derive(Default)]
+pub struct Status {
+    pub routes: AtomicUsize,
+    pub prefixes: AtomicUsize,
+    pub is_learning: AtomicBool,
+    pub desk: Mutex<DeskStatus>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct DeskStatus {
+    pub open: BTreeMap<(Class, Severity, bool), usize>,
+    pub suppressed: BTreeMap<(Class, Suppressed), u64>,
+}
+
+/// What the shards held and counted in the end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    pub rov: RovCounts,
+    pub routes: usize,
+    pub prefixes: usize,
+    pub is_learning: bool,
+}
+
+/// The way in.
+#[derive(Clone)]
+pub struct Intake {
+    shards: Vec<Sender<Arc<Batch>>>,
+    desk: Sender<Arc<Batch>>,
+}
+
+impl Intake {
+    /// Hands the batch to everybody; false if the engine is gone.
+    pub async fn send(&self, batch: Arc<Batch>) -> bool {
+        for queue in self.shards.iter().chain([&self.desk]) {
+            if queue.send(batch.clone()).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The same from a thread.
+    pub fn blocking_send(&self, batch: &Arc<Batch>) -> bool {
+        self.shards.iter().chain([&self.desk]).all(|queue| queue.blocking_send(batch.clone()).is_ok())
+    }
+}
+
+/// The running engine.
+pub struct Pipeline {
+    pub intake: Intake,
+    pub outputs: Receiver<Vec<Output>>,
+    pub status: Arc<Status>,
+    pub threads: Threads,
+}
+
+/// To be joined after the intake is dropped and the outputs are drained.
+pub struct Threads {
+    shards: Vec<JoinHandle<Shard>>,
+    desk: JoinHandle<Desk>,
+}
+
+impl Threads {
+    /// Waits for the engine to finish; a panic in it goes on here.
+    pub fn join(self) -> Totals {
+        let resume = |panic| std::panic::resume_unwind(panic);
+        let mut totals = Totals::default();
+        for shard in self.shards {
+            let shard = shard.join().unwrap_or_else(resume);
+            let rov = shard.rov_counts();
+            totals.rov.valid += rov.valid;
+            totals.rov.invalid += rov.invalid;
+            totals.rov.not_found += rov.not_found;
+            totals.rov.not_evaluated += rov.not_evaluated;
+            totals.routes += shard.rib().route_count();
+            totals.prefixes += shard.rib().prefix_count();
+        }
+        let desk = self.desk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        totals.is_learning = desk.is_learning();
+        totals
+    }
+}
+
+/// Starts `count` shards and the desk.
+pub fn start(settings: Settings, count: usize, record_routes: bool) -> std::io::Result<Pipeline> {
+    let status = Arc::new(Status::default());
+    status.is_learning.store(true, Ordering::Relaxed);
+    let (mut intakes, mut chunks, mut shards) = (Vec::new(), Vec::new(), Vec::new());
+    for index in 0..count {
+        let (intake, batches) = mpsc::channel(limits::SHARD_QUEUE_BATCHES);
+        let (out, reports) = mpsc::channel(limits::DESK_QUEUE_CHUNKS);
+        let shard = Shard::new(KeyRange { index, count });
+        let status = status.clone();
+        let thread = std::thread::Builder::new().name(format!("shard-{index}"));
+        shards.push(thread.spawn(move || run_shard(shard, batches, &out, &status))?);
+        intakes.push(intake);
+        chunks.push(reports);
+    }
+    let (desk_intake, batches) = mpsc::channel(limits::SHARD_QUEUE_BATCHES);
+    let (out, outputs) = mpsc::channel(limits::SHARD_QUEUE_BATCHES);
+    let desk = Desk::new(settings, record_routes);
+    let desk_status = status.clone();
+    let merge = Merge::new(chunks);
+    let thread = std::thread::Builder::new().name("desk".into());
+    let desk = thread.spawn(move || run_desk(desk, batches, merge, &out, &desk_status))?;
+    let intake = Intake { shards: intakes, desk: desk_intake };
+    Ok(Pipeline { intake, outputs, status, threads: Threads { shards, desk } })
+}
+
+fn run_shard(mut shard: Shard, mut batches: Receiver<Arc<Batch>>, out: &Sender<Chunk>, status: &Status) -> Shard {
+    let (mut routes, mut prefixes) = (0, 0);
+    while let Some(batch) = batches.blocking_recv() {
+        let mut reports = Vec::new();
+        for stamped in batch.iter() {
+            shard.handle(stamped, &mut reports);
+            while reports.len() > limits::SIGHTINGS_PER_CHUNK {
+                let rest = reports.split_off(limits::SIGHTINGS_PER_CHUNK);
+                let watermark = reports.last().map_or(Mark { seq: stamped.seq, prefix: None }, Keyed::mark);
+                if out.blocking_send(Chunk { watermark, reports }).is_err() {
+                    return shard;
+                }
+                reports = rest;
+            }
+        }
+        let Some(last) = batch.last() else { continue };
+        if out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports }).is_err() {
+            return shard;
+        }
+        routes = publish(&status.routes, routes, shard.rib().route_count());
+        prefixes = publish(&status.prefixes, prefixes, shard.rib().prefix_count());
+    }
+    shard
+}
+
+/// Adds what changed to a sum over all shards.
+fn publish(sum: &AtomicUsize, before: usize, now: usize) -> usize {
+    sum.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+    now
+}
+
+fn run_desk(
+    mut desk: Desk,
+    mut batches: Receiver<Arc<Batch>>,
+    mut merge: Merge,
+    out: &Sender<Vec<Output>>,
+    status: &Status,
+) -> Desk {
+    while let Some(batch) = batches.blocking_recv() {
+        for stamped in batch.iter() {
+            desk.begin(stamped);
+            merge.each_of(stamped.seq, |keyed| desk.report(&keyed.report));
+            desk.finish(stamped);
+            if matches!(stamped.event, Event::Tick | Event::SeedDone { .. } | Event::End) {
+                status.is_learning.store(desk.is_learning(), Ordering::Relaxed);
+                let now = DeskStatus { open: desk.open_incidents(), suppressed: desk.suppressed().clone() };
+                *status.desk.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+            }
+        }
+        let outputs = desk.take_output();
+        if !outputs.is_empty() && out.blocking_send(outputs).is_err() {
+            break;
+        }
+    }
+    desk
+}
+
+/// The reports of all shards as one stream in the one order.
+struct Merge {
+    shards: Vec<Lane>,
+}
+
+struct Lane {
+    chunks: Receiver<Chunk>,
+    reports: VecDeque<Keyed>,
+    watermark: Mark,
+}
+
+impl Merge {
+    fn new(chunks: Vec<Receiver<Chunk>>) -> Self {
+        let start = Mark { seq: 0, prefix: None };
+        let lane = |chunks| Lane { chunks, reports: VecDeque::new(), watermark: start };
+        Self { shards: chunks.into_iter().map(lane).collect() }
+    }
+
+    /// Calls `f` for every report of one event. Returns early only if a shard is gone.
+    fn each_of(&mut self, seq: u64, mut f: impl FnMut(&Keyed)) {
+        loop {
+            let Some(behind) = (0..self.shards.len()).min_by_key(|i| self.shards[*i].watermark) else { return };
+            let safe = self.shards[behind].watermark;
+            self.release(seq, safe, &mut f);
+            if safe >= Mark::end_of(seq) {
+                return;
+            }
+            let lane = &mut self.shards[behind];
+            let Some(chunk) = lane.chunks.blocking_recv() else { return };
+            lane.watermark = chunk.watermark;
+            lane.reports.extend(chunk.reports);
+        }
+    }
+
+    /// Hands over, in order, what lies before `safe` and belongs to the event.
+    fn release(&mut self, seq: u64, safe: Mark, f: &mut impl FnMut(&Keyed)) {
+        let ready = |lane: &Lane| lane.reports.front().is_some_and(|k| k.seq == seq && k.mark() < safe);
+        loop {
+            let next = (0..self.shards.len()).filter(|i| ready(&self.shards[*i])).min_by(|a, b| {
+                let front = |i: &usize| &self.shards[*i].reports[0];
+                front(a).order(front(b))
+            });
+            let Some(next) = next else { return };
+            if let Some(keyed) = self.shards[next].reports.pop_front() {
+                f(&keyed);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! In which order does everything happen? Takes what feeds decoded, renumbers their vantage points, and stamps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use feeds::input::Item;
+use rules::bgp::{Timestamp, VantageId, VantagePoint};
+use rules::event::{Batch, Event};
+use rules::limits;
+use rules::stamp::Stamper;
+
+/// Turns the items of many sources into one stream of events.
+#[derive(Default)]
+pub struct Sequencer {
+    stamper: Stamper,
+    numbers: HashMap<Arc<VantagePoint>, VantageId>,
+    /// By source: its own numbers to ours; none where the limit of vantage points was reached.
+    sources: Vec<Vec<Option<VantageId>>>,
+    batch: Batch,
+}
+
+impl Sequencer {
+    /// The engine's number of a source's vantage point.
+    pub fn number(&self, source: usize, local: VantageId) -> Option<VantageId> {
+        self.sources.get(source)?.get(local.0 as usize).copied().flatten()
+    }
+
+    /// Adds one item at the given moment of the engine's clock. False if its vantage point has no number and it was left out.
+    pub fn push(&mut self, source: usize, item: Item, at: Timestamp) -> bool {
+        let Some(event) = self.renumber(source, item.event, at) else { return false };
+        self.stamper.push(at, event, &mut self.batch);
+        true
+    }
+
+    /// Adds an event of our own.
+    pub fn push_own(&mut self, event: Event, at: Timestamp) {
+        self.stamper.push(at, event, &mut self.batch);
+    }
+
+    pub fn end(&mut self, hold_down_secs: i64) {
+        self.stamper.end(hold_down_secs, &mut self.batch);
+    }
+
+    pub fn now(&self) -> Option<Timestamp> {
+        self.stamper.now()
+    }
+
+    pub fn vantage_points(&self) -> usize {
+        self.numbers.len()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.batch.len() >= limits::BATCH_EVENTS
+    }
+
+    /// What is there now; none if nothing is.
+    pub fn take(&mut self) -> Option<Arc<Batch>> {
+        if self.batch.is_empty() {
+            return None;
+        }
+        Some(Arc::new(std::mem::replace(&mut self.batch, Batch::with_capacity(limits::BATCH_EVENTS))))
+    }
+
+    fn renumber(&mut self, source: usize, event: Event, at: Timestamp) -> Option<Event> {
+        Some(match event {
+            Event::Vantage(local, point) => {
+                self.learn(source, local, point, at);
+                return None;
+            }
+            Event::Update(mut update) => {
+                update.vantage = self.number(source, update.vantage)?;
+                Event::Update(update)
+            }
+            Event::Seed(mut update) => {
+                update.vantage = self.number(source, update.vantage)?;
+                Event::Seed(update)
+            }
+            Event::PeerUp { vantage, seen } => Event::PeerUp { vantage: self.number(source, vantage)?, seen },
+            Event::PeerDown { vantage, seen } => Event::PeerDown { vantage: self.number(source, vantage)?, seen },
+            Event::EndOfRib { vantage, family } => Event::EndOfRib { vantage: self.number(source, vantage)?, family },
+            other => other,
+        })
+    }
+
+    /// The same session in two sources is one vantage point.
+    fn learn(&mut self, source: usize, local: VantageId, point: Arc<VantagePoint>, at: Timestamp) {
+        let known = self.numbers.get(&point).copied();
+        let id = known.or_else(|| {
+            let id = VantageId(self.numbers.len() as u32);
+            (self.numbers.len() < limits::VANTAGE_POINTS).then_some(id)
+        });
+        if let (None, Some(id)) = (known, id) {
+            self.numbers.insert(point.clone(), id);
+            self.stamper.push(at, Event::Vantage(id, point), &mut self.batch);
+        }
+        if self.sources.len() <= source {
+            self.sources.resize_with(source + 1, Vec::new);
+        }
+        let numbers = &mut self.sources[source];
+        if numbers.len() <= local.0 as usize {
+            numbers.resize(local.0 as usize + 1, None);
+        }
+        numbers[local.0 as usize] = id;
+    }
+}

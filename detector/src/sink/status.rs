@@ -1,0 +1,77 @@
+//! How does a sink fare?
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Why an attempt to deliver failed: a closed set, used as a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureReason {
+    /// The file or stream did not take it.
+    Write,
+    /// Nobody answered.
+    Unreachable,
+    /// Nobody confirmed in time.
+    Timeout,
+    /// The topic does not exist.
+    NoTopic,
+    /// Not allowed.
+    Refused,
+    /// Too large for the receiver.
+    TooLarge,
+    Other,
+}
+
+impl FailureReason {
+    pub const ALL: [Self; 7] =
+        [Self::Write, Self::Unreachable, Self::Timeout, Self::NoTopic, Self::Refused, Self::TooLarge, Self::Other];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::NoTopic => "no_topic",
+            Self::Refused => "refused",
+            Self::TooLarge => "too_large",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Counts for metrics and pages.
+#[derive(Debug, Default)]
+pub struct SinkStatus {
+    delivered: AtomicU64,
+    failures: [AtomicU64; FailureReason::ALL.len()],
+    /// Failed attempts since the last success.
+    in_a_row: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl SinkStatus {
+    pub fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    pub fn failures(&self, reason: FailureReason) -> u64 {
+        self.failures[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// The last error, unless something was delivered since.
+    pub fn error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn succeeded(&self) {
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+        self.in_a_row.store(0, Ordering::Relaxed);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// True if it is the first failure after a success: worth a line in the log.
+    pub(super) fn failed(&self, reason: FailureReason, error: String) -> bool {
+        self.failures[reason as usize].fetch_add(1, Ordering::Relaxed);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.in_a_row.fetch_add(1, Ordering::Relaxed) == 0
+    }
+}

@@ -1,0 +1,45 @@
+//! What is normal for a prefix: the origins it had, and who stood next to them.
+
+use std::sync::Arc;
+
+use crate::bgp::Asn;
+
+/// An origin and the AS next to it on the way to the observers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Adjacency {
+    pub origin_as: Asn,
+    pub neighbor: Asn,
+}
+
+/// The normal state of one prefix, as a dump or the configuration showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// Sorted, without repeats. An origin seen only at its own peering has itself as neighbor.
+    adjacencies: Arc<[Adjacency]>,
+}
+
+impl Baseline {
+    pub fn new(mut adjacencies: Vec<Adjacency>) -> Option<Self> {
+        adjacencies.sort_unstable();
+        adjacencies.dedup();
+        (!adjacencies.is_empty()).then(|| Self { adjacencies: adjacencies.into() })
+    }
+
+    pub fn adjacencies(&self) -> &[Adjacency] {
+        &self.adjacencies
+    }
+
+    /// Without repeats, ascending.
+    pub fn origins(&self) -> impl Iterator<Item = Asn> {
+        let mut last = None;
+        self.adjacencies.iter().map(|a| a.origin_as).filter(move |o| {
+            let fresh = last != Some(*o);
+            last = Some(*o);
+            fresh
+        })
+    }
+
+    pub fn has_adjacency(&self, adjacency: Adjacency) -> bool {
+        self.adjacencies.binary_search(&adjacency).is_ok()
+    }
+}

@@ -1,0 +1,328 @@
+//! From sighting to offence to incident: distinct peers, hold-down, company, and the limits of memory.
+
+use std::sync::Arc;
+
+use super::incident::{Holder, IncidentRef, Offence, OffenceKey, OffenceRef, RouteRecord};
+use super::timers::Timer;
+use super::{Desk, Suppressed};
+use crate::alert::{Class, ReasonCode, Severity};
+use crate::bgp::{PathAttributes, Timestamp, VantageId};
+use crate::finding::{Finding, Kind};
+use crate::limits;
+use crate::shard::{EndedBy, Sighting};
+
+impl Desk {
+    /// An offending route is there, or goes on in another shape.
+    pub(super) fn seen(&mut self, sighting: &Sighting, finding: Arc<Finding>, attributes: Arc<PathAttributes>) {
+        let Some(at) = self.offence_of(sighting, &finding, &attributes) else {
+            self.count_suppressed(sighting.class, Suppressed::Limit);
+            return;
+        };
+        self.hold(at, sighting, &attributes);
+        let offence = &mut self.offences[at.0 as usize];
+        if better(&finding, &offence.best) {
+            offence.best = finding.clone();
+        }
+        match offence.incident {
+            Some(incident) => self.member_seen(incident, at, sighting, &finding, &attributes),
+            None => self.try_open(at),
+        }
+    }
+
+    /// Finds the offence or makes one. An old one that was left and never told starts anew.
+    fn offence_of(
+        &mut self,
+        sighting: &Sighting,
+        finding: &Arc<Finding>,
+        attributes: &Arc<PathAttributes>,
+    ) -> Option<OffenceRef> {
+        let key = OffenceKey { kind: sighting.class.kind(), key_as: sighting.key_as, prefix: sighting.prefix };
+        let fresh = Offence {
+            key,
+            started: sighting.seen,
+            first_at: self.now,
+            ended: None,
+            holders: Vec::new(),
+            peers: Vec::new(),
+            lost: Vec::new(),
+            first: finding.clone(),
+            first_route: (sighting.vantage, attributes.clone()),
+            best: finding.clone(),
+            incident: None,
+            past: Vec::new(),
+            last_end: ReasonCode::Withdrawn,
+        };
+        if let Some(at) = self.by_key.get(&key).copied() {
+            let offence = &mut self.offences[at.0 as usize];
+            let is_over = !offence.is_active() && offence.lost.is_empty();
+            let forgotten = offence.incident.is_some_and(|i| self.is_forgotten(i));
+            let offence = &mut self.offences[at.0 as usize];
+            if is_over && (offence.incident.is_none() || forgotten) {
+                *offence = fresh;
+            }
+            return Some(at);
+        }
+        if self.offences.len() >= limits::OFFENCES {
+            return None;
+        }
+        let at = OffenceRef(self.offences.len() as u32);
+        self.offences.push(fresh);
+        self.by_key.insert(key, at);
+        Some(at)
+    }
+
+    fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) {
+        let peer_as = self.peer_as(sighting.vantage);
+        let offence = &mut self.offences[at.0 as usize];
+        offence.ended = None;
+        offence.lost.retain(|v| *v != sighting.vantage);
+        if let Err(i) = offence.peers.binary_search(&peer_as) {
+            offence.peers.insert(i, peer_as);
+        }
+        let holder = Holder {
+            vantage: sighting.vantage,
+            path_id: sighting.path_id,
+            class: sighting.class,
+            since: sighting.seen,
+            attributes: attributes.clone(),
+        };
+        match offence.holder(sighting.vantage, sighting.path_id, sighting.class) {
+            Ok(i) => {
+                let old = std::mem::replace(&mut offence.holders[i], holder);
+                self.record_route(at, &old, Some(sighting.seen));
+            }
+            Err(i) => {
+                let is_first = offence.holders.is_empty();
+                offence.holders.insert(i, holder);
+                self.count_holder(at, sighting.vantage, is_first, 1);
+            }
+        }
+    }
+
+    /// Opens an incident, or joins one, as soon as the gates are passed; sets the timer for what is missing.
+    pub(super) fn try_open(&mut self, at: OffenceRef) {
+        let offence = &self.offences[at.0 as usize];
+        if offence.incident.is_some() || !offence.is_active() {
+            return;
+        }
+        let (key, best) = (offence.key, offence.best.clone());
+        if best.needs_company {
+            return self.try_company(at, best.class);
+        }
+        if let Some(story) = self.open_story(key.kind, key.key_as) {
+            if self.points_of(at) >= 1 || best.is_look_alike() {
+                self.join(story, at);
+            }
+            return;
+        }
+        let (min_peers, hold_down) =
+            if best.is_watched() { (1, 0) } else { (self.settings.min_peer_ases, self.settings.hold_down_secs) };
+        let offence = &self.offences[at.0 as usize];
+        let deadline = offence.first_at.plus_secs(hold_down);
+        if self.now < deadline {
+            self.timers.set(deadline, Timer::Gate(at));
+            return;
+        }
+        if offence.peers.len() < min_peers {
+            return;
+        }
+        if self.points_of(at) < 1 && !best.is_look_alike() {
+            return;
+        }
+        self.open(at, ReasonCode::Seen);
+    }
+
+    pub(super) fn pass_gate(&mut self, at: OffenceRef) {
+        match self.offences[at.0 as usize].incident {
+            Some(incident) => {
+                self.dirty.insert(incident);
+            }
+            None => self.try_open(at),
+        }
+    }
+
+    /// Classes that mean something only in numbers: internal more-specifics, leaks by relations alone, and squats
+    /// beside a story of the same AS.
+    fn try_company(&mut self, at: OffenceRef, class: Class) {
+        let key = self.offences[at.0 as usize].key;
+        let group = (class, key.key_as);
+        let least = match class {
+            Class::InternalMoreSpecifics => limits::INTERNAL_PREFIXES,
+            Class::Squatting => limits::SQUAT_COMPANIONS,
+            _ => limits::VALLEY_PREFIXES,
+        };
+        let members = self.waiting.entry(group).or_default();
+        if !members.contains(&at) {
+            members.push(at);
+        }
+        let story = self.open_story(key.kind, key.key_as);
+        let same_class = story.filter(|s| self.incidents[s.0 as usize].class == class);
+        let enough_members = members_len(&self.waiting, group) >= least;
+        if same_class.is_none() && !enough_members {
+            return;
+        }
+        let ready = self.ready_members(group);
+        let backed = class != Class::Squatting || story.is_some_and(|s| self.is_grave(s));
+        if !backed || (ready.len() < least && same_class.is_none()) {
+            return;
+        }
+        self.waiting.remove(&group);
+        for member in ready {
+            match self.open_story(key.kind, key.key_as) {
+                Some(story) => self.join(story, member),
+                None => self.open(member, ReasonCode::Seen),
+            }
+        }
+    }
+
+    fn is_grave(&self, story: IncidentRef) -> bool {
+        self.incidents[story.0 as usize].severity >= Severity::Medium
+    }
+
+    /// Members of a group that are held now by enough peers and not too old to be one event.
+    fn ready_members(&mut self, group: (Class, crate::bgp::Asn)) -> Vec<OffenceRef> {
+        let now = self.now;
+        let offences = &self.offences;
+        let Some(members) = self.waiting.get_mut(&group) else { return Vec::new() };
+        members.retain(|m| {
+            let o = &offences[m.0 as usize];
+            o.is_active() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
+        });
+        let enough_peers = |m: &&OffenceRef| offences[m.0 as usize].peers.len() >= self.settings.min_peer_ases;
+        members.iter().filter(enough_peers).copied().collect()
+    }
+
+    /// An offending route is gone.
+    pub(super) fn ended(&mut self, sighting: &Sighting, by: EndedBy) {
+        let key = OffenceKey { kind: sighting.class.kind(), key_as: sighting.key_as, prefix: sighting.prefix };
+        let Some(at) = self.by_key.get(&key).copied() else { return };
+        let offence = &mut self.offences[at.0 as usize];
+        let Ok(i) = offence.holder(sighting.vantage, sighting.path_id, sighting.class) else { return };
+        let holder = offence.holders.remove(i);
+        let is_last = offence.holders.is_empty();
+        if by == EndedBy::LostSight {
+            if !offence.lost.contains(&sighting.vantage) {
+                offence.lost.push(sighting.vantage);
+            }
+            self.timers.set(self.now.plus_secs(limits::LOST_SIGHT_SECS), Timer::LostSight(at));
+        }
+        self.count_holder(at, sighting.vantage, is_last, -1);
+        self.record_route(at, &holder, Some(sighting.seen));
+        if is_last {
+            let code = match by {
+                EndedBy::Withdrawn => ReasonCode::Withdrawn,
+                EndedBy::Replaced => ReasonCode::Replaced,
+                EndedBy::LostSight => ReasonCode::OutOfSight,
+                EndedBy::Cleared(code) => code,
+            };
+            self.left(at, sighting.seen, code);
+        }
+    }
+
+    /// Nobody holds the offence any more; unless a lost session may still, it is over.
+    pub(super) fn left(&mut self, at: OffenceRef, seen: Timestamp, code: ReasonCode) {
+        let offence = &mut self.offences[at.0 as usize];
+        offence.last_end = code;
+        if !offence.lost.is_empty() {
+            return;
+        }
+        offence.ended = Some(seen);
+        match offence.incident {
+            Some(incident) => self.member_over(incident, seen, code),
+            None => self.over_before_told(at, code),
+        }
+    }
+
+    /// Shorter than the hold-down: still told, once it is over, with its true duration.
+    fn over_before_told(&mut self, at: OffenceRef, code: ReasonCode) {
+        let offence = &self.offences[at.0 as usize];
+        let best = offence.best.clone();
+        let enough = offence.peers.len() >= self.settings.min_peer_ases || best.is_watched();
+        let is_proof_of_end = matches!(code, ReasonCode::Withdrawn | ReasonCode::Replaced);
+        if best.needs_company || !enough || !is_proof_of_end {
+            self.count_suppressed(best.class, Suppressed::Gate);
+        } else if self.points_of(at) < 1 && !best.is_look_alike() {
+            self.count_suppressed(best.class, Suppressed::Noise);
+        } else {
+            self.open_and_close(at, code);
+        }
+    }
+
+    pub(super) fn offences_waiting_for(&self, vantage: VantageId) -> Vec<OffenceRef> {
+        let waits = |o: &Offence| o.lost.contains(&vantage);
+        self.offences.iter().enumerate().filter(|(_, o)| waits(o)).map(|(i, _)| OffenceRef(i as u32)).collect()
+    }
+
+    pub(super) fn stop_waiting(&mut self, at: OffenceRef, vantage: VantageId, code: ReasonCode) {
+        let now = self.now;
+        let offence = &mut self.offences[at.0 as usize];
+        offence.lost.retain(|v| *v != vantage);
+        if offence.lost.is_empty() && !offence.is_active() && offence.ended.is_none() {
+            self.left(at, now, code);
+        }
+    }
+
+    pub(super) fn give_up_waiting(&mut self, at: OffenceRef) {
+        for vantage in std::mem::take(&mut self.offences[at.0 as usize].lost) {
+            self.stop_waiting(at, vantage, ReasonCode::OutOfSight);
+        }
+    }
+
+    pub(super) fn record_route(&mut self, at: OffenceRef, holder: &Holder, ended: Option<Timestamp>) {
+        if !self.record_routes {
+            return;
+        }
+        let Some(point) = self.vantage.get(holder.vantage.0 as usize) else { return };
+        let offence = &mut self.offences[at.0 as usize];
+        let record = RouteRecord {
+            incident: "".into(),
+            prefix: offence.key.prefix,
+            collector: point.collector.clone(),
+            peer_as: point.peer_as,
+            peer_address: point.peer_address,
+            path_id: holder.path_id,
+            as_path: holder.attributes.as_path.to_string(),
+            started: holder.since,
+            ended,
+        };
+        match offence.incident {
+            Some(i) => {
+                let incident = self.incidents[i.0 as usize].id.clone();
+                self.out.push(super::Output::Route(RouteRecord { incident, ..record }));
+            }
+            None => offence.past.push(record),
+        }
+    }
+
+    pub(super) fn record_open_routes(&mut self) {
+        if !self.record_routes {
+            return;
+        }
+        for i in 0..self.offences.len() {
+            let at = OffenceRef(i as u32);
+            if self.offences[i].incident.is_some() {
+                for holder in self.offences[i].holders.clone() {
+                    self.record_route(at, &holder, None);
+                }
+            }
+        }
+    }
+}
+
+fn members_len(
+    waiting: &std::collections::BTreeMap<(Class, crate::bgp::Asn), Vec<OffenceRef>>,
+    group: (Class, crate::bgp::Asn),
+) -> usize {
+    waiting.get(&group).map_or(0, Vec::len)
+}
+
+/// More points; of equal points the graver class. A finding that stands alone beats one that needs company.
+fn better(new: &Finding, old: &Finding) -> bool {
+    let rank = |f: &Finding| (!f.needs_company, f.points(), std::cmp::Reverse(f.class), f.constituents.len());
+    rank(new) > rank(old)
+}
+
+/// Two kinds of story never need visibility: what is in the registry, and slips.
+pub(super) fn counts_visibility(kind: Kind) -> bool {
+    matches!(kind, Kind::Origin | Kind::Leak | Kind::Forged)
+}

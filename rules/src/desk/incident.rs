@@ -1,0 +1,192 @@
+//! What the desk remembers: offences (one family, key AS and prefix) and the incidents they belong to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::alert::{
+    Class, Constituent, Episode, LeakSegment, Reason, ReasonCode, SamplePath, Severity, Status, Transition,
+};
+use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId};
+use crate::finding::{Finding, Kind};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OffenceRef(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IncidentRef(pub u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OffenceKey {
+    pub kind: Kind,
+    pub key_as: Asn,
+    pub prefix: IpNet,
+}
+
+/// A vantage point that holds an offending route now.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    pub vantage: VantageId,
+    pub path_id: u32,
+    pub class: Class,
+    pub since: Timestamp,
+    pub attributes: Arc<PathAttributes>,
+}
+
+impl Holder {
+    fn key(&self) -> (VantageId, u32, Class) {
+        (self.vantage, self.path_id, self.class)
+    }
+}
+
+/// Everything wrong with one prefix by one AS, seen from all sides.
+#[derive(Clone, Debug)]
+pub struct Offence {
+    pub key: OffenceKey,
+    /// The collector's time of its first route, and the engine's.
+    pub started: Timestamp,
+    pub first_at: Timestamp,
+    pub ended: Option<Timestamp>,
+    /// Sorted by (vantage, path id, class).
+    pub holders: Vec<Holder>,
+    /// Distinct peer ASes that ever held it, ascending.
+    pub peers: Vec<Asn>,
+    /// Sessions that went away while they held it.
+    pub lost: Vec<VantageId>,
+    /// The first route, and the finding that judged it.
+    pub first: Arc<Finding>,
+    pub first_route: (VantageId, Arc<PathAttributes>),
+    /// The finding with the most points so far.
+    pub best: Arc<Finding>,
+    pub incident: Option<IncidentRef>,
+    /// Routes that ended before there was an incident to record them under.
+    pub past: Vec<RouteRecord>,
+    pub last_end: ReasonCode,
+}
+
+impl Offence {
+    pub fn is_active(&self) -> bool {
+        !self.holders.is_empty()
+    }
+
+    pub fn holder(&mut self, vantage: VantageId, path_id: u32, class: Class) -> Result<usize, usize> {
+        self.holders.binary_search_by_key(&(vantage, path_id, class), Holder::key)
+    }
+}
+
+/// The route of one vantage point under an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRecord {
+    pub incident: Arc<str>,
+    pub prefix: IpNet,
+    pub collector: Arc<str>,
+    pub peer_as: Asn,
+    pub peer_address: IpAddr,
+    pub path_id: u32,
+    pub as_path: String,
+    pub started: Timestamp,
+    /// None while it is held.
+    pub ended: Option<Timestamp>,
+}
+
+/// A transition that waits for the end of the event.
+#[derive(Clone, Debug)]
+pub struct Due {
+    pub transition: Transition,
+    pub reason: Reason,
+}
+
+/// What an alert of an incident last said, so that the next one knows what is new.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    pub at: Timestamp,
+    pub severity: Option<Severity>,
+    pub class: Option<Class>,
+    pub provisional: bool,
+    pub suspects: Vec<Asn>,
+    pub constituents: usize,
+    pub prefixes: usize,
+    pub peers: usize,
+}
+
+/// A story over time: offences of one family and key AS.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    pub id: Arc<str>,
+    pub kind: Kind,
+    pub key_as: Asn,
+    pub sequence: u32,
+    pub status: Status,
+    pub class: Class,
+    pub severity: Severity,
+    pub provisional: bool,
+    pub started: Timestamp,
+    pub opened: Timestamp,
+    pub last_seen: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub resolved_at: Option<Timestamp>,
+    pub quiet_since: Option<Timestamp>,
+    pub episodes: Vec<Episode>,
+    /// When it last gained a prefix.
+    pub gained_at: Timestamp,
+    /// In the order they joined.
+    pub offences: Vec<OffenceRef>,
+    pub active: usize,
+    pub best: OffenceRef,
+    /// Peer ASes that hold an offending route now, with the number of their routes.
+    pub peers: BTreeMap<Asn, u32>,
+    pub ever_peers: BTreeSet<Asn>,
+    pub peers_peak: usize,
+    pub share_peak: Option<f64>,
+    pub collectors: BTreeSet<Arc<str>>,
+    pub samples: Vec<SamplePath>,
+    pub suspects: Vec<Asn>,
+    /// Stood left of the suspects on the way; one alone is a suspect too, several are the Internet.
+    pub maybe_suspects: BTreeSet<Asn>,
+    pub accepted_by: BTreeSet<Asn>,
+    pub expected: BTreeSet<Asn>,
+    pub detected: BTreeSet<Asn>,
+    pub victims: BTreeSet<Asn>,
+    /// Victims with the time they first were, for the mass rules.
+    pub victim_times: BTreeMap<Asn, Timestamp>,
+    pub constituents: BTreeSet<Constituent>,
+    pub segments: BTreeMap<SegmentKey, usize>,
+    pub due: Vec<Due>,
+    pub told: Told,
+}
+
+pub type SegmentKey = (Asn, Asn, Asn, Option<u8>);
+
+impl Incident {
+    pub fn is_open(&self) -> bool {
+        self.status == Status::Open
+    }
+
+    /// Most likely first.
+    pub fn suspects(&self) -> Vec<Asn> {
+        let mut suspects = self.suspects.clone();
+        if self.maybe_suspects.len() == 1 {
+            suspects.extend(self.maybe_suspects.iter().filter(|m| !self.suspects.contains(m)));
+        }
+        suspects
+    }
+
+    /// Segments by prefixes, most first.
+    pub fn segments(&self) -> Vec<LeakSegment> {
+        let mut segments: Vec<LeakSegment> = self
+            .segments
+            .iter()
+            .map(|((from, leaker, to, kind), prefixes)| LeakSegment {
+                from: Some(*from),
+                leaker: Some(*leaker),
+                to: Some(*to),
+                rfc7908_type: *kind,
+                prefix_count: *prefixes,
+            })
+            .collect();
+        segments.sort_by_key(|s| (std::cmp::Reverse(s.prefix_count), s.from, s.leaker, s.to));
+        segments
+    }
+}

@@ -1,0 +1,260 @@
+//! The one place that decides: which sightings pass the gates, what they score, which story they belong to, and when
+//! it begins, changes and ends.
+//!
+//! Shards see prefixes, the desk sees stories. Reports come in the order of [`crate::shard::Keyed::order`], so the
+//! same events give the same alerts whatever the number of shards.
+
+mod gate;
+mod incident;
+mod render;
+mod score;
+mod short_prefix;
+mod stories;
+mod tables;
+mod timers;
+
+pub use incident::RouteRecord;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+
+use crate::alert::{Alert, Class, Gap, Inputs, ReasonCode, Severity, Source, Tlp};
+use crate::bgp::{Asn, Timestamp, VantageId, VantagePoint};
+use crate::event::{Event, FeedChange, Stamped};
+use crate::finding::{Finding, Kind};
+use crate::limits;
+use crate::relations::Relations;
+use crate::rpki::Delta;
+use crate::shard::{Known, Phase, Report, Sighting};
+use incident::{Incident, IncidentRef, Offence, OffenceKey, OffenceRef};
+use short_prefix::ShortPrefixes;
+use tables::Tables;
+use timers::{Timer, Timers};
+
+/// Thresholds of the desk: table `[alerts]` of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub hold_down_secs: i64,
+    pub reopen_secs: i64,
+    pub min_peer_ases: usize,
+    pub tlp: Tlp,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { hold_down_secs: 30, reopen_secs: 3_600, min_peer_ases: 2, tlp: Tlp::Green }
+    }
+}
+
+/// What the desk gives out.
+#[derive(Clone, Debug)]
+pub enum Output {
+    Alert(Arc<Alert>),
+    /// Who held an offending route of an incident, from when to when; uncapped.
+    Route(RouteRecord),
+}
+
+/// Why a finding did not become an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Suppressed {
+    /// Scored below 1.
+    Noise,
+    /// Ended, or the input did, before the gates were passed.
+    Gate,
+    /// A limit of the desk was reached.
+    Limit,
+}
+
+#[derive(Default)]
+pub struct Desk {
+    settings: Settings,
+    now: Timestamp,
+    learning: bool,
+    vantage: Vec<Arc<VantagePoint>>,
+    known: HashSet<Known, RandomState>,
+    tables: Tables,
+    relations: Option<Arc<Relations>>,
+    short: ShortPrefixes,
+    offences: Vec<Offence>,
+    by_key: HashMap<OffenceKey, OffenceRef, RandomState>,
+    incidents: Vec<Incident>,
+    stories: HashMap<(Kind, Asn), Vec<IncidentRef>, RandomState>,
+    /// Offences that count only together, by class and AS.
+    waiting: BTreeMap<(Class, Asn), Vec<OffenceRef>>,
+    timers: Timers,
+    dirty: BTreeSet<IncidentRef>,
+    feeds: BTreeMap<Arc<str>, bool>,
+    gaps: Vec<Gap>,
+    vrps: Option<Source>,
+    aspas: Option<Source>,
+    baseline_as_of: Option<Timestamp>,
+    suppressed: BTreeMap<(Class, Suppressed), u64>,
+    record_routes: bool,
+    out: Vec<Output>,
+}
+
+impl Desk {
+    pub fn new(settings: Settings, record_routes: bool) -> Self {
+        Self { settings, record_routes, learning: true, now: Timestamp::MIN, ..Self::default() }
+    }
+
+    /// The clock moves to the event, and what was due before it happens first.
+    pub fn begin(&mut self, stamped: &Stamped) {
+        let is_end = matches!(stamped.event, Event::End);
+        self.run_timers(stamped.at, is_end);
+        self.now = self.now.max(stamped.at);
+        match &stamped.event {
+            Event::Vantage(id, point) => {
+                debug_assert_eq!(id.0 as usize, self.vantage.len());
+                self.vantage.push(point.clone());
+            }
+            Event::Update(update) => {
+                for sighting in self.short.apply(update) {
+                    self.sighting(sighting);
+                }
+            }
+            Event::PeerUp { vantage, .. } => {
+                let back = self.now.plus_secs(limits::TABLE_TRANSFER_SECS);
+                self.timers.set(back, Timer::TableTransfer(*vantage));
+            }
+            Event::PeerDown { vantage, seen } => {
+                for sighting in self.short.lose(*vantage, *seen) {
+                    self.sighting(sighting);
+                }
+            }
+            Event::EndOfRib { vantage, .. } => self.table_is_back(*vantage),
+            Event::SeedDone { as_of } => {
+                self.learning = false;
+                self.baseline_as_of = Some(*as_of);
+            }
+            Event::Rpki(delta) => self.rpki_changed(delta),
+            Event::Relations(relations) => self.relations = Some(relations.clone()),
+            Event::Feed(change) => self.feed_changed(change),
+            Event::Seed(update) => self.short.seed(update),
+            Event::Tick | Event::End | Event::Watch(_) => {}
+        }
+    }
+
+    pub fn report(&mut self, report: &Report) {
+        match report {
+            Report::Known(known) => {
+                self.known.insert(*known);
+            }
+            Report::Table { vantage, family, by } => self.tables.grow(*vantage, *family, *by),
+            Report::Sighting(sighting) => self.sighting(sighting.clone()),
+        }
+    }
+
+    /// All reports of the event are in: whatever changed goes out.
+    pub fn finish(&mut self, stamped: &Stamped) {
+        if matches!(stamped.event, Event::SeedDone { .. } | Event::Vantage(..)) {
+            self.tables.refresh(&self.vantage);
+        }
+        self.flush();
+        if matches!(stamped.event, Event::End) {
+            self.record_open_routes();
+        }
+    }
+
+    pub fn take_output(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Findings that did not become alerts, by class and why.
+    pub fn suppressed(&self) -> &BTreeMap<(Class, Suppressed), u64> {
+        &self.suppressed
+    }
+
+    pub fn is_learning(&self) -> bool {
+        self.learning
+    }
+
+    /// Open incidents by class, severity and whether they concern a watched network.
+    pub fn open_incidents(&self) -> BTreeMap<(Class, Severity, bool), usize> {
+        let mut open = BTreeMap::new();
+        for incident in self.incidents.iter().filter(|i| i.is_open()) {
+            *open.entry((incident.class, incident.severity, !incident.constituents.is_empty())).or_default() += 1;
+        }
+        open
+    }
+
+    fn feed_changed(&mut self, change: &FeedChange) {
+        self.feeds.insert(change.feed.clone(), change.live);
+        if let Some(from) = change.gap_from.filter(|_| !change.live) {
+            self.gaps.push(Gap { feed: change.feed.clone(), from, to: None });
+            if self.gaps.len() > limits::ALERT_GAPS {
+                self.gaps.remove(0);
+            }
+        }
+        if change.live {
+            for gap in self.gaps.iter_mut().filter(|g| g.feed == change.feed && g.to.is_none()) {
+                gap.to = Some(change.seen);
+            }
+        }
+    }
+
+    fn rpki_changed(&mut self, delta: &Delta) {
+        self.vrps = Some(delta.vrps.clone());
+        self.aspas = Some(delta.aspas.clone());
+    }
+
+    fn inputs(&self) -> Inputs {
+        let none = Source::none;
+        Inputs {
+            feeds_live: self.feeds.values().filter(|live| **live).count(),
+            feeds_degraded: self.feeds.iter().filter(|(_, live)| !**live).map(|(f, _)| f.clone()).collect(),
+            gaps: self.gaps.clone(),
+            baseline_ready: !self.learning,
+            baseline_as_of: self.baseline_as_of,
+            vrps: self.vrps.clone().unwrap_or_else(none),
+            aspas: self.aspas.clone().unwrap_or_else(none),
+            relations: self.relations.as_ref().map_or_else(none, |r| r.source.clone()),
+        }
+    }
+
+    fn sighting(&mut self, sighting: Sighting) {
+        match sighting.phase.clone() {
+            Phase::Ended(by) => self.ended(&sighting, by),
+            Phase::Began(finding, attributes) | Phase::Changed(finding, attributes) => {
+                if self.is_old_news(&finding) {
+                    return;
+                }
+                self.seen(&sighting, finding, attributes);
+            }
+        }
+    }
+
+    /// What one shard could not know to be old.
+    fn is_old_news(&self, finding: &Finding) -> bool {
+        if finding.old_if.is_some_and(|fact| self.known.contains(&fact)) {
+            return true;
+        }
+        // The origin denies the very AS next to it: a forged origin if that adjacency is new, and told as such.
+        let denied_at_origin = finding.leak.as_ref().is_some_and(|l| l.at_origin) && finding.class == Class::RouteLeak;
+        denied_at_origin && self.is_new_adjacency(finding)
+    }
+
+    /// The adjacency at the origin never was in the baseline.
+    fn is_new_adjacency(&self, finding: &Finding) -> bool {
+        !self.learning
+            && finding.adjacency.is_some_and(|a| a.neighbor != a.origin_as && !self.known.contains(&a.into()))
+    }
+
+    fn count_suppressed(&mut self, class: Class, why: Suppressed) {
+        *self.suppressed.entry((class, why)).or_default() += 1;
+    }
+
+    fn peer_as(&self, vantage: VantageId) -> Asn {
+        self.vantage.get(vantage.0 as usize).map_or(Asn(0), |v| v.peer_as)
+    }
+
+    /// A session has sent its table again: what it did not bring is gone.
+    fn table_is_back(&mut self, vantage: VantageId) {
+        let waiting: Vec<OffenceRef> = self.offences_waiting_for(vantage);
+        for at in waiting {
+            self.stop_waiting(at, vantage, ReasonCode::Withdrawn);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! How bad it is: the points of the best finding, of visibility and of numbers, each with its reason.
+
+use super::Desk;
+use super::gate::counts_visibility;
+use super::incident::{Incident, IncidentRef, OffenceRef};
+use crate::alert::{Evidence, Severity};
+use crate::bgp::{Asn, Family};
+use crate::finding::{Code, Finding, Kind};
+use crate::limits;
+use crate::shard::Known;
+
+impl Desk {
+    /// Points of an offence by itself, with the peers that ever held it.
+    pub(super) fn points_of(&mut self, at: OffenceRef) -> i32 {
+        let offence = &self.offences[at.0 as usize];
+        let best = offence.best.clone();
+        let peers = offence.peers.clone();
+        let share = self.share_of(&peers, Family::of(&offence.key.prefix));
+        let codes = self.all_codes(&best, peers.len(), share);
+        codes.iter().map(|c| c.points()).sum()
+    }
+
+    /// Codes of the finding, of what only the desk knows, and of visibility.
+    fn all_codes(&self, best: &Finding, peers: usize, share: Option<f64>) -> Vec<Code> {
+        let mut codes: Vec<Code> = best.codes.to_vec();
+        let kind = best.class.kind();
+        if kind == Kind::Origin && self.is_neighbour_of_expected(best) {
+            codes.push(Code::NewOriginAdjacent);
+        }
+        if !counts_visibility(kind) || (kind == Kind::Forged && !is_strong_forgery(best)) {
+            return codes;
+        }
+        if kind == Kind::Origin {
+            match peers {
+                0 | 1 => codes.push(Code::OnePeer),
+                2 => codes.push(Code::TwoPeers),
+                _ => {}
+            }
+        }
+        match share {
+            Some(s) if s >= 0.5 => codes.push(Code::HalfOfPeers),
+            Some(s) if s >= 0.1 => codes.push(Code::TenthOfPeers),
+            _ => {}
+        }
+        codes
+    }
+
+    /// The new origin stood next to an expected one in the baseline: customer and provider swap prefixes all the time.
+    fn is_neighbour_of_expected(&self, finding: &Finding) -> bool {
+        let Some(new) = finding.detected_origin else { return false };
+        finding.expected_origins.iter().any(|e| self.known.contains(&Known::link(*e, new)))
+    }
+
+    /// Share of the full-feed peers of a family that is among `peers`; none if there is no measure.
+    pub(super) fn share_of(&mut self, peers: &[Asn], family: Family) -> Option<f64> {
+        let full = self.tables.full_feed(family, &self.vantage)?;
+        if full.is_empty() {
+            return None;
+        }
+        let seen = peers.iter().filter(|p| full.contains(p)).count();
+        Some(seen as f64 / full.len() as f64)
+    }
+
+    /// Evidence of the whole incident, largest points first, and its sum.
+    pub(super) fn evidence(&self, at: IncidentRef) -> (Vec<Evidence>, i32) {
+        let incident = &self.incidents[at.0 as usize];
+        let best = &self.offences[incident.best.0 as usize].best;
+        let mut codes = self.all_codes(best, incident.ever_peers.len(), incident.share_peak);
+        let recent = self.recent_victims(incident);
+        if incident.kind == Kind::Origin && recent >= 2 {
+            codes.push(Code::UnrelatedVictims);
+        }
+        let score = codes.iter().map(|c| c.points()).sum();
+        codes.sort_by_key(|c| (std::cmp::Reverse(c.points()), *c));
+        let evidence = codes.into_iter().map(|code| self.explain(code, best, incident, recent)).collect();
+        (evidence, score)
+    }
+
+    /// Distinct victims of the last ten minutes of the story.
+    pub(super) fn recent_victims(&self, incident: &Incident) -> usize {
+        let Some(last) = incident.victim_times.values().max() else { return 0 };
+        let since = last.plus_secs(-limits::MASS_SECS);
+        incident.victim_times.values().filter(|t| **t >= since).count()
+    }
+
+    pub(super) fn severity(&self, incident: &Incident, score: i32) -> Severity {
+        let best = &self.offences[incident.best.0 as usize].best;
+        let is_low = best.is_look_alike()
+            || incident.kind == Kind::Bogon
+            || (incident.kind == Kind::Forged && !is_strong_forgery(best));
+        if is_low || score <= 3 {
+            return Severity::Low;
+        }
+        if score <= 7 {
+            return Severity::Medium;
+        }
+        let is_wide = incident.share_peak.is_some_and(|s| s >= 0.3);
+        let is_large = incident.offences.len() >= limits::PREFIXES_CRITICAL;
+        if !incident.constituents.is_empty() || is_wide || is_large { Severity::Critical } else { Severity::High }
+    }
+
+    fn explain(&self, code: Code, best: &Finding, incident: &Incident, victims: usize) -> Evidence {
+        let vrps = self.vrps.as_ref();
+        let aspas = self.aspas.as_ref();
+        let relations = self.relations.as_ref().map(|r| &r.source);
+        let (source, as_of) = match code.source() {
+            "rpki" => (vrps.map(|s| s.name.clone()), vrps.and_then(|s| s.as_of)),
+            "aspa" => (aspas.map(|s| s.name.clone()), aspas.and_then(|s| s.as_of)),
+            "relations" => (relations.map(|s| s.name.clone()), relations.and_then(|s| s.as_of)),
+            "baseline" => (None, self.baseline_as_of),
+            _ => (None, None),
+        };
+        Evidence {
+            code: code.word(),
+            points: code.points(),
+            detail: detail(code, best, incident, victims),
+            source: source.unwrap_or_else(|| code.source().into()),
+            as_of,
+        }
+    }
+}
+
+/// A new adjacency alone is ordinary; what makes it a forgery is the origin's own word, or a funnel.
+fn is_strong_forgery(best: &Finding) -> bool {
+    best.is_watched()
+        || best.codes.iter().any(|c| matches!(c, Code::AspaNotProvider | Code::UpstreamConfigured | Code::Funnel))
+}
+
+fn list(ases: &[Asn]) -> String {
+    match ases {
+        [] => "nobody".into(),
+        [one] => one.to_string(),
+        [a, b] => format!("{a} and {b}"),
+        [a, rest @ ..] => format!("{a} and {} others", rest.len()),
+    }
+}
+
+/// What the code means for this finding, in words.
+fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> String {
+    let new = best.detected_origin.map_or_else(|| "the origin".to_owned(), |a| a.to_string());
+    let old = list(&best.expected_origins);
+    let neighbor = best.adjacency.map_or(Asn(0), |a| a.neighbor);
+    match code {
+        Code::RovInvalidAsn => format!("no ROA lets {new} announce this prefix"),
+        Code::RovInvalidLength => format!("a ROA lets {new} announce it, but not as specific as this"),
+        Code::SubprefixOfStableRoute => {
+            let covering = best.covering_prefix.map_or_else(String::new, |p| p.to_string());
+            format!("lies inside {covering} of {old}")
+        }
+        Code::ExactMoas => format!("the same prefix as {old}"),
+        Code::LessSpecificOfOthers => format!("covers prefixes of {old}"),
+        Code::NewPair => format!("{new} was never seen here before"),
+        Code::ExpectedConfigured => format!("the configuration expects {old}"),
+        Code::Sibling => format!("{new} and {old} belong to one organisation"),
+        Code::NewOriginIsProvider => format!("{new} is a provider of {old}"),
+        Code::NewOriginIsCustomer => format!("{new} is a customer of {old}"),
+        Code::NewOriginIsPeer => format!("{new} is a peer of {old}"),
+        Code::NewOriginAdjacent => format!("{new} and {old} stood next to each other before"),
+        Code::ExpectedOriginOnPath => format!("the path leads through {old}"),
+        Code::Scrubber => format!("{new} protects others against DDoS"),
+        Code::PrependTypo => format!("{new} looks like a repeat count behind {neighbor}"),
+        Code::AsnTypo => format!("{new} is one digit away from {old}, behind the same neighbor"),
+        Code::PrefixTypo => format!("one digit away from a prefix that {new} announces"),
+        Code::PrivateAsnLeak => format!("{new} left a private AS in the path"),
+        Code::BogonAsnOnPath => "a reserved AS is in the path".to_owned(),
+        Code::TooSpecific => "more specific than networks normally accept".to_owned(),
+        Code::NewAdjacency => format!("{neighbor} never stood next to {new} before"),
+        Code::AspaNotProvider => format!("the ASPA of {new} does not list {neighbor}"),
+        Code::UpstreamConfigured => format!("the configuration does not list {neighbor} as an upstream"),
+        Code::Funnel => format!("no vantage point reaches it over a known neighbor of {new}"),
+        Code::NoFunnel => format!("others reach it over a known neighbor of {new}"),
+        Code::SquatWatched => "watched space that nobody announced".to_owned(),
+        Code::SquatAs0 => "closed for everybody by a ROA for AS0".to_owned(),
+        Code::SquatCompanion => format!("unused space, beside an open incident of {new}"),
+        Code::InternalMoreSpecific => format!("{} new more-specifics of its own space", incident.offences.len()),
+        Code::AspaLeak | Code::OtcLeakSigned | Code::OtcLeakByRelations | Code::ValleyNewTriple => {
+            leak_detail(code, best)
+        }
+        Code::BogonPrefix => "special-purpose space, not globally reachable".to_owned(),
+        Code::BogonAsn => "an AS number that is reserved or private".to_owned(),
+        Code::ShortPrefix => "shorter than any single network".to_owned(),
+        Code::UnrelatedVictims => format!("{victims} unrelated victims within ten minutes"),
+        Code::OnePeer | Code::TwoPeers => format!("seen by {} peer ASes", incident.ever_peers.len()),
+        Code::TenthOfPeers | Code::HalfOfPeers => {
+            let share = incident.share_peak.unwrap_or_default() * 100.0;
+            format!("seen by {share:.0} % of full-feed peers at its peak")
+        }
+    }
+}
+
+fn leak_detail(code: Code, best: &Finding) -> String {
+    let Some(leak) = &best.leak else { return String::new() };
+    let what = match code {
+        Code::AspaLeak => "the path is Invalid under ASPA",
+        Code::OtcLeakSigned => "Only-to-Customer was set, and ASPA says it went on to a provider or peer",
+        Code::OtcLeakByRelations => "Only-to-Customer was set, and relations say it went on to a provider or peer",
+        _ => "relations make the path a valley that was never seen before",
+    };
+    format!("{what}: from {} through {} to {}", leak.from, leak.leaker, leak.to)
+}

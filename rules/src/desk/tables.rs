@@ -1,0 +1,48 @@
+//! Which peers send a full table, per family, and so what a share of visibility is measured against.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::bgp::{Asn, Family, VantageId, VantagePoint};
+
+/// Table sizes by vantage point.
+#[derive(Default)]
+pub struct Tables {
+    sizes: BTreeMap<(Family, VantageId), i64>,
+    full: BTreeMap<Family, BTreeSet<Asn>>,
+    is_stale: bool,
+}
+
+impl Tables {
+    pub fn grow(&mut self, vantage: VantageId, family: Family, by: i64) {
+        *self.sizes.entry((family, vantage)).or_default() += by;
+        self.is_stale = true;
+    }
+
+    /// Peers whose table is at least 80 % of the third-largest (by distinct peer AS) of the family; none when fewer
+    /// than three tables are known.
+    pub fn full_feed(&mut self, family: Family, vantage: &[Arc<VantagePoint>]) -> Option<&BTreeSet<Asn>> {
+        if self.is_stale {
+            self.refresh(vantage);
+        }
+        self.full.get(&family)
+    }
+
+    pub fn refresh(&mut self, vantage: &[Arc<VantagePoint>]) {
+        self.is_stale = false;
+        self.full.clear();
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let mut by_peer: BTreeMap<Asn, i64> = BTreeMap::new();
+            for ((_, id), size) in self.sizes.range((family, VantageId(0))..=(family, VantageId(u32::MAX))) {
+                let Some(point) = vantage.get(id.0 as usize) else { continue };
+                let largest = by_peer.entry(point.peer_as).or_default();
+                *largest = (*largest).max(*size);
+            }
+            let mut sizes: Vec<i64> = by_peer.values().copied().filter(|s| *s > 0).collect();
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            let Some(third) = sizes.get(2) else { continue };
+            let full = by_peer.into_iter().filter(|(_, size)| *size * 5 >= *third * 4).map(|(asn, _)| asn);
+            self.full.insert(family, full.collect());
+        }
+    }
+}

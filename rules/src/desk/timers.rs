@@ -1,0 +1,69 @@
+use std::collections::BTreeSet;
+
+use super::Desk;
+use super::incident::{IncidentRef, OffenceRef};
+use crate::bgp::{Timestamp, VantageId};
+
+/// What can fall due. The order of the variants is the order at equal deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The hold-down of an offence is over.
+    Gate(OffenceRef),
+    /// A minute without an offending route.
+    Resolve(IncidentRef),
+    /// Counts may be refreshed again.
+    Refresh(IncidentRef),
+    /// A session that came back has sent its table.
+    TableTransfer(VantageId),
+    /// Nobody came back to say whether the route is still there.
+    LostSight(OffenceRef),
+    /// The story became the normal state.
+    Normal(IncidentRef),
+}
+
+/// Deadlines in order.
+#[derive(Default)]
+pub struct Timers {
+    due: BTreeSet<(Timestamp, Timer)>,
+}
+
+impl Timers {
+    pub fn set(&mut self, at: Timestamp, timer: Timer) {
+        self.due.insert((at, timer));
+    }
+
+    /// The earliest one before `until`; at the end of input only gates, and up to `until` itself.
+    fn next(&mut self, until: Timestamp, is_end: bool) -> Option<(Timestamp, Timer)> {
+        let due = if is_end {
+            let mut gates = self.due.iter().filter(|(_, t)| matches!(t, Timer::Gate(_)));
+            gates.next().copied().filter(|(at, _)| *at <= until)?
+        } else {
+            self.due.first().copied().filter(|(at, _)| *at < until)?
+        };
+        self.due.remove(&due);
+        Some(due)
+    }
+}
+
+impl Desk {
+    /// Lets everything happen that was due before `until`. Timers of one moment make one change.
+    pub(super) fn run_timers(&mut self, until: Timestamp, is_end: bool) {
+        while let Some((at, timer)) = self.timers.next(until, is_end) {
+            if at > self.now {
+                self.flush();
+                self.now = at;
+            }
+            match timer {
+                Timer::Gate(offence) => self.pass_gate(offence),
+                Timer::Resolve(incident) => self.resolve_if_quiet(incident),
+                Timer::Refresh(incident) => {
+                    self.dirty.insert(incident);
+                }
+                Timer::TableTransfer(vantage) => self.table_is_back(vantage),
+                Timer::LostSight(offence) => self.give_up_waiting(offence),
+                Timer::Normal(incident) => self.became_normal(incident),
+            }
+        }
+        self.flush();
+    }
+}

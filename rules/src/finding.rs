@@ -1,0 +1,182 @@
+//! What a rule found wrong with one route: the class, whom it concerns, and the facts that made it.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use smallvec::SmallVec;
+
+use crate::alert::{Class, Constituent, RovProof, words};
+use crate::baseline::Adjacency;
+use crate::bgp::Asn;
+use crate::proofs::{LeakProof, PathProofs};
+use crate::shard::Known;
+
+words! {
+    /// Reasons that carry points. What each is worth stands in [`Code::points`].
+    Code {
+        RovInvalidAsn = "rov_invalid_asn",
+        RovInvalidLength = "rov_invalid_length",
+        SubprefixOfStableRoute = "subprefix_of_stable_route",
+        ExactMoas = "exact_moas",
+        LessSpecificOfOthers = "less_specific_of_others",
+        NewPair = "new_pair",
+        ExpectedConfigured = "expected_configured",
+        Sibling = "sibling",
+        NewOriginIsProvider = "new_origin_is_provider",
+        NewOriginIsCustomer = "new_origin_is_customer",
+        NewOriginIsPeer = "new_origin_is_peer",
+        NewOriginAdjacent = "new_origin_adjacent",
+        ExpectedOriginOnPath = "expected_origin_on_path",
+        Scrubber = "scrubber",
+        PrependTypo = "prepend_typo",
+        AsnTypo = "asn_typo",
+        PrefixTypo = "prefix_typo",
+        PrivateAsnLeak = "private_asn_leak",
+        BogonAsnOnPath = "bogon_asn_on_path",
+        TooSpecific = "too_specific",
+        NewAdjacency = "new_adjacency",
+        AspaNotProvider = "aspa_not_provider",
+        UpstreamConfigured = "upstream_configured",
+        Funnel = "funnel",
+        NoFunnel = "no_funnel",
+        SquatWatched = "squat_watched",
+        SquatAs0 = "squat_as0",
+        SquatCompanion = "squat_companion",
+        AspaLeak = "aspa_leak",
+        OtcLeakSigned = "otc_leak_signed",
+        OtcLeakByRelations = "otc_leak_by_relations",
+        ValleyNewTriple = "valley_new_triple",
+        InternalMoreSpecific = "internal_more_specific",
+        BogonPrefix = "bogon_prefix",
+        BogonAsn = "bogon_asn",
+        ShortPrefix = "short_prefix",
+        UnrelatedVictims = "unrelated_victims",
+        OnePeer = "seen_by_one_peer",
+        TwoPeers = "seen_by_two_peers",
+        TenthOfPeers = "seen_by_a_tenth",
+        HalfOfPeers = "seen_by_half",
+    }
+}
+
+impl Code {
+    /// The score table: S 6.8, measured on real incidents.
+    pub fn points(self) -> i32 {
+        match self {
+            Self::RovInvalidAsn | Self::AspaNotProvider | Self::AspaLeak | Self::OtcLeakSigned | Self::SquatAs0 => 8,
+            Self::SubprefixOfStableRoute | Self::ExpectedConfigured | Self::UpstreamConfigured | Self::Funnel => 4,
+            Self::SquatWatched | Self::OtcLeakByRelations | Self::ValleyNewTriple | Self::SquatCompanion => 4,
+            Self::InternalMoreSpecific => 4,
+            Self::HalfOfPeers | Self::BogonPrefix => 3,
+            Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
+            Self::ShortPrefix | Self::PrivateAsnLeak => 2,
+            Self::RovInvalidLength | Self::NewPair | Self::LessSpecificOfOthers | Self::BogonAsn => 1,
+            Self::BogonAsnOnPath => 1,
+            Self::TwoPeers => -1,
+            Self::NewOriginIsCustomer | Self::NewOriginIsPeer => -2,
+            Self::Scrubber | Self::AsnTypo | Self::PrefixTypo | Self::OnePeer => -3,
+            Self::Sibling | Self::NewOriginIsProvider | Self::NewOriginAdjacent | Self::ExpectedOriginOnPath => -4,
+            Self::TooSpecific | Self::NoFunnel => -4,
+            Self::PrependTypo => -6,
+        }
+    }
+
+    /// Where the fact comes from.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::RovInvalidAsn | Self::RovInvalidLength | Self::SquatAs0 => "rpki",
+            Self::AspaNotProvider | Self::AspaLeak => "aspa",
+            Self::OtcLeakSigned | Self::OtcLeakByRelations => "otc",
+            Self::Sibling
+            | Self::NewOriginIsProvider
+            | Self::NewOriginIsCustomer
+            | Self::NewOriginIsPeer
+            | Self::ValleyNewTriple => "relations",
+            Self::ExpectedConfigured | Self::UpstreamConfigured | Self::SquatWatched => "config",
+            Self::Scrubber | Self::BogonPrefix | Self::BogonAsn | Self::BogonAsnOnPath => "registry",
+            Self::OnePeer | Self::TwoPeers | Self::TenthOfPeers | Self::HalfOfPeers => "visibility",
+            Self::UnrelatedVictims | Self::SquatCompanion | Self::InternalMoreSpecific => "incident",
+            _ => "baseline",
+        }
+    }
+}
+
+/// One finding about one route. Everything the desk needs to score, group and explain it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub class: Class,
+    /// What groups offences into a story: the offending origin, the AS next to a forged one, or the leaker.
+    pub key_as: Asn,
+    /// Most likely first.
+    pub suspects: SmallVec<[Asn; 2]>,
+    pub adjacency: Option<Adjacency>,
+    /// A suspect as long as all paths of the story lead through it.
+    pub maybe_suspect: Option<Asn>,
+    pub detected_origin: Option<Asn>,
+    /// The AS that took the route directly from the suspect.
+    pub accepted_by: Option<Asn>,
+    pub covering_prefix: Option<IpNet>,
+    pub expected_origins: Arc<[Asn]>,
+    pub rov: RovProof,
+    pub leak: Option<LeakProof>,
+    pub proofs: Arc<PathProofs>,
+    pub codes: SmallVec<[Code; 8]>,
+    pub constituents: Vec<Constituent>,
+    /// Only counts together with others of the same AS; see `desk::gate`.
+    pub needs_company: bool,
+    /// The fact of the dump that would make it old news, unless the configuration speaks against it.
+    pub old_if: Option<Known>,
+}
+
+impl Finding {
+    /// Points that the route alone settles.
+    pub fn points(&self) -> i32 {
+        self.codes.iter().map(|c| c.points()).sum()
+    }
+
+    pub fn is_watched(&self) -> bool {
+        !self.constituents.is_empty()
+    }
+
+    pub fn is_look_alike(&self) -> bool {
+        self.class.is_look_alike()
+    }
+}
+
+words! {
+    /// Offences of one family and key AS make one story.
+    Kind {
+        Origin = "origin",
+        Forged = "forged",
+        Leak = "leak",
+        PrependTypo = "prepend_typo",
+        AsnTypo = "asn_typo",
+        PrefixTypo = "prefix_typo",
+        PrivateAsnLeak = "private_asn_leak",
+        Bogon = "bogon",
+    }
+}
+
+impl Class {
+    /// The family of the class: design section 4.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::OriginHijack
+            | Self::SubprefixHijack
+            | Self::SuperprefixHijack
+            | Self::Squatting
+            | Self::ReoriginationLeak => Kind::Origin,
+            Self::ForgedOrigin => Kind::Forged,
+            Self::RouteLeak | Self::InternalMoreSpecifics => Kind::Leak,
+            Self::PrependTypo => Kind::PrependTypo,
+            Self::AsnTypo => Kind::AsnTypo,
+            Self::PrefixTypo => Kind::PrefixTypo,
+            Self::PrivateAsnLeak => Kind::PrivateAsnLeak,
+            Self::BogonPrefix | Self::BogonAsn | Self::ShortPrefix => Kind::Bogon,
+        }
+    }
+
+    /// Looks like a hijack and has a known innocent shape: always reported, always low.
+    pub fn is_look_alike(self) -> bool {
+        matches!(self, Self::PrependTypo | Self::AsnTypo | Self::PrefixTypo | Self::PrivateAsnLeak)
+    }
+}

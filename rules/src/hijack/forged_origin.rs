@@ -1,0 +1,89 @@
+//! Forged origin: the origin is right, but the AS next to it never stood there before, or the origin's ASPA denies it.
+//!
+//! Whether an adjacency is new in the whole table is known at the desk alone; a shard reports all that are new to it.
+
+use crate::alert::{AspaState, Class, RovState};
+use crate::baseline::Adjacency;
+use crate::bgp::Asn;
+use crate::finding::{Code, Finding};
+use crate::hijack::{Expectation, Scene};
+use crate::rpki::Authorized;
+use crate::shard::Known;
+
+pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_>>, out: &mut Vec<Finding>) {
+    let Some(adjacency) = scene.path.adjacency().filter(|a| a.neighbor != a.origin_as) else { return };
+    if scene.is_history {
+        return;
+    }
+    let nothing = Expectation { prefix: *scene.prefix(), origins: Vec::new(), baseline: None, configured: false };
+    let expected = match expected {
+        Some(e) if e.origins.contains(&origin_as) => e,
+        Some(_) => return,
+        // A first announcement is right if a ROA says so.
+        None if !scene.learning && scene.rov(Some(origin_as)) == RovState::Valid => &nothing,
+        None => return,
+    };
+    let upstreams: Vec<Asn> = scene.resources().iter().flat_map(|(_, r)| r.upstreams.iter().copied()).collect();
+    let denied_by_config = !upstreams.is_empty() && !upstreams.contains(&adjacency.neighbor);
+    if upstreams.contains(&adjacency.neighbor) {
+        return;
+    }
+    if !denied_by_config {
+        if scene.learning || scene.path.is_known_adjacency || expected.has(adjacency) {
+            return;
+        }
+        // Somebody wrote the edge down: not new, whatever it is.
+        if scene.relations.between(origin_as, adjacency.neighbor).is_some() {
+            return;
+        }
+    }
+    let attested = attestation(scene, adjacency);
+    if attested == Authorized::ProviderPlus {
+        return;
+    }
+    let mut codes = smallvec::smallvec![Code::NewAdjacency];
+    if attested == Authorized::NotProviderPlus {
+        codes.push(Code::AspaNotProvider);
+    }
+    if denied_by_config {
+        codes.push(Code::UpstreamConfigured);
+    }
+    codes.extend(funnel(scene, origin_as, expected));
+    let rov = scene.rov_proof(Some(origin_as), Some(expected));
+    let mut finding = scene.origin_finding(Class::ForgedOrigin, origin_as, expected, rov, codes);
+    finding.key_as = adjacency.neighbor;
+    finding.suspects = smallvec::smallvec![adjacency.neighbor];
+    finding.accepted_by = scene.receiver_of(adjacency.neighbor);
+    finding.old_if = (!denied_by_config).then(|| Known::from(adjacency));
+    // The AS left of the neighbor may have made up both.
+    finding.maybe_suspect = finding.accepted_by;
+    out.push(finding);
+}
+
+fn attestation(scene: &Scene<'_>, adjacency: Adjacency) -> Authorized {
+    if scene.path.proofs.aspa.verdict == AspaState::NotEvaluated {
+        return Authorized::NoAttestation;
+    }
+    let hops = &scene.path.proofs.aspa.hops;
+    let hop = hops.iter().find(|h| h.customer == adjacency.origin_as && h.provider == adjacency.neighbor);
+    hop.map_or(Authorized::NoAttestation, |h| h.authorized)
+}
+
+/// A new more-specific that reaches no vantage point over an adjacency its origin is known for draws all its traffic
+/// one way: the mark of a forged origin. One that reaches some of them so is ordinary engineering.
+fn funnel(scene: &Scene<'_>, origin_as: Asn, expected: &Expectation<'_>) -> Option<Code> {
+    if expected.prefix == *scene.prefix() || expected.adjacencies().is_empty() {
+        return None;
+    }
+    let over_known = scene.entry.routes.iter().any(|r| {
+        let held = scene.rib.paths.facts(r.path).adjacency();
+        held.is_some_and(|a| a.origin_as == origin_as && expected.has(a))
+    });
+    Some(if over_known { Code::NoFunnel } else { Code::Funnel })
+}
+
+impl Expectation<'_> {
+    fn has(&self, adjacency: Adjacency) -> bool {
+        self.baseline.is_some_and(|b| b.has_adjacency(adjacency))
+    }
+}

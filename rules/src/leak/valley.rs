@@ -1,0 +1,204 @@
+//! Does the path run through a valley? Read from the origin, it should go up, at most once sideways, then down.
+//!
+//! That is a property of neighboring hops (RFC 7908 section 3, types 1 to 4), so every pair of known hops is judged on
+//! its own. What stands in a path without being a party to it (route servers, private ASNs, ASes of one organisation)
+//! is taken out first, and the hops around it become neighbors.
+
+use super::Violation;
+use crate::alert::{CheckState, words};
+use crate::bgp::{AsPath, Asn};
+use crate::path::has_loop;
+use crate::relations::{Relation, Relations};
+
+words! {
+    /// Which way a route went, as seen from the AS that gave it on.
+    Direction {
+        /// To a provider.
+        Up = "up",
+        /// To a lateral peer.
+        Flat = "flat",
+        /// To a customer.
+        Down = "down",
+    }
+}
+
+/// One step of a route, away from its origin. The direction is none if the relation is unknown or contradictory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    pub from: Asn,
+    pub to: Asn,
+    pub direction: Option<Direction>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValleyCheck {
+    pub verdict: CheckState,
+    /// From the origin towards the observer.
+    pub violations: Vec<Violation>,
+    /// Hops without a known relation: nothing was said about the pairs they belong to.
+    pub unknown_hops: usize,
+}
+
+/// Judges every pair of neighboring hops.
+pub fn check(path: &AsPath, relations: &Relations) -> ValleyCheck {
+    if relations.is_empty() {
+        return ValleyCheck { verdict: CheckState::NotEvaluated, violations: Vec::new(), unknown_hops: 0 };
+    }
+    let compressed = path.compressed();
+    // A set has no order; a path with a loop was made by hand (poisoning), so its hops were never walked.
+    if !path.is_plain_sequence() || has_loop(&compressed) {
+        let unknown_hops = compressed.len().saturating_sub(1);
+        return ValleyCheck { verdict: CheckState::Unknown, violations: Vec::new(), unknown_hops };
+    }
+    let hops = hops_of(&compressed, relations);
+    let violations: Vec<_> = hops.windows(2).filter_map(|pair| violation(&pair[0], &pair[1])).collect();
+    let unknown_hops = hops.iter().filter(|hop| hop.direction.is_none()).count();
+    let verdict = match (violations.is_empty(), unknown_hops) {
+        (false, _) => CheckState::Violation,
+        (true, 0) => CheckState::Ok,
+        (true, _) => CheckState::Unknown,
+    };
+    ValleyCheck { verdict, violations, unknown_hops }
+}
+
+/// The hops that count, from the origin towards the observer; none for a path that is no plain sequence.
+pub fn hops(path: &AsPath, relations: &Relations) -> Vec<Hop> {
+    if path.is_plain_sequence() { hops_of(&path.compressed(), relations) } else { Vec::new() }
+}
+
+fn hops_of(compressed: &[Asn], relations: &Relations) -> Vec<Hop> {
+    let mut parties = parties(compressed, relations);
+    parties.reverse();
+    parties
+        .windows(2)
+        .filter_map(|pair| {
+            let (from, to) = (pair[0], pair[1]);
+            let direction = match relations.between(from, to) {
+                // Inside one organisation a route goes nowhere: the hops before and after become neighbors.
+                Some(Relation::Sibling) => return None,
+                Some(Relation::Provider) => Some(Direction::Up),
+                Some(Relation::LateralPeer) => Some(Direction::Flat),
+                Some(Relation::Customer) => Some(Direction::Down),
+                Some(Relation::Complex) | None => None,
+            };
+            Some(Hop { from, to, direction })
+        })
+        .collect()
+}
+
+/// The ASes of a compressed path that do business with each other: no route servers, no private ASNs. Wire order.
+pub(super) fn parties(compressed: &[Asn], relations: &Relations) -> Vec<Asn> {
+    let is_party = |asn: &&Asn| !asn.is_private_or_trans() && !relations.is_route_server(**asn);
+    let mut parties: Vec<Asn> = compressed.iter().filter(is_party).copied().collect();
+    parties.dedup();
+    parties
+}
+
+/// The four patterns of RFC 7908 sections 3.1 to 3.4.
+fn violation(before: &Hop, after: &Hop) -> Option<Violation> {
+    let rfc7908_type = match (before.direction?, after.direction?) {
+        (Direction::Down, Direction::Up) => 1,
+        (Direction::Flat, Direction::Flat) => 2,
+        (Direction::Down, Direction::Flat) => 3,
+        (Direction::Flat, Direction::Up) => 4,
+        (Direction::Up, _) | (_, Direction::Down) => return None,
+    };
+    // Within one organisation the leaker is the AS that gave the route out.
+    Some(Violation { rfc7908_type, leaker: after.from, from: before.from, to: after.to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Source;
+
+    /// 64500 and 64501 are peers and have the customers 64510 and 64511, who share the customer 64496;
+    /// 64502 and 64503 are one organisation; 64509 is a route server.
+    fn world() -> Relations {
+        let edges = [
+            (64500, 64510, Relation::Customer),
+            (64501, 64511, Relation::Customer),
+            (64510, 64496, Relation::Customer),
+            (64511, 64496, Relation::Customer),
+            (64510, 64511, Relation::LateralPeer),
+            (64500, 64501, Relation::LateralPeer),
+            (64502, 64496, Relation::Customer),
+            (64501, 64503, Relation::Customer),
+        ];
+        let edges = edges.map(|(a, b, relation)| (Asn(a), Asn(b), relation));
+        let siblings = vec![vec![Asn(64502), Asn(64503)]];
+        Relations::new(Source::none(), edges, Vec::new(), siblings, vec![Asn(64509)])
+    }
+
+    fn path(text: &str) -> AsPath {
+        text.parse().expect("a well-formed path")
+    }
+
+    fn leaks(text: &str) -> Vec<(u8, u32, u32, u32)> {
+        let violations = check(&path(text), &world()).violations;
+        violations.iter().map(|v| (v.rfc7908_type, v.from.0, v.leaker.0, v.to.0)).collect()
+    }
+
+    #[test]
+    fn a_customer_between_two_providers_leaks_type_1() {
+        let verdict = check(&path("64511 64511 64496 64496 64510"), &world());
+        assert_eq!(verdict.verdict, CheckState::Violation);
+        assert_eq!(leaks("64511 64511 64496 64496 64510"), [(1, 64510, 64496, 64511)]);
+    }
+
+    #[test]
+    fn up_sideways_down_is_ok() {
+        let verdict = check(&path("64511 64501 64500 64510 64496"), &world());
+        let expected = ValleyCheck { verdict: CheckState::Ok, violations: Vec::new(), unknown_hops: 0 };
+        assert_eq!(verdict, expected);
+        assert_eq!(check(&path("64496"), &world()), expected);
+    }
+
+    #[test]
+    fn a_pair_with_an_unknown_hop_is_not_judged() {
+        let verdict = check(&path("64511 64496 64499 64510"), &world());
+        assert_eq!((verdict.verdict, verdict.unknown_hops), (CheckState::Unknown, 2));
+        let beside = check(&path("64501 64511 64510 64496 64499"), &world());
+        assert_eq!((beside.verdict, beside.unknown_hops), (CheckState::Violation, 1));
+    }
+
+    #[test]
+    fn route_servers_and_private_asns_are_no_parties() {
+        assert_eq!(leaks("64501 64511 64509 64510 64496"), [(4, 64510, 64511, 64501)]);
+        assert_eq!(leaks("64501 64511 65000 64510 64496"), [(4, 64510, 64511, 64501)]);
+        assert_eq!(check(&path("64509 64510 64496 65000"), &world()).verdict, CheckState::Ok);
+    }
+
+    #[test]
+    fn siblings_are_one_as_and_the_pair_spans_them() {
+        assert_eq!(check(&path("64500 64501 64503 64502 64496"), &world()).verdict, CheckState::Ok);
+        let hairpin = "64510 64496 64502 64503 64501";
+        assert_eq!(leaks(hairpin), [(1, 64502, 64496, 64510)]);
+        assert_eq!(hops(&path(hairpin), &world()).len(), 3);
+    }
+
+    #[test]
+    fn a_poisoned_path_proves_nothing() {
+        let verdict = check(&path("64511 64496 64510 64496"), &world());
+        let expected = ValleyCheck { verdict: CheckState::Unknown, violations: Vec::new(), unknown_hops: 3 };
+        assert_eq!(verdict, expected);
+    }
+
+    #[test]
+    fn sets_are_unknown_and_no_relations_are_not_evaluated() {
+        assert_eq!(check(&path("64511 64496 {64510,64511}"), &world()).verdict, CheckState::Unknown);
+        assert_eq!(check(&path("64511 64496 64510"), &Relations::none()).verdict, CheckState::NotEvaluated);
+    }
+
+    #[test]
+    fn contradictory_relations_are_unknown() {
+        let edges = [
+            (Asn(64510), Asn(64496), Relation::Customer),
+            (Asn(64511), Asn(64496), Relation::Customer),
+            (Asn(64511), Asn(64496), Relation::LateralPeer),
+        ];
+        let relations = Relations::new(Source::none(), edges, Vec::new(), Vec::new(), Vec::new());
+        let verdict = check(&path("64511 64496 64510"), &relations);
+        assert_eq!((verdict.verdict, verdict.unknown_hops), (CheckState::Unknown, 1));
+    }
+}

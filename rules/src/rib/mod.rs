@@ -1,0 +1,235 @@
+//! What every vantage point holds: Adj-RIB-In of all of them over one prefix trie.
+//!
+//! `Rib::announce` and `Rib::withdraw` are the whole interface towards change; the layout behind them may be
+//! replaced without touching a rule.
+
+mod paths;
+
+pub use paths::{PathFacts, PathRef, PathTable};
+
+use ipnet::IpNet;
+use prefix_trie::joint::map::JointPrefixMap;
+use smallvec::SmallVec;
+
+use crate::alert::RovState;
+use crate::baseline::Baseline;
+use crate::bgp::{Asn, Timestamp, VantageId};
+use crate::limits;
+
+/// Index of a prefix in the RIB; stays the same for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrefixRef(u32);
+
+/// One route: a vantage point holds one per (prefix, path id).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub vantage: VantageId,
+    pub path_id: u32,
+    pub path: PathRef,
+}
+
+/// An origin that is announced for a prefix now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldOrigin {
+    pub asn: Asn,
+    pub routes: u32,
+    /// Since when without a pause.
+    pub since: Timestamp,
+    /// Under a sighting at some time since then: never learned.
+    pub suspicious: bool,
+    /// Stood in the dump: history, not news.
+    pub seeded: bool,
+}
+
+/// Everything known of one prefix.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub prefix: IpNet,
+    /// Sorted by (vantage, path_id).
+    pub routes: Vec<Route>,
+    pub origins: SmallVec<[HeldOrigin; 1]>,
+    pub baseline: Option<Baseline>,
+    /// Routes with an active sighting.
+    pub offending: u32,
+    /// The last ROV outcome, its origin and the generation of VRPs it was made under.
+    pub rov: Option<(Asn, RovState, u32)>,
+}
+
+/// What an update did to one (prefix, vantage point, path id).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub prefix: PrefixRef,
+    pub old: Option<PathRef>,
+    pub new: Option<PathRef>,
+    /// The vantage point's table gained (+1) or lost (-1) the prefix.
+    pub table: i8,
+}
+
+#[derive(Default)]
+pub struct Rib {
+    index: JointPrefixMap<IpNet, PrefixRef>,
+    entries: Vec<Entry>,
+    pub paths: PathTable,
+    routes: usize,
+}
+
+impl Rib {
+    pub fn route_count(&self) -> usize {
+        self.routes
+    }
+
+    pub fn prefix_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn find(&self, prefix: &IpNet) -> Option<PrefixRef> {
+        self.index.get(prefix).copied()
+    }
+
+    pub fn entry(&self, at: PrefixRef) -> &Entry {
+        &self.entries[at.0 as usize]
+    }
+
+    pub fn entry_mut(&mut self, at: PrefixRef) -> &mut Entry {
+        &mut self.entries[at.0 as usize]
+    }
+
+    /// Less-specific prefixes of `prefix`, itself left out, least specific first.
+    pub fn covering(&self, prefix: &IpNet) -> impl Iterator<Item = &Entry> {
+        let own = *prefix;
+        self.index.cover(prefix).filter(move |(p, _)| *p != own).map(|(_, at)| self.entry(*at))
+    }
+
+    /// More-specific prefixes of `prefix`, itself left out, in prefix order.
+    pub fn covered(&self, prefix: &IpNet) -> impl Iterator<Item = &Entry> {
+        let own = *prefix;
+        self.index.children(prefix).filter(move |(p, _)| *p != own).map(|(_, at)| self.entry(*at))
+    }
+
+    /// `prefix` and everything inside it, in prefix order.
+    pub fn under(&self, prefix: &IpNet) -> Vec<PrefixRef> {
+        self.index.children(prefix).map(|(_, at)| *at).collect()
+    }
+
+    /// All prefixes, IPv4 first, in prefix order.
+    pub fn all(&self) -> Vec<PrefixRef> {
+        self.index.iter().map(|(_, at)| *at).collect()
+    }
+
+    /// Puts a route in place of what the vantage point held under that path id.
+    /// The caller has taken a reference on `path` and gives back the one on `Change::old`.
+    pub fn announce(
+        &mut self,
+        prefix: IpNet,
+        vantage: VantageId,
+        path_id: u32,
+        path: PathRef,
+        seen: Timestamp,
+    ) -> Change {
+        let at = self.place(prefix);
+        let entry = &mut self.entries[at.0 as usize];
+        match entry.routes.binary_search_by_key(&(vantage, path_id), |r| (r.vantage, r.path_id)) {
+            Ok(i) => {
+                let old = std::mem::replace(&mut entry.routes[i].path, path);
+                if old != path {
+                    self.count_origin(at, old, -1, seen);
+                    self.count_origin(at, path, 1, seen);
+                }
+                Change { prefix: at, old: Some(old), new: Some(path), table: 0 }
+            }
+            Err(i) => {
+                let table = i8::from(!entry.has_neighbour_route(i, vantage));
+                if entry.routes.capacity() == entry.routes.len() {
+                    // Doubling would leave half of a full table empty.
+                    entry.routes.reserve_exact((entry.routes.len() / 4).max(1));
+                }
+                entry.routes.insert(i, Route { vantage, path_id, path });
+                self.routes += 1;
+                self.count_origin(at, path, 1, seen);
+                Change { prefix: at, old: None, new: Some(path), table }
+            }
+        }
+    }
+
+    /// Takes a route away; none if there was nothing.
+    pub fn withdraw(&mut self, prefix: &IpNet, vantage: VantageId, path_id: u32, seen: Timestamp) -> Option<Change> {
+        let at = self.find(prefix)?;
+        let entry = &mut self.entries[at.0 as usize];
+        let i = entry.routes.binary_search_by_key(&(vantage, path_id), |r| (r.vantage, r.path_id)).ok()?;
+        let old = entry.routes.remove(i).path;
+        let table = -i8::from(!entry.has_neighbour_route(i, vantage));
+        self.routes -= 1;
+        self.count_origin(at, old, -1, seen);
+        Some(Change { prefix: at, old: Some(old), new: None, table })
+    }
+
+    /// Routes of a vantage point at one prefix.
+    pub fn routes_of(&self, at: PrefixRef, vantage: VantageId) -> Vec<Route> {
+        let routes = &self.entry(at).routes;
+        let start = routes.partition_point(|r| r.vantage < vantage);
+        routes[start..].iter().take_while(|r| r.vantage == vantage).copied().collect()
+    }
+
+    fn place(&mut self, prefix: IpNet) -> PrefixRef {
+        if let Some(at) = self.find(&prefix) {
+            return at;
+        }
+        let at = PrefixRef(self.entries.len() as u32);
+        self.index.insert(prefix, at);
+        self.entries.push(Entry {
+            prefix,
+            routes: Vec::new(),
+            origins: SmallVec::new(),
+            baseline: None,
+            offending: 0,
+            rov: None,
+        });
+        at
+    }
+
+    fn count_origin(&mut self, at: PrefixRef, path: PathRef, by: i32, seen: Timestamp) {
+        let Some(asn) = self.paths.facts(path).origin_as else { return };
+        let origins = &mut self.entries[at.0 as usize].origins;
+        match origins.iter_mut().position(|o| o.asn == asn) {
+            Some(i) if by > 0 => origins[i].routes += 1,
+            Some(i) => {
+                origins[i].routes -= 1;
+                if origins[i].routes == 0 {
+                    origins.remove(i);
+                }
+            }
+            None if by > 0 && origins.len() < limits::ORIGINS_PER_PREFIX => {
+                origins.push(HeldOrigin { asn, routes: 1, since: seen, suspicious: false, seeded: false });
+            }
+            None => {}
+        }
+    }
+}
+
+impl Entry {
+    fn has_neighbour_route(&self, i: usize, vantage: VantageId) -> bool {
+        let before = i.checked_sub(1).and_then(|j| self.routes.get(j));
+        [before, self.routes.get(i)].into_iter().flatten().any(|r| r.vantage == vantage)
+    }
+
+    /// Origins that count as normal here at `now`: those of the baseline, and those that stood an hour without suspicion.
+    pub fn normal_origins(&self, now: Timestamp) -> impl Iterator<Item = Asn> {
+        let learned = self.baseline.iter().flat_map(Baseline::origins);
+        let stable = self.origins.iter().filter(move |o| o.is_stable(now)).map(|o| o.asn);
+        learned.chain(stable)
+    }
+
+    pub fn has_baseline(&self, now: Timestamp) -> bool {
+        self.normal_origins(now).next().is_some()
+    }
+
+    pub fn is_normal(&self, origin_as: Asn, now: Timestamp) -> bool {
+        self.normal_origins(now).any(|o| o == origin_as)
+    }
+}
+
+impl HeldOrigin {
+    fn is_stable(&self, now: Timestamp) -> bool {
+        !self.suspicious && now.secs_since(self.since) >= limits::STABLE_SECS as f64
+    }
+}

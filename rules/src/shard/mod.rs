@@ -1,0 +1,599 @@
+//! Owns the routes of a key range: events in, reports out. Applies the update to the RIB, then asks the rules.
+//!
+//! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
+//! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
+
+mod sighting;
+
+pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting};
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+use ipnet::IpNet;
+use smallvec::SmallVec;
+
+use crate::alert::{Class, ReasonCode, RovState, SourceState};
+use crate::baseline::{Adjacency, Baseline};
+use crate::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
+use crate::event::{Event, Stamped};
+use crate::finding::{Finding, Kind};
+use crate::hijack::{self, Scene};
+use crate::leak;
+use crate::limits;
+use crate::path::strip_private_tail;
+use crate::proofs::{PathProofs, prove};
+use crate::registry;
+use crate::relations::Relations;
+use crate::rib::{Change, PathFacts, PathRef, PrefixRef, Rib};
+use crate::rpki::{Delta, Snapshot};
+use crate::watch::Watch;
+
+/// Which part of the address space a shard holds.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRange {
+    pub index: usize,
+    pub count: usize,
+}
+
+impl KeyRange {
+    /// Everything, for an engine of one shard.
+    pub const ALL: Self = Self { index: 0, count: 1 };
+
+    /// Prefixes too short for the trie belong to nobody: the desk looks at them.
+    pub fn holds(self, prefix: &IpNet) -> bool {
+        prefix.prefix_len() >= Family::of(prefix).shortest_routed() && self.is_mine(prefix)
+    }
+
+    fn is_mine(self, prefix: &IpNet) -> bool {
+        let key = match prefix {
+            IpNet::V4(p) => usize::from(p.addr().octets()[0]),
+            IpNet::V6(p) => usize::from(p.addr().segments()[0]),
+        };
+        key % self.count == self.index
+    }
+
+    /// VRPs shorter than any key cover prefixes of every shard.
+    fn needs_vrp(self, prefix: &IpNet) -> bool {
+        prefix.prefix_len() < Family::of(prefix).shortest_routed() || self.is_mine(prefix)
+    }
+}
+
+/// Route origin validation of everything announced, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RovCounts {
+    pub valid: u64,
+    pub invalid: u64,
+    pub not_found: u64,
+    pub not_evaluated: u64,
+}
+
+/// An active sighting of a route: enough to end it, and to tell whether a new judgement says anything new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Active {
+    class: Class,
+    key_as: Asn,
+    points: i32,
+}
+
+type RouteKey = (PrefixRef, VantageId, u32);
+
+/// What the paths are judged against, and what of it is old news.
+struct PathContext {
+    relations: Arc<Relations>,
+    known: HashSet<Known, RandomState>,
+    /// Shared by all paths that nothing is known about.
+    unproven: Arc<PathProofs>,
+}
+
+pub struct Shard {
+    range: KeyRange,
+    rib: Rib,
+    rpki: Snapshot,
+    rpki_usable: bool,
+    /// Counts changes of the VRPs, for the memo in the entries.
+    vrp_generation: u32,
+    context: PathContext,
+    watch: Arc<Watch>,
+    peer_as: Vec<Asn>,
+    learning: bool,
+    learning_since: Option<Timestamp>,
+    active: HashMap<RouteKey, SmallVec<[Active; 1]>, RandomState>,
+    tables: BTreeMap<(VantageId, Family), i64>,
+    rov: RovCounts,
+    out: Vec<Report>,
+}
+
+/// Why a route is judged again.
+#[derive(Clone, Copy)]
+enum Cause {
+    Update,
+    Data(ReasonCode),
+}
+
+impl Shard {
+    pub fn new(range: KeyRange) -> Self {
+        let relations = Arc::new(Relations::none());
+        let unproven = prove(&PathAttributes::default(), &Default::default(), &relations);
+        Self {
+            range,
+            rib: Rib::default(),
+            rpki: Snapshot::default(),
+            rpki_usable: false,
+            vrp_generation: 0,
+            context: PathContext { relations, known: HashSet::default(), unproven: Arc::new(unproven) },
+            watch: Arc::default(),
+            peer_as: Vec::new(),
+            learning: true,
+            learning_since: None,
+            active: HashMap::default(),
+            tables: BTreeMap::new(),
+            rov: RovCounts::default(),
+            out: Vec::new(),
+        }
+    }
+
+    pub fn rib(&self) -> &Rib {
+        &self.rib
+    }
+
+    pub fn rov_counts(&self) -> RovCounts {
+        self.rov
+    }
+
+    /// Works off one event; what there is to report is appended in the order of reports.
+    pub fn handle(&mut self, stamped: &Stamped, out: &mut Vec<Keyed>) {
+        let now = stamped.at;
+        match &stamped.event {
+            Event::Vantage(id, point) => {
+                debug_assert_eq!(id.0 as usize, self.peer_as.len());
+                self.peer_as.push(point.peer_as);
+            }
+            Event::Update(update) => self.update(update, now),
+            Event::Seed(update) => self.seed(update),
+            Event::SeedDone { .. } => self.seed_done(now),
+            Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen, now),
+            Event::Rpki(delta) => self.rpki_changed(delta, now),
+            Event::Relations(relations) => self.relations_changed(relations.clone(), now),
+            Event::Watch(watch) => self.watch_changed(watch.clone(), now),
+            Event::Tick => self.tick(now),
+            Event::End => self.report_tables(),
+            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) => {}
+        }
+        let first = out.len();
+        out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));
+        out[first..].sort_by(Keyed::order);
+    }
+
+    fn update(&mut self, update: &Update, now: Timestamp) {
+        for nlri in &update.withdrawn {
+            if self.range.holds(&nlri.prefix) {
+                self.withdraw(update, nlri, now);
+            }
+        }
+        let mine = update.announced.iter().filter(|n| self.range.holds(&n.prefix)).count();
+        if mine == 0 {
+            return;
+        }
+        let path = self.intern(&update.attributes);
+        if self.learning {
+            self.learn_adjacency(path);
+        }
+        for nlri in &update.announced {
+            if self.range.holds(&nlri.prefix) {
+                self.announce(update, nlri, path, now);
+            }
+        }
+        self.rib.paths.release(path);
+    }
+
+    fn announce(&mut self, update: &Update, nlri: &Nlri, path: PathRef, now: Timestamp) {
+        self.rib.paths.retain(path);
+        let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
+        self.count_table(update.vantage, &nlri.prefix, change.table);
+        self.count_rov(change.prefix, path);
+        if change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
+            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+            let key = (change.prefix, update.vantage, nlri.path_id);
+            self.judge(key, path, was_valid, update.seen, Cause::Update, now);
+            self.revisit_funnel(change.prefix, update, now);
+        }
+        if let Some(old) = change.old {
+            self.rib.paths.release(old);
+        }
+    }
+
+    fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) {
+        let Some(change) = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen) else { return };
+        self.count_table(update.vantage, &nlri.prefix, change.table);
+        self.end_route(change, update.vantage, nlri.path_id, EndedBy::Withdrawn, update.seen);
+        if self.rib.entry(change.prefix).offending > 0 {
+            self.revisit_funnel(change.prefix, update, now);
+        }
+    }
+
+    fn end_route(&mut self, change: Change, vantage: VantageId, path_id: u32, by: EndedBy, seen: Timestamp) {
+        if self.rib.entry(change.prefix).offending > 0 {
+            let key = (change.prefix, vantage, path_id);
+            for active in self.active.remove(&key).unwrap_or_default() {
+                self.rib.entry_mut(change.prefix).offending -= 1;
+                self.sighted(key, active.class, active.key_as, seen, Phase::Ended(by));
+            }
+        }
+        if let Some(old) = change.old {
+            self.rib.paths.release(old);
+        }
+    }
+
+    /// The case of nearly every update: a normal origin behind a known neighbor, on a path nothing is wrong with.
+    fn is_plainly_fine(&self, at: PrefixRef, path: PathRef, now: Timestamp) -> bool {
+        let entry = self.rib.entry(at);
+        let facts = self.rib.paths.facts(path);
+        if entry.offending > 0 || !facts.is_clean || !facts.is_known_adjacency {
+            return false;
+        }
+        if !self.watch.is_empty() && self.watch.covers(&entry.prefix) {
+            return false;
+        }
+        match facts.origin_as {
+            None => true,
+            Some(_) if self.learning => !self.rpki_usable,
+            Some(origin_as) => entry.is_normal(origin_as, now),
+        }
+    }
+
+    fn is_valid(&self, at: PrefixRef, path: PathRef) -> bool {
+        let origin_as = self.rib.paths.facts(path).origin_as;
+        self.rpki_usable && self.rpki.vrps.validate(&self.rib.entry(at).prefix, origin_as).state() == RovState::Valid
+    }
+
+    fn judge(&mut self, key: RouteKey, path: PathRef, was_valid: bool, seen: Timestamp, cause: Cause, now: Timestamp) {
+        let before = self.active.get(&key).cloned().unwrap_or_default();
+        // A session that turned Invalid stays so until something better comes.
+        let turned = before.iter().any(|a| a.class == Class::OriginHijack);
+        let findings = self.findings(key.0, path, was_valid || turned, now);
+        for old in &before {
+            let gone = !findings.iter().any(|f| f.class == old.class && f.key_as == old.key_as);
+            if gone {
+                let by = match cause {
+                    Cause::Update => EndedBy::Replaced,
+                    Cause::Data(code) => EndedBy::Cleared(code),
+                };
+                self.sighted(key, old.class, old.key_as, seen, Phase::Ended(by));
+            }
+        }
+        let mut after: SmallVec<[Active; 1]> = SmallVec::new();
+        let attributes = self.rib.paths.attributes(path).clone();
+        for finding in findings {
+            let active = Active { class: finding.class, key_as: finding.key_as, points: finding.points() };
+            after.push(active);
+            let was = before.iter().find(|b| b.class == active.class && b.key_as == active.key_as);
+            let same_path = matches!(cause, Cause::Data(_));
+            if was.is_some_and(|w| same_path && w.points == active.points) {
+                continue;
+            }
+            self.suspect(key.0, &finding);
+            let finding = Arc::new(finding);
+            let phase = match was {
+                Some(_) => Phase::Changed(finding, attributes.clone()),
+                None => Phase::Began(finding, attributes.clone()),
+            };
+            self.sighted(key, active.class, active.key_as, seen, phase);
+        }
+        let entry = self.rib.entry_mut(key.0);
+        entry.offending = entry.offending + after.len() as u32 - before.len() as u32;
+        if after.is_empty() {
+            self.active.remove(&key);
+        } else {
+            self.active.insert(key, after);
+        }
+    }
+
+    fn findings(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Vec<Finding> {
+        let entry = self.rib.entry(at);
+        let facts = self.rib.paths.facts(path);
+        let held = entry.origins.iter().find(|o| Some(o.asn) == facts.origin_as);
+        let scene = Scene {
+            now,
+            entry,
+            path: facts,
+            attributes: self.rib.paths.attributes(path),
+            rib: &self.rib,
+            vrps: &self.rpki.vrps,
+            rpki_usable: self.rpki_usable,
+            relations: &self.context.relations,
+            watch: &self.watch,
+            learning: self.learning,
+            was_valid,
+            is_history: entry.baseline.is_none() && held.is_some_and(|o| o.seeded),
+        };
+        let mut findings = Vec::new();
+        hijack::check(&scene, &mut findings);
+        leak::route::check(&scene, &mut findings);
+        findings.retain(|f| !self.is_old_news(f));
+        findings
+    }
+
+    fn is_old_news(&self, finding: &Finding) -> bool {
+        finding.old_if.is_some_and(|fact| self.context.known.contains(&fact))
+    }
+
+    /// What is under suspicion is never learned.
+    fn suspect(&mut self, at: PrefixRef, finding: &Finding) {
+        if finding.class.kind() != Kind::Origin {
+            return;
+        }
+        let origins = &mut self.rib.entry_mut(at).origins;
+        if let Some(held) = origins.iter_mut().find(|o| Some(o.asn) == finding.detected_origin) {
+            held.suspicious = true;
+        }
+    }
+
+    /// A route over a known adjacency changes what a forged origin at the same prefix is worth.
+    fn revisit_funnel(&mut self, at: PrefixRef, update: &Update, now: Timestamp) {
+        let entry = self.rib.entry(at);
+        if entry.offending == 0 || entry.baseline.is_some() {
+            return;
+        }
+        let forged: Vec<(RouteKey, PathRef)> = entry
+            .routes
+            .iter()
+            .map(|r| ((at, r.vantage, r.path_id), r.path))
+            .filter(|(key, _)| self.active.get(key).is_some_and(|a| a.iter().any(|a| a.class == Class::ForgedOrigin)))
+            .collect();
+        for (key, path) in forged {
+            self.judge(key, path, false, update.seen, Cause::Data(ReasonCode::Replaced), now);
+        }
+    }
+
+    fn sighted(&mut self, key: RouteKey, class: Class, key_as: Asn, seen: Timestamp, phase: Phase) {
+        let prefix = self.rib.entry(key.0).prefix;
+        let sighting = Sighting { prefix, path_id: key.2, vantage: key.1, class, key_as, seen, phase };
+        self.out.push(Report::Sighting(sighting));
+    }
+
+    fn count_table(&mut self, vantage: VantageId, prefix: &IpNet, by: i8) {
+        if by != 0 {
+            *self.tables.entry((vantage, Family::of(prefix))).or_default() += i64::from(by);
+        }
+    }
+
+    /// Counts the outcome for one announced element; the entry remembers the last one.
+    fn count_rov(&mut self, at: PrefixRef, path: PathRef) {
+        if !self.rpki_usable {
+            self.rov.not_evaluated += 1;
+            return;
+        }
+        let origin_as = self.rib.paths.attributes(path).as_path.origin_as();
+        let entry = self.rib.entry(at);
+        let remembered = match (entry.rov, origin_as) {
+            (Some((asn, state, generation)), Some(o)) if asn == o && generation == self.vrp_generation => Some(state),
+            _ => None,
+        };
+        let state = remembered.unwrap_or_else(|| self.rpki.vrps.validate(&entry.prefix, origin_as).state());
+        if let (None, Some(asn)) = (remembered, origin_as) {
+            self.rib.entry_mut(at).rov = Some((asn, state, self.vrp_generation));
+        }
+        match state {
+            RovState::Valid => self.rov.valid += 1,
+            RovState::Invalid => self.rov.invalid += 1,
+            RovState::NotFound => self.rov.not_found += 1,
+            RovState::NotEvaluated => self.rov.not_evaluated += 1,
+        }
+    }
+
+    fn intern(&mut self, attributes: &Arc<PathAttributes>) -> PathRef {
+        let (context, aspas) = (&self.context, &self.rpki.aspas);
+        self.rib.paths.intern(attributes, |a| context.facts(a, aspas))
+    }
+
+    /// Until there is a baseline, whoever stands next to an origin counts as known.
+    fn learn_adjacency(&mut self, path: PathRef) {
+        let facts = self.rib.paths.facts(path);
+        if facts.is_known_adjacency {
+            return;
+        }
+        if let Some(adjacency) = facts.adjacency() {
+            self.learn(adjacency.into());
+            self.rib.paths.mark_known(path);
+        }
+    }
+
+    fn learn(&mut self, known: Known) {
+        if self.context.known.insert(known) {
+            self.out.push(Report::Known(known));
+        }
+    }
+
+    fn seed(&mut self, update: &Update) {
+        if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
+            return;
+        }
+        let path = self.intern(&update.attributes);
+        for nlri in update.announced.iter().filter(|n| self.range.holds(&n.prefix)) {
+            self.rib.paths.retain(path);
+            let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
+            if let Some(old) = change.old {
+                self.rib.paths.release(old);
+            }
+            if change.table != 0 {
+                *self.tables.entry((update.vantage, Family::of(&nlri.prefix))).or_default() += 1;
+            }
+        }
+        self.rib.paths.release(path);
+    }
+
+    /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing.
+    fn seed_done(&mut self, now: Timestamp) {
+        self.learning = false;
+        let mut known = self.links_of_dump();
+        for at in self.rib.all() {
+            self.make_baseline(at, &mut known);
+        }
+        for fact in known {
+            self.learn(fact);
+        }
+        self.refresh_paths();
+        self.report_tables();
+        for at in self.rib.all() {
+            if self.watch.covers(&self.rib.entry(at).prefix) {
+                self.judge_prefix(at, ReasonCode::Seen, now);
+            }
+        }
+    }
+
+    /// Every two ASes that stand next to each other somewhere in the dump.
+    fn links_of_dump(&self) -> BTreeSet<Known> {
+        let paths = self.rib.paths.iter();
+        paths.flat_map(|facts| facts.hops.windows(2)).map(|pair| Known::link(pair[0], pair[1])).collect()
+    }
+
+    fn make_baseline(&mut self, at: PrefixRef, known: &mut BTreeSet<Known>) {
+        let entry = self.rib.entry(at);
+        let mut seen_by: Vec<(Adjacency, Asn)> = Vec::with_capacity(entry.routes.len());
+        for route in &entry.routes {
+            let facts = self.rib.paths.facts(route.path);
+            let Some(adjacency) = facts.adjacency() else { continue };
+            seen_by.push((adjacency, self.peer_as[route.vantage.0 as usize]));
+            if !facts.is_clean {
+                known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
+                known.extend(facts.bogon.map(|(b, left)| Known::Bogon(b, left)));
+            }
+        }
+        seen_by.sort_unstable_by_key(|(a, peer)| (a.origin_as, *peer));
+        seen_by.dedup_by_key(|(a, peer)| (a.origin_as, *peer, a.neighbor));
+        let by_two = seen_by.windows(2).any(|w| w[0].0.origin_as == w[1].0.origin_as && w[0].1 != w[1].1);
+        if by_two && self.watch.covers(&entry.prefix) {
+            self.drop_unsigned(at, &mut seen_by);
+        }
+        if by_two {
+            let adjacencies: Vec<Adjacency> = seen_by.iter().map(|(a, _)| *a).collect();
+            self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
+        }
+        for held in &mut self.rib.entry_mut(at).origins {
+            held.seeded = true;
+        }
+    }
+
+    /// On a watched prefix whose ROA says who is right, a foreign origin of the dump is no baseline.
+    fn drop_unsigned(&self, at: PrefixRef, seen_by: &mut Vec<(Adjacency, Asn)>) {
+        let prefix = &self.rib.entry(at).prefix;
+        let state = |a: &Adjacency| self.rpki.vrps.validate(prefix, Some(a.origin_as)).state();
+        if self.rpki_usable && seen_by.iter().any(|(a, _)| state(a) == RovState::Valid) {
+            seen_by.retain(|(a, _)| state(a) == RovState::Valid);
+        }
+    }
+
+    fn refresh_paths(&mut self) {
+        let (context, aspas) = (&self.context, &self.rpki.aspas);
+        self.rib.paths.refresh(|a| context.facts(a, aspas));
+    }
+
+    fn judge_prefix(&mut self, at: PrefixRef, code: ReasonCode, now: Timestamp) {
+        for route in self.rib.entry(at).routes.clone() {
+            self.judge((at, route.vantage, route.path_id), route.path, false, now, Cause::Data(code), now);
+        }
+    }
+
+    fn peer_down(&mut self, vantage: VantageId, seen: Timestamp, now: Timestamp) {
+        for at in self.rib.all() {
+            for route in self.rib.routes_of(at, vantage) {
+                let prefix = self.rib.entry(at).prefix;
+                if let Some(change) = self.rib.withdraw(&prefix, vantage, route.path_id, seen) {
+                    self.count_table(vantage, &prefix, change.table);
+                    self.end_route(change, vantage, route.path_id, EndedBy::LostSight, seen);
+                }
+            }
+        }
+        self.tick(now);
+    }
+
+    /// Applies a delta and judges again what lies under it, and nothing else.
+    fn rpki_changed(&mut self, delta: &Delta, now: Timestamp) {
+        let was_usable = self.rpki_usable;
+        let range = self.range;
+        let mut mine = delta.clone();
+        mine.announced_vrps.retain(|v| range.needs_vrp(&v.prefix));
+        mine.withdrawn_vrps.retain(|v| range.needs_vrp(&v.prefix));
+        self.rpki.apply(&mine);
+        self.rpki_usable = matches!(delta.vrps.state, SourceState::Fresh | SourceState::Stale | SourceState::Frozen);
+        self.vrp_generation += 1;
+        let aspas_changed = !(mine.announced_aspas.is_empty() && mine.withdrawn_aspas.is_empty());
+        if self.rib.prefix_count() == 0 {
+            return;
+        }
+        if aspas_changed {
+            self.refresh_paths();
+        }
+        let everything = aspas_changed || was_usable != self.rpki_usable;
+        let affected: BTreeSet<(IpNet, PrefixRef)> = if everything {
+            self.rib.all().into_iter().map(|at| (self.rib.entry(at).prefix, at)).collect()
+        } else {
+            let changed = mine.announced_vrps.iter().chain(&mine.withdrawn_vrps);
+            changed.flat_map(|v| self.rib.under(&v.prefix)).map(|at| (self.rib.entry(at).prefix, at)).collect()
+        };
+        let code = if aspas_changed { ReasonCode::Aspa } else { ReasonCode::Roa };
+        for (_, at) in affected {
+            self.judge_prefix(at, code, now);
+        }
+    }
+
+    fn relations_changed(&mut self, relations: Arc<Relations>, now: Timestamp) {
+        self.context.relations = relations;
+        self.refresh_paths();
+        for at in self.rib.all() {
+            self.judge_prefix(at, ReasonCode::Relations, now);
+        }
+    }
+
+    fn watch_changed(&mut self, watch: Arc<Watch>, now: Timestamp) {
+        self.watch = watch;
+        for at in self.rib.all() {
+            self.judge_prefix(at, ReasonCode::AllowRule, now);
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        let since = *self.learning_since.get_or_insert(now);
+        if self.learning && now.secs_since(since) >= limits::LEARNING_SECS as f64 {
+            self.learning = false;
+        }
+        self.report_tables();
+    }
+
+    fn report_tables(&mut self) {
+        let tables = std::mem::take(&mut self.tables);
+        let changed = tables.into_iter().filter(|(_, by)| *by != 0);
+        self.out.extend(changed.map(|((vantage, family), by)| Report::Table { vantage, family, by }));
+    }
+}
+
+impl PathContext {
+    fn facts(&self, attributes: &PathAttributes, aspas: &crate::rpki::AspaTable) -> PathFacts {
+        let (hops, private_tail) = strip_private_tail(&attributes.as_path);
+        let origin_as = match attributes.as_path.origin_as() {
+            Some(_) => hops.last().copied(),
+            None => None,
+        };
+        let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
+        let proofs =
+            if nothing_to_prove { self.unproven.clone() } else { Arc::new(prove(attributes, aspas, &self.relations)) };
+        let bogon = hops.iter().position(|h| registry::bogon_asn(*h).is_some());
+        let bogon = bogon.map(|i| (hops[i], i.checked_sub(1).map(|j| hops[j])));
+        let mut facts = PathFacts {
+            is_clean: proofs.leak.is_none() && bogon.is_none() && private_tail.is_empty(),
+            hops: hops.into(),
+            private_tail: private_tail.into(),
+            origin_as,
+            bogon,
+            proofs,
+            is_known_adjacency: false,
+        };
+        facts.is_known_adjacency = match facts.adjacency() {
+            Some(a) => a.neighbor == a.origin_as || self.known.contains(&a.into()),
+            None => true,
+        };
+        facts
+    }
+}

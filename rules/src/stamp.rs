@@ -1,0 +1,56 @@
+//! The one order of all events: a dense number and a clock that never goes back, with a tick for each second crossed.
+
+use crate::bgp::Timestamp;
+use crate::event::{Event, Stamped};
+
+/// Gives every event its place. What is pushed first comes first.
+#[derive(Default)]
+pub struct Stamper {
+    next_seq: u64,
+    now: Option<Timestamp>,
+}
+
+impl Stamper {
+    /// Appends the event, with a tick before it if its time is in a later second than the last one.
+    pub fn push(&mut self, time: Timestamp, event: Event, out: &mut Vec<Stamped>) {
+        let at = self.now.map_or(time, |now| now.max(time));
+        if self.now.is_some_and(|now| now.secs() < at.secs()) {
+            self.stamp(Timestamp::from_secs(at.secs()), Event::Tick, out);
+        }
+        self.now = Some(at);
+        self.stamp(at, event, out);
+    }
+
+    /// The end of input: the clock advances by one hold-down.
+    pub fn end(&mut self, hold_down_secs: i64, out: &mut Vec<Stamped>) {
+        let at = self.now.unwrap_or_default().plus_secs(hold_down_secs);
+        self.stamp(at, Event::End, out);
+    }
+
+    /// The clock as of the last event.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+
+    fn stamp(&mut self, at: Timestamp, event: Event, out: &mut Vec<Stamped>) {
+        out.push(Stamped { seq: self.next_seq, at, event });
+        self.next_seq += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_never_goes_back_and_ticks_once_a_jump() {
+        let mut stamper = Stamper::default();
+        let mut out = Vec::new();
+        for secs in [10, 9, 11, 15] {
+            stamper.push(Timestamp::from_secs(secs), Event::Tick, &mut out);
+        }
+        let times: Vec<i64> = out.iter().map(|s| s.at.secs()).collect();
+        assert_eq!(times, [10, 10, 11, 11, 15, 15]);
+        assert!(out.iter().enumerate().all(|(i, s)| s.seq == i as u64));
+    }
+}
