@@ -35,7 +35,7 @@ impl<W: Write> Writer<W> {
     }
 
     pub fn write(&mut self, stamped: &Stamped) -> io::Result<()> {
-        let line = wire::Line { seq: stamped.seq, at: stamped.at.0, event: wire::Event::of(&stamped.event)? };
+        let line = wire::Line { seq: stamped.seq, at: stamped.at.0, event: wire::Event::of(&stamped.event) };
         self.line.clear();
         serde_json::to_writer(&mut self.line, &line)?;
         self.line.push(b'\n');
