@@ -127,7 +127,7 @@ impl<'s> Scene<'s> {
         origins.sort_unstable();
         origins.dedup();
         let baseline = entry.baseline.as_ref();
-        (!origins.is_empty()).then(|| Expectation { prefix: entry.prefix, origins, baseline, configured: false })
+        (!origins.is_empty()).then_some(Expectation { prefix: entry.prefix, origins, baseline, configured: false })
     }
 
     /// An origin that holds a covering or covered baseline route is not foreign.
