@@ -13,10 +13,12 @@ use feeds::input::{Kind, Reader, Use, open};
 use rules::bgp::VantagePoint;
 use rules::event::Event;
 
-const NONE: &[(&str, u64)] = &[];
+type Errors = &'static [(&'static str, u64)];
+
+const NONE: Errors = &[];
 
 /// File under `mrt/`, elements, and the errors that are right. Numbers are those of `bgpdump -m` unless said.
-const FILES: &[(&str, u64, &[(&str, u64)])] = &[
+const FILES: &[(&str, u64, Errors)] = &[
     ("bgp-rs/updates.20190101.0000.gz", 162_617, NONE),
     // Four announcements with AS 0 in their path (RFC 7607).
     ("bgpdump/test_data/updates.et-header.2015.gz", 577_744, &[(kind::BAD_ATTRIBUTE, 1)]),
