@@ -11,15 +11,21 @@
 //! from left to right: feeds first, sinks last.
 
 pub mod alert;
+pub mod app;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod explain;
 pub mod failure;
+pub mod health;
+pub mod http;
+pub mod metrics;
 pub mod notice;
 pub mod pipeline;
 pub mod replay;
 pub mod sequencer;
 pub mod sink;
 pub mod text;
+pub mod view;
+pub mod web;

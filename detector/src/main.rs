@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use detector::cli::{Cli, Command, WELCOME};
 use detector::failure::Failure;
-use detector::{alert, check, explain, replay};
+use detector::{alert, app, check, explain, replay};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -16,7 +16,8 @@ fn main() -> ExitCode {
         Some(Command::Explain(args)) => explain::command(&args).and_then(|text| print(&text)),
         Some(Command::Check(args)) => check::command(&args).and_then(|text| print(&text)),
         Some(Command::Replay(args)) => replay::command(&args),
-        Some(Command::Run(_) | Command::Demo(_)) => Err(Failure::failed("not built in yet")),
+        Some(Command::Run(args)) => app::command(&args),
+        Some(Command::Demo(_)) => Err(Failure::failed("not built in yet")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

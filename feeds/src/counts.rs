@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rules::bgp::Update;
+
 use crate::convert::Heard;
 
 /// Words for what can be wrong with input: a closed set, used as a metric label.
@@ -68,6 +70,14 @@ impl Counts {
         for kind in &heard.errors {
             self.error(kind);
         }
+    }
+
+    /// One recorded UPDATE or seed.
+    pub(crate) fn routes(&mut self, update: &Update) {
+        self.announced += update.announced.len() as u64;
+        self.withdrawn += update.withdrawn.len() as u64;
+        self.elements += (update.announced.len() + update.withdrawn.len()) as u64;
+        self.otc += u64::from(update.attributes.only_to_customer.is_some());
     }
 
     /// One entry of a RIB dump.

@@ -9,6 +9,7 @@ pub mod counts;
 pub mod input;
 mod lines;
 pub mod mrt;
+pub mod mrt_write;
 pub mod record;
 pub mod relations_file;
 pub mod ris_live;

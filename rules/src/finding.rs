@@ -108,8 +108,9 @@ pub struct Finding {
     pub key_as: Asn,
     /// Most likely first.
     pub suspects: SmallVec<[Asn; 2]>,
-    /// The adjacency at the origin: if the desk finds it new, the neighbor is a suspect too.
     pub adjacency: Option<Adjacency>,
+    /// A suspect as long as all paths of the story lead through it.
+    pub maybe_suspect: Option<Asn>,
     pub detected_origin: Option<Asn>,
     /// The AS that took the route directly from the suspect.
     pub accepted_by: Option<Asn>,

@@ -132,3 +132,19 @@ fn properties_of_kafka_are_checked_and_their_secrets_kept() {
     let SinkKind::Kafka(kafka) = &config.sinks[0].kind else { panic!("not kafka") };
     assert_eq!(kafka.properties.iter().find(|(key, _)| key == "linger.ms").map(|(_, v)| v.expose()), Some("5"));
 }
+
+#[test]
+fn the_example_means_the_defaults_and_shows_keys_that_exist() {
+    let example = include_str!("../../../deploy/bgpwarden.toml");
+    assert_eq!(parse(example).expect("fine"), Config::without_file());
+    let is_key = |line: &str| {
+        let key = line.trim_start_matches("# ");
+        line.starts_with("# ")
+            && (key.starts_with(['[', '"']) || key.split_once(" = ").is_some_and(|(k, _)| !k.contains(' ')))
+    };
+    let uncomment = |line: &str| if is_key(line) { line.trim_start_matches("# ").to_owned() } else { line.to_owned() };
+    let everything: Vec<_> = example.lines().map(uncomment).collect();
+    let found = parse(&everything.join("\n")).expect_err("its secrets are not there");
+    assert!(found.iter().all(|problem| problem.contains("cannot read \"/run/secrets/")), "{found:#?}");
+    assert_eq!(found.len(), 2);
+}

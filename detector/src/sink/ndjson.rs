@@ -97,7 +97,7 @@ mod tests {
     impl Write for Unreliable {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.calls += 1;
-            if self.calls % 8 == 0 {
+            if self.calls.is_multiple_of(8) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
             let n = bytes.len().min(3);

@@ -1,13 +1,400 @@
 //! How is the connection kept?
+//!
+//! Three parts: a reader that only moves frames from the socket into a backlog bounded in octets, a converter that
+//! decodes what is there now and hands it on, and the loop around both that reconnects.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::mpsc;
+use futures_util::{SinkExt, StreamExt};
+use rules::bgp::{Timestamp, VantageId};
+use rules::event::{Event, FeedChange};
+use rules::limits;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::{Config, Status};
+use super::{Config, Decoder, Status, decoder};
+use crate::backoff::Backoff;
 use crate::input::Item;
 
-/// Runs until the receiver closes.
-pub async fn run(_config: Config, _feed_name: Arc<str>, out: mpsc::Sender<Vec<Item>>, _status: Arc<Status>) {
-    out.closed().await;
+/// Octets of frames that may wait for the converter: at 4,000 frames/s of 600 octets about half a minute.
+const BACKLOG: usize = 64 << 20;
+/// One frame: the longest BGP message is 64 KiB, as text and hex about 400 KiB.
+const FRAME: usize = 8 << 20;
+const CONNECT: Duration = Duration::from_secs(20);
+/// A filtered subscription may be silent for long, so we ask for a sign of life.
+const PING: Duration = Duration::from_secs(30);
+/// Without one for this long the connection is dead, whatever TCP says.
+const SILENCE: Duration = Duration::from_secs(90);
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A connection that lasted this long has earned a fresh start of the back-off.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Runs until the receiver closes: connects, subscribes, reads, and comes back after every loss.
+pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item>>, status: Arc<Status>) {
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    let mut feed = Feed {
+        name: feed_name,
+        out,
+        status,
+        decoder: decoder(),
+        up: BTreeSet::new(),
+        gap_from: None,
+        told_lost: false,
+    };
+    while !feed.out.is_closed() {
+        let started = Instant::now();
+        let detail = match timeout(CONNECT, connect(&config)).await {
+            Ok(Ok(socket)) => feed.follow(socket).await,
+            Ok(Err(error)) => feed.unreachable(error).await,
+            Err(_) => {
+                let detail = format!("{} did not answer within {} s", config.url, CONNECT.as_secs());
+                feed.unreachable(detail).await
+            }
+        };
+        if feed.out.is_closed() {
+            return;
+        }
+        tracing::warn!(feed = %feed.name, %detail, "feed lost");
+        if started.elapsed() >= HEALTHY {
+            backoff.reset();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.wait()) => {}
+            () = feed.out.closed() => return,
+        }
+        feed.status.reconnects.fetch_add(1, Relaxed);
+    }
+}
+
+async fn connect(config: &Config) -> Result<Socket, String> {
+    let separator = if config.url.contains('?') { '&' } else { '?' };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let client = config.client.replace(|c| !is_plain(c), "-");
+    let url = format!("{}{separator}client={client}", config.url);
+    let limits = WebSocketConfig::default().max_message_size(Some(FRAME)).max_frame_size(Some(FRAME));
+    let failed = |error| format!("cannot connect to {}: {error}", config.url);
+    let (mut socket, _) = connect_async_with_config(url, Some(limits), false).await.map_err(failed)?;
+    for subscription in subscriptions(config) {
+        socket.feed(Message::text(subscription)).await.map_err(failed)?;
+    }
+    socket.flush().await.map_err(failed)?;
+    Ok(socket)
+}
+
+/// One subscription per collector and prefix. A prefix filter hides sessions that go down, so these are asked for.
+fn subscriptions(config: &Config) -> Vec<String> {
+    let hosts: Vec<Option<&str>> = match config.hosts.as_slice() {
+        [] => vec![None],
+        hosts => hosts.iter().map(|host| Some(host.as_str())).collect(),
+    };
+    let mut all = Vec::new();
+    for host in hosts {
+        if config.prefixes.is_empty() {
+            all.push(subscription(config, host, None));
+            continue;
+        }
+        all.extend(config.prefixes.iter().map(|prefix| subscription(config, host, Some(prefix.to_string()))));
+        let states = serde_json::json!({ "host": host, "type": "RIS_PEER_STATE" });
+        all.push(request(states, config));
+    }
+    all
+}
+
+fn subscription(config: &Config, host: Option<&str>, prefix: Option<String>) -> String {
+    let data = serde_json::json!({
+        "host": host,
+        "prefix": prefix,
+        "moreSpecific": true,
+        "lessSpecific": false,
+        "peer": config.peer,
+        "path": config.path,
+    });
+    request(data, config)
+}
+
+fn request(mut data: serde_json::Value, config: &Config) -> String {
+    if let Some(members) = data.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+        members.insert("socketOptions".into(), serde_json::json!({ "includeRaw": config.include_raw }));
+    }
+    serde_json::json!({ "type": "ris_subscribe", "data": data }).to_string()
+}
+
+/// Frames between the socket and the converter, bounded in octets.
+#[derive(Default)]
+struct Backlog {
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    frames: VecDeque<Utf8Bytes>,
+    octets: usize,
+    /// Why nothing comes any more.
+    closed: Option<String>,
+}
+
+impl Backlog {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False if the frame would exceed the bound.
+    fn push(&self, frame: Utf8Bytes) -> bool {
+        let mut waiting = self.waiting();
+        if waiting.octets + frame.len() > BACKLOG {
+            return false;
+        }
+        waiting.octets += frame.len();
+        waiting.frames.push_back(frame);
+        drop(waiting);
+        self.changed.notify_one();
+        true
+    }
+
+    fn close(&self, why: String) {
+        self.waiting().closed.get_or_insert(why);
+        self.changed.notify_one();
+    }
+
+    /// What is there now, at most `most` frames; the error says why nothing comes any more.
+    async fn take(&self, most: usize) -> Result<Vec<Utf8Bytes>, String> {
+        loop {
+            {
+                let mut waiting = self.waiting();
+                if !waiting.frames.is_empty() {
+                    let n = waiting.frames.len().min(most);
+                    let frames: Vec<_> = waiting.frames.drain(..n).collect();
+                    waiting.octets -= frames.iter().map(|frame| frame.len()).sum::<usize>();
+                    return Ok(frames);
+                }
+                if let Some(why) = &waiting.closed {
+                    return Err(why.clone());
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// Moves frames from the socket into the backlog until either fails. Pings are answered by the library while it reads.
+async fn read(mut socket: Socket, backlog: &Backlog, status: &Status) -> String {
+    let mut ping = interval(PING);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ping.reset();
+    let mut heard = tokio::time::Instant::now();
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => message,
+            () = tokio::time::sleep_until(heard + SILENCE) => return format!("silent for {} s", SILENCE.as_secs()),
+            _ = ping.tick() => {
+                if let Err(error) = socket.send(Message::text(r#"{"type":"ping"}"#)).await {
+                    return error.to_string();
+                }
+                continue;
+            }
+        };
+        heard = tokio::time::Instant::now();
+        match message {
+            Some(Ok(Message::Text(frame))) => {
+                status.frames.fetch_add(1, Relaxed);
+                status.last_frame.store(now().0, Relaxed);
+                if !backlog.push(frame) {
+                    // Bounded by a moment: the peer may be as stuck as we are.
+                    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+                    return format!("closed by us: {} MiB wait to be worked off", BACKLOG >> 20);
+                }
+            }
+            Some(Ok(Message::Close(frame))) => {
+                return match frame {
+                    Some(frame) => format!("closed by the server: {} {}", frame.code, frame.reason),
+                    None => "closed by the server".into(),
+                };
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return error.to_string(),
+            None => return "the connection ended".into(),
+        }
+    }
+}
+
+/// What outlives a connection.
+struct Feed {
+    name: Arc<str>,
+    out: mpsc::Sender<Vec<Item>>,
+    status: Arc<Status>,
+    decoder: Decoder,
+    /// Sessions known to be up.
+    up: BTreeSet<VantageId>,
+    /// The collector's time of the last frame: where a gap begins.
+    gap_from: Option<Timestamp>,
+    /// That it is not live has been said.
+    told_lost: bool,
+}
+
+impl Feed {
+    /// Says once that there is no connection, and gives the reason back.
+    async fn unreachable(&mut self, detail: String) -> String {
+        if !std::mem::replace(&mut self.told_lost, true) {
+            let lost = self.change(false, detail.clone(), self.gap_from);
+            self.send(vec![lost]).await;
+        }
+        detail
+    }
+
+    /// Follows one connection to its end, and says why it ended.
+    async fn follow(&mut self, socket: Socket) -> String {
+        self.status.connected.store(true, Relaxed);
+        self.told_lost = false;
+        let live = self.change(true, String::new(), self.gap_from);
+        self.send(vec![live]).await;
+        let backlog = Backlog::default();
+        let status = self.status.clone();
+        let closed = self.out.clone();
+        let reading = async {
+            let why = tokio::select! {
+                why = read(socket, &backlog, &status) => why,
+                () = closed.closed() => "nobody listens".into(),
+            };
+            backlog.close(why);
+        };
+        let ((), detail) = tokio::join!(reading, self.convert(&backlog));
+        self.status.connected.store(false, Relaxed);
+        self.lose(detail.clone()).await;
+        detail
+    }
+
+    /// Decodes what is there and hands it on, until nothing comes any more.
+    async fn convert(&mut self, backlog: &Backlog) -> String {
+        loop {
+            let frames = match backlog.take(limits::BATCH_EVENTS / 2).await {
+                Ok(frames) => frames,
+                Err(why) => return why,
+            };
+            let mut items = Vec::with_capacity(frames.len());
+            for frame in frames {
+                if let Err(error) = self.decoder.frame(&frame, &mut items) {
+                    tracing::debug!(feed = %self.name, %error, "frame not decodable");
+                }
+            }
+            for item in &items {
+                self.note(item);
+            }
+            *self.status.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.decoder.counts().clone();
+            self.send(items).await;
+        }
+    }
+
+    fn note(&mut self, item: &Item) {
+        self.gap_from = self.gap_from.max(Some(item.time));
+        match &item.event {
+            Event::Update(update) => drop(self.up.insert(update.vantage)),
+            Event::PeerUp { vantage, .. } => drop(self.up.insert(*vantage)),
+            Event::PeerDown { vantage, .. } => drop(self.up.remove(vantage)),
+            _ => {}
+        }
+    }
+
+    /// The connection is gone: so is the sight of every session, which is no proof that routes ended.
+    async fn lose(&mut self, detail: String) {
+        self.status.gaps.fetch_add(1, Relaxed);
+        self.told_lost = true;
+        let seen = now();
+        let mut items = vec![self.change(false, detail, self.gap_from)];
+        let down = std::mem::take(&mut self.up);
+        items.extend(down.into_iter().map(|vantage| Item { time: seen, event: Event::PeerDown { vantage, seen } }));
+        for batch in items.chunks(limits::BATCH_EVENTS) {
+            self.send(batch.to_vec()).await;
+        }
+    }
+
+    fn change(&self, live: bool, detail: String, gap_from: Option<Timestamp>) -> Item {
+        let seen = now();
+        let change = FeedChange { feed: self.name.clone(), live, detail, gap_from, seen };
+        Item { time: seen, event: Event::Feed(change) }
+    }
+
+    /// Hands a batch on; the time it had to wait is counted. A closed receiver is noticed by the loop around.
+    async fn send(&self, items: Vec<Item>) {
+        if items.is_empty() {
+            return;
+        }
+        let before = Instant::now();
+        if self.out.capacity() > 0 {
+            let _ = self.out.send(items).await;
+            return;
+        }
+        let _ = self.out.send(items).await;
+        let waited = u64::try_from(before.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.status.stalled_micros.fetch_add(waited, Relaxed);
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            url: "wss://ris-live.example.net/v1/ws/".into(),
+            client: "test".into(),
+            hosts: Vec::new(),
+            prefixes: Vec::new(),
+            peer: None,
+            path: None,
+            include_raw: true,
+        }
+    }
+
+    #[test]
+    fn everything_is_one_subscription() {
+        assert_eq!(
+            subscriptions(&config()),
+            [
+                r#"{"data":{"lessSpecific":false,"moreSpecific":true,"socketOptions":{"includeRaw":true}},"type":"ris_subscribe"}"#
+            ]
+        );
+    }
+
+    #[test]
+    fn collectors_and_prefixes_are_combined_and_sessions_asked_for_beside() {
+        let config = Config {
+            hosts: vec!["rrc00".into(), "rrc01".into()],
+            prefixes: vec!["192.0.2.0/24".parse().expect("a prefix"), "2001:db8::/32".parse().expect("a prefix")],
+            ..config()
+        };
+        let all = subscriptions(&config);
+        assert_eq!(all.len(), 6);
+        assert_eq!(all.iter().filter(|s| s.contains("RIS_PEER_STATE")).count(), 2);
+        assert_eq!(all.iter().filter(|s| s.contains(r#""prefix":"2001:db8::/32""#)).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_backlog_refuses_what_exceeds_its_bound_and_gives_room_back() {
+        let backlog = Backlog::default();
+        let frame = Utf8Bytes::from("x".repeat(BACKLOG / 2));
+        assert!(backlog.push(frame.clone()) && backlog.push(frame.clone()));
+        assert!(!backlog.push(Utf8Bytes::from_static("x")));
+        backlog.close("done".into());
+        assert_eq!(backlog.take(1).await.map(|frames| frames.len()), Ok(1));
+        assert!(backlog.push(Utf8Bytes::from_static("x")));
+        assert_eq!(backlog.take(9).await.map(|frames| frames.len()), Ok(2));
+        assert_eq!(backlog.take(9).await, Err("done".into()));
+    }
 }

@@ -92,12 +92,10 @@ impl AsPath {
     /// The route origin ASN of RFC 6811 section 2: the last AS if the final segment is a sequence, else NONE.
     /// The empty and confederation cases mean "the speaker's own AS", which a feed has filled in before.
     pub fn origin_as(&self) -> Option<Asn> {
-        if let Some(last) = self.others.last() {
-            if (last.start + last.len) as usize == self.ases.len() {
-                return None;
-            }
+        match self.others.last() {
+            Some(last) if (last.start + last.len) as usize == self.ases.len() => None,
+            _ => self.ases.last().copied(),
         }
-        self.ases.last().copied()
     }
 
     /// The members of a final AS_SET; empty for every other path.

@@ -143,6 +143,8 @@ pub struct Incident {
     pub collectors: BTreeSet<Arc<str>>,
     pub samples: Vec<SamplePath>,
     pub suspects: Vec<Asn>,
+    /// Stood left of the suspects on the way; one alone is a suspect too, several are the Internet.
+    pub maybe_suspects: BTreeSet<Asn>,
     pub accepted_by: BTreeSet<Asn>,
     pub expected: BTreeSet<Asn>,
     pub detected: BTreeSet<Asn>,
@@ -160,6 +162,15 @@ pub type SegmentKey = (Asn, Asn, Asn, Option<u8>);
 impl Incident {
     pub fn is_open(&self) -> bool {
         self.status == Status::Open
+    }
+
+    /// Most likely first.
+    pub fn suspects(&self) -> Vec<Asn> {
+        let mut suspects = self.suspects.clone();
+        if self.maybe_suspects.len() == 1 {
+            suspects.extend(self.maybe_suspects.iter().filter(|m| !self.suspects.contains(m)));
+        }
+        suspects
     }
 
     /// Segments by prefixes, most first.

@@ -245,9 +245,7 @@ impl Desk {
     /// The adjacency at the origin never was in the baseline.
     fn is_new_adjacency(&self, finding: &Finding) -> bool {
         !self.learning
-            && finding
-                .adjacency
-                .is_some_and(|a| a.neighbor != a.origin_as && !self.known.contains(&Known::Adjacency(a)))
+            && finding.adjacency.is_some_and(|a| a.neighbor != a.origin_as && !self.known.contains(&a.into()))
     }
 
     fn count_suppressed(&mut self, class: Class, why: Suppressed) {

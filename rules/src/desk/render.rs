@@ -51,7 +51,7 @@ impl Desk {
             details: order.iter().take(limits::ALERT_DETAILS).map(|o| self.detail(*o)).collect(),
             expected_origins: capped(&incident.expected),
             detected_origins: capped(&incident.detected),
-            suspect_ases: incident.suspects.clone(),
+            suspect_ases: incident.suspects(),
             accepted_by: incident.accepted_by.iter().take(limits::ALERT_SUSPECTS).copied().collect(),
             victim_ases: capped(&incident.victims),
             victim_as_count: incident.victims.len(),

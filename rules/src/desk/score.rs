@@ -48,10 +48,7 @@ impl Desk {
     /// The new origin stood next to an expected one in the baseline: customer and provider swap prefixes all the time.
     fn is_neighbour_of_expected(&self, finding: &Finding) -> bool {
         let Some(new) = finding.detected_origin else { return false };
-        let next_to = |a: Asn, b: Asn| {
-            self.known.contains(&Known::Adjacency(crate::baseline::Adjacency { origin_as: a, neighbor: b }))
-        };
-        finding.expected_origins.iter().any(|e| next_to(*e, new) || next_to(new, *e))
+        finding.expected_origins.iter().any(|e| self.known.contains(&Known::link(*e, new)))
     }
 
     /// Share of the full-feed peers of a family that is among `peers`; none if there is no measure.

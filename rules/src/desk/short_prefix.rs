@@ -109,6 +109,7 @@ fn finding(origin_as: Asn, hops: &[Asn], attributes: &PathAttributes) -> Finding
         key_as: origin_as,
         suspects: smallvec::smallvec![origin_as],
         adjacency: None,
+        maybe_suspect: None,
         detected_origin: Some(origin_as),
         accepted_by: hops.len().checked_sub(2).map(|i| hops[i]),
         covering_prefix: None,

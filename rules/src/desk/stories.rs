@@ -68,6 +68,7 @@ impl Desk {
             collectors: BTreeSet::new(),
             samples: Vec::new(),
             suspects: Vec::new(),
+            maybe_suspects: BTreeSet::new(),
             accepted_by: BTreeSet::new(),
             expected: BTreeSet::new(),
             detected: BTreeSet::new(),
@@ -165,7 +166,9 @@ impl Desk {
             .adjacency
             .map(|a| a.neighbor)
             .filter(|n| is_new_adjacency && finding.class.kind() == Kind::Origin && !finding.suspects.contains(n));
-        for suspect in finding.suspects.iter().copied().chain(forged_neighbor) {
+        let maybe = forged_neighbor.or(finding.maybe_suspect);
+        incident.maybe_suspects.extend(maybe.filter(|m| !finding.expected_origins.contains(m)));
+        for suspect in finding.suspects.iter().copied() {
             if !incident.suspects.contains(&suspect) && incident.suspects.len() < limits::ALERT_SUSPECTS {
                 incident.suspects.push(suspect);
             }
@@ -450,14 +453,14 @@ impl Desk {
             return;
         }
         let told = &incident.told;
-        let suspects = &incident.suspects;
+        let suspects = incident.suspects();
         let at_once = if told.provisional && !incident.provisional {
             Some((ReasonCode::Confirmed, "the gates were passed".to_owned()))
         } else if told.severity != Some(incident.severity) {
             Some((ReasonCode::Severity, format!("now {}", incident.severity)))
         } else if told.class != Some(incident.class) {
             Some((ReasonCode::Class, format!("now {}", incident.class)))
-        } else if told.suspects != *suspects {
+        } else if told.suspects != suspects {
             Some((ReasonCode::Suspects, "another suspect".to_owned()))
         } else if told.constituents != incident.constituents.len() {
             Some((ReasonCode::Constituents, "another watched network is concerned".to_owned()))
@@ -498,7 +501,7 @@ impl Desk {
             severity: Some(incident.severity),
             class: Some(incident.class),
             provisional: incident.provisional,
-            suspects: incident.suspects.clone(),
+            suspects: incident.suspects(),
             constituents: incident.constituents.len(),
             prefixes: incident.offences.len(),
             peers: incident.peers_peak,

@@ -31,6 +31,7 @@ fn finding(scene: &Scene<'_>, class: Class, code: Code, suspect: Asn) -> Finding
         key_as: suspect,
         suspects: smallvec::smallvec![suspect],
         adjacency: None,
+        maybe_suspect: None,
         detected_origin: scene.path.origin_as,
         accepted_by,
         covering_prefix: None,

@@ -54,9 +54,9 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
     finding.key_as = adjacency.neighbor;
     finding.suspects = smallvec::smallvec![adjacency.neighbor];
     finding.accepted_by = scene.receiver_of(adjacency.neighbor);
-    finding.old_if = (!denied_by_config).then_some(Known::Adjacency(adjacency));
+    finding.old_if = (!denied_by_config).then(|| Known::from(adjacency));
     // The AS left of the neighbor may have made up both.
-    finding.suspects.extend(finding.accepted_by);
+    finding.maybe_suspect = finding.accepted_by;
     out.push(finding);
 }
 

@@ -127,7 +127,7 @@ impl<'s> Scene<'s> {
         origins.sort_unstable();
         origins.dedup();
         let baseline = entry.baseline.as_ref();
-        (!origins.is_empty()).then(|| Expectation { prefix: entry.prefix, origins, baseline, configured: false })
+        (!origins.is_empty()).then_some(Expectation { prefix: entry.prefix, origins, baseline, configured: false })
     }
 
     /// An origin that holds a covering or covered baseline route is not foreign.
@@ -278,6 +278,7 @@ impl<'s> Scene<'s> {
             key_as: origin_as,
             suspects,
             adjacency: self.path.adjacency(),
+            maybe_suspect: None,
             detected_origin: Some(origin_as),
             accepted_by,
             covering_prefix: (expected.prefix != *self.prefix()).then_some(expected.prefix),

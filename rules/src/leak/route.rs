@@ -32,6 +32,7 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
         key_as: leak.suspects.first().copied().unwrap_or(leak.leaker),
         suspects: leak.suspects.iter().copied().collect(),
         adjacency: scene.path.adjacency(),
+        maybe_suspect: None,
         detected_origin: origin_as,
         accepted_by: Some(leak.to),
         covering_prefix: None,

@@ -27,7 +27,7 @@ pub struct PathFacts {
     pub proofs: Arc<PathProofs>,
     /// Nothing in the path alone asks for attention.
     pub is_clean: bool,
-    /// The adjacency at the origin is one of the baseline of this shard.
+    /// The adjacency at the origin is one that the dump holds somewhere in this shard's part.
     pub is_known_adjacency: bool,
 }
 
@@ -124,6 +124,11 @@ impl PathTable {
 
     pub fn facts(&self, path: PathRef) -> &PathFacts {
         &self.slot(path).facts
+    }
+
+    /// All paths that some route carries, in no order that may reach the outside.
+    pub fn iter(&self) -> impl Iterator<Item = &PathFacts> {
+        self.slots.iter().flatten().map(|slot| &slot.facts)
     }
 
     /// Works every path out again, after relations, ASPAs or the known adjacencies changed.

@@ -69,6 +69,17 @@ pub struct RovCounts {
     pub not_evaluated: u64,
 }
 
+impl RovCounts {
+    fn count(&mut self, state: RovState) {
+        match state {
+            RovState::Valid => self.valid += 1,
+            RovState::Invalid => self.invalid += 1,
+            RovState::NotFound => self.not_found += 1,
+            RovState::NotEvaluated => self.not_evaluated += 1,
+        }
+    }
+}
+
 /// An active sighting of a route: enough to end it, and to tell whether a new judgement says anything new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Active {
@@ -172,8 +183,8 @@ impl Shard {
                 self.withdraw(update, nlri, now);
             }
         }
-        let mine = update.announced.iter().filter(|n| self.range.holds(&n.prefix)).count();
-        if mine == 0 {
+        self.count_short_rov(update);
+        if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
             return;
         }
         let path = self.intern(&update.attributes);
@@ -362,8 +373,7 @@ impl Shard {
     /// Counts the outcome for one announced element; the entry remembers the last one.
     fn count_rov(&mut self, at: PrefixRef, path: PathRef) {
         if !self.rpki_usable {
-            self.rov.not_evaluated += 1;
-            return;
+            return self.rov.count(RovState::NotEvaluated);
         }
         let origin_as = self.rib.paths.attributes(path).as_path.origin_as();
         let entry = self.rib.entry(at);
@@ -375,11 +385,24 @@ impl Shard {
         if let (None, Some(asn)) = (remembered, origin_as) {
             self.rib.entry_mut(at).rov = Some((asn, state, self.vrp_generation));
         }
-        match state {
-            RovState::Valid => self.rov.valid += 1,
-            RovState::Invalid => self.rov.invalid += 1,
-            RovState::NotFound => self.rov.not_found += 1,
-            RovState::NotEvaluated => self.rov.not_evaluated += 1,
+        self.rov.count(state);
+    }
+
+    /// Short prefixes are in no shard's range; the first one counts them for all.
+    fn count_short_rov(&mut self, update: &Update) {
+        if self.range.index > 0 {
+            return;
+        }
+        let origin_as = update.attributes.as_path.origin_as();
+        for nlri in &update.announced {
+            if nlri.prefix.prefix_len() >= Family::of(&nlri.prefix).shortest_routed() {
+                continue;
+            }
+            let state = match self.rpki_usable {
+                true => self.rpki.vrps.validate(&nlri.prefix, origin_as).state(),
+                false => RovState::NotEvaluated,
+            };
+            self.rov.count(state);
         }
     }
 
@@ -395,7 +418,7 @@ impl Shard {
             return;
         }
         if let Some(adjacency) = facts.adjacency() {
-            self.learn(Known::Adjacency(adjacency));
+            self.learn(adjacency.into());
             self.rib.paths.mark_known(path);
         }
     }
@@ -427,7 +450,7 @@ impl Shard {
     /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing.
     fn seed_done(&mut self, now: Timestamp) {
         self.learning = false;
-        let mut known = BTreeSet::new();
+        let mut known = self.links_of_dump();
         for at in self.rib.all() {
             self.make_baseline(at, &mut known);
         }
@@ -441,6 +464,12 @@ impl Shard {
                 self.judge_prefix(at, ReasonCode::Seen, now);
             }
         }
+    }
+
+    /// Every two ASes that stand next to each other somewhere in the dump.
+    fn links_of_dump(&self) -> BTreeSet<Known> {
+        let paths = self.rib.paths.iter();
+        paths.flat_map(|facts| facts.hops.windows(2)).map(|pair| Known::link(pair[0], pair[1])).collect()
     }
 
     fn make_baseline(&mut self, at: PrefixRef, known: &mut BTreeSet<Known>) {
@@ -463,7 +492,6 @@ impl Shard {
         }
         if by_two {
             let adjacencies: Vec<Adjacency> = seen_by.iter().map(|(a, _)| *a).collect();
-            known.extend(adjacencies.iter().map(|a| Known::Adjacency(*a)));
             self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
         }
         for held in &mut self.rib.entry_mut(at).origins {
@@ -586,7 +614,7 @@ impl PathContext {
             is_known_adjacency: false,
         };
         facts.is_known_adjacency = match facts.adjacency() {
-            Some(a) => a.neighbor == a.origin_as || self.known.contains(&Known::Adjacency(a)),
+            Some(a) => a.neighbor == a.origin_as || self.known.contains(&a.into()),
             None => true,
         };
         facts

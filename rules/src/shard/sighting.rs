@@ -42,11 +42,24 @@ pub enum EndedBy {
 /// A fact of the dump that makes something old news everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Known {
-    Adjacency(Adjacency),
+    /// Two ASes stood next to each other, in either order; the lower number first.
+    Link(Asn, Asn),
     /// (leaker, from, to): a leak, or a wrong relation, that was there before.
     Leak(Asn, Asn, Asn),
     /// A special-purpose AS and the one left of it.
     Bogon(Asn, Option<Asn>),
+}
+
+impl Known {
+    pub fn link(a: Asn, b: Asn) -> Self {
+        Self::Link(a.min(b), a.max(b))
+    }
+}
+
+impl From<Adjacency> for Known {
+    fn from(adjacency: Adjacency) -> Self {
+        Self::link(adjacency.origin_as, adjacency.neighbor)
+    }
 }
 
 /// What a shard tells the desk.

@@ -1,0 +1,265 @@
+//! What does `run` do? It starts everything along the flow, waits to be told to stop, and stops along the flow.
+//!
+//! Feeds fill one queue, the sequencer empties it into the engine, delivery empties the engine into view, metrics
+//! and outboxes, and each sink empties its outbox. A stop closes the first queue; each stage ends when the queue
+//! before it is empty, so what was read is judged and what was judged is delivered.
+
+mod delivery;
+mod intake;
+mod reporting;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rules::desk::Settings;
+use rules::watch::Watch;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::alert::WireContext;
+use crate::config::{Config, Sink, SinkKind};
+use crate::data;
+use crate::failure::Failure;
+use crate::health::Report;
+use crate::http::{self, Site};
+use crate::metrics::Metrics;
+use crate::pipeline::{self, Threads};
+use crate::sink::kafka::Publisher;
+use crate::sink::{Route, ndjson};
+use crate::view::IncidentView;
+use crate::{cli, sink};
+use delivery::Delivered;
+use intake::Taken;
+
+/// How long sinks may take to deliver what is left after a stop.
+const LAST_DELIVERIES: Duration = Duration::from_secs(10);
+/// Most shards that start by themselves: more share one memory bus.
+const MOST_SHARDS: usize = 8;
+
+/// What is not in the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where everything that can change a verdict is written to.
+    pub record: Option<PathBuf>,
+    /// None: one per core.
+    pub shards: Option<usize>,
+}
+
+/// `bgpwarden run`.
+pub fn command(args: &cli::Run) -> Result<(), Failure> {
+    let mut config = Config::load(args.config.as_deref())?;
+    args.asn.iter().for_each(|asn| config.watch_asn(*asn));
+    block_on(async {
+        let options = Options { record: args.record.clone(), shards: None };
+        let app = App::start(config, options).await?;
+        eprintln!("bgpwarden: watching; incidents and health on http://{}/, stop with Ctrl-C", app.address);
+        app.run_until(told_to_stop()).await
+    })
+}
+
+/// Runs a future with logging to stderr and TLS ready.
+pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,detector=info"));
+    // A second call in one process (tests) finds both in place already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(future)
+}
+
+/// Ctrl-C or SIGTERM.
+pub async fn told_to_stop() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! { () = interrupted => {}, () = terminated => {} }
+}
+
+/// Everything that runs.
+pub struct App {
+    /// Where the pages are.
+    pub address: SocketAddr,
+    intake: intake::Running,
+    threads: Threads,
+    delivery: JoinHandle<Delivered>,
+    reporting: JoinHandle<()>,
+    outboxes: Vec<(Arc<str>, Arc<sink::outbox::Outbox>)>,
+    sinks: JoinSet<Result<(), Failure>>,
+    stop_http: Vec<oneshot::Sender<()>>,
+    servers: JoinSet<std::io::Result<()>>,
+}
+
+impl App {
+    /// Checks all that can be checked, then starts from the sinks up to the feeds.
+    pub async fn start(config: Config, options: Options) -> Result<Self, Failure> {
+        let listener = http::bind(config.http.listen).await?;
+        let metrics_listener = match config.http.metrics_listen {
+            Some(address) => Some(http::bind(address).await?),
+            None => None,
+        };
+        let rpki = data::rpki(&config.rpki.files, &config.rpki.aspas, Some(intake::now()))?;
+        let (relations, warnings) =
+            data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
+        for warning in rpki.warnings.iter().chain(&warnings) {
+            tracing::warn!("{warning}");
+        }
+        let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
+        let mut sinks = JoinSet::new();
+        let routes = start_sinks(&config, &mut sinks).await?;
+
+        let shards = options.shards.unwrap_or_else(default_shards);
+        let engine = pipeline::start(settings(&config), shards, false)
+            .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
+        let metrics = Arc::new(Metrics::new());
+        let view = Arc::new(IncidentView::default());
+        let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
+        let reported: Vec<_> = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
+        let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
+        let delivering = delivery::run(engine.outputs, routes, context, view.clone(), metrics.clone());
+        let delivery = tokio::spawn(delivering);
+
+        let watched = config.watch.len();
+        let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
+        let intake = intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone());
+        let (report, receiver) = watch::channel(Report::default());
+        let reporter = reporting::Reporter {
+            health: intake.health.clone(),
+            engine: engine.status,
+            sinks: reported,
+            metrics: metrics.clone(),
+            watched,
+        };
+        let reporting = tokio::spawn(reporter.run(report));
+        let site = Site { view, report: receiver, metrics };
+        let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
+        let mut app = Self {
+            address,
+            intake,
+            threads: engine.threads,
+            delivery,
+            reporting,
+            outboxes,
+            sinks,
+            stop_http: Vec::new(),
+            servers: JoinSet::new(),
+        };
+        app.serve(listener, http::router(site.clone(), config.http.token));
+        if let Some(listener) = metrics_listener {
+            app.serve(listener, http::metrics_router(site));
+        }
+        Ok(app)
+    }
+
+    fn serve(&mut self, listener: TcpListener, router: axum::Router) {
+        let (stop, stopped) = oneshot::channel();
+        self.stop_http.push(stop);
+        self.servers.spawn(http::serve(listener, router, async {
+            let _ = stopped.await;
+        }));
+    }
+
+    /// Runs until `stop` resolves or a sink cannot go on, then drains in the order of the flow.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let failure = tokio::select! {
+            () = stop => None,
+            Some(ended) = self.sinks.join_next() => match ended {
+                Ok(Ok(())) => None,
+                Ok(Err(failure)) => Some(failure),
+                Err(error) => Some(Failure::failed(format!("a sink stopped: {error}"))),
+            },
+        };
+        let summary = self.drain().await;
+        eprintln!("bgpwarden: {summary}");
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn drain(mut self) -> String {
+        let taken: Taken = self.intake.stop().await;
+        let delivering = tokio::time::timeout(LAST_DELIVERIES, &mut self.delivery).await;
+        let delivered = match delivering {
+            Ok(Ok(delivered)) => delivered,
+            _ => {
+                self.delivery.abort();
+                Delivered::default()
+            }
+        };
+        if tokio::task::spawn_blocking(|| self.threads.join()).await.is_err() {
+            tracing::error!("the engine stopped with a panic");
+        }
+        self.outboxes.iter().for_each(|(_, outbox)| outbox.close());
+        let all = async { while self.sinks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LAST_DELIVERIES, all).await;
+        self.reporting.abort();
+        // Each server stops as soon as its sender is gone.
+        drop(self.stop_http);
+        let closed = async { while self.servers.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
+        let left: Vec<_> = (self.outboxes.iter())
+            .filter(|(_, outbox)| outbox.backlog() > 0)
+            .map(|(name, outbox)| format!("{} to {name}", outbox.backlog()))
+            .collect();
+        let lost =
+            if left.is_empty() { "all delivered".to_owned() } else { format!("not delivered: {}", left.join(", ")) };
+        format!("stopped after {} events and {} alerts; {lost}", taken.events, delivered.alerts)
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        hold_down_secs: config.alerts.hold_down_secs as i64,
+        reopen_secs: config.alerts.reopen_secs as i64,
+        min_peer_ases: config.alerts.min_peer_ases,
+        tlp: config.alerts.tlp,
+    }
+}
+
+fn default_shards() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SHARDS)
+}
+
+async fn start_sinks(config: &Config, tasks: &mut JoinSet<Result<(), Failure>>) -> Result<Vec<Route>, Failure> {
+    let mut routes = Vec::new();
+    let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
+    for Sink { name, min_severity, kind } in &config.sinks {
+        let route = Route::new(name.clone(), *min_severity);
+        let (outbox, status) = (route.outbox.clone(), route.status.clone());
+        match kind {
+            SinkKind::Ndjson { to } => {
+                tasks.spawn(ndjson::run(name.clone(), ndjson::open(to)?, outbox, status));
+            }
+            SinkKind::Kafka(kafka) => {
+                let publisher = Publisher::new(name.clone(), kafka.clone(), instance.clone(), status)?;
+                publisher.check_topics().await?;
+                tasks.spawn(async move {
+                    publisher.run(&outbox).await;
+                    Ok(())
+                });
+            }
+        }
+        routes.push(route);
+    }
+    Ok(routes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! How does it look when something happens? A small Internet on loopback, and the real program watching it.
+//!
+//! The stage is files in a temporary folder (dumps, VRPs, relations) and a RIS Live server; everything behind the
+//! server is exactly the code of `run`.
+
+mod server;
+mod stories;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use feeds::mrt_write::{self, Line};
+use rules::bgp::{Asn, Timestamp};
+use tokio::net::TcpListener;
+
+use crate::app;
+use crate::cli;
+use crate::config::Config;
+use crate::failure::Failure;
+use stories::{PEERS, RELATIONS, SIBLINGS, STORIES, VRPS};
+
+pub async fn command(args: &cli::Demo) -> Result<(), Failure> {
+    let failed = |what: &str, error: std::io::Error| Failure::failed(format!("cannot {what}: {error}"));
+    let stage = tempfile::tempdir().map_err(|error| failed("make a temporary folder", error))?;
+    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed("listen on loopback", error))?;
+    let address = listener.local_addr().map_err(|error| failed("listen on loopback", error))?;
+    let text = set(stage.path(), &address.to_string()).map_err(|error| failed("write the stage", error))?;
+    let config = Config::parse("demo", &text, stage.path())
+        .map_err(|errors| Failure::failed(format!("the demo's configuration: {}", errors.join("; "))))?;
+    for story in STORIES {
+        eprintln!("demo: {}", story.title);
+    }
+    let serving = tokio::spawn(server::serve(listener, args.speed));
+    let options = app::Options {
+        stop_after: args.exit_after.map(Duration::from_secs),
+        open_browser: !args.no_browser,
+        any_port: true,
+        ..app::Options::default()
+    };
+    let outcome = app::run(config, options).await;
+    serving.abort();
+    outcome
+}
+
+/// Writes the files of the stage and gives the configuration that uses them.
+fn set(folder: &Path, ris_live: &str) -> std::io::Result<String> {
+    fs::write(folder.join("vrps.json"), vrps())?;
+    fs::write(folder.join("relations.txt"), relations())?;
+    fs::write(folder.join("siblings.txt"), siblings())?;
+    let mut dumps = Vec::new();
+    let mut collectors: Vec<&str> = PEERS.iter().map(|p| p.0).collect();
+    collectors.dedup();
+    for collector in collectors {
+        let name = format!("{collector}.rib.mrt");
+        fs::write(folder.join(&name), dump(collector).map_err(std::io::Error::other)?)?;
+        dumps.push(format!("\"{collector}={name}\""));
+    }
+    Ok(format!(
+        "[feeds.dumps]\nkind = \"mrt\"\nrib = [{}]\n\n[feeds.ris]\nkind = \"ris_live\"\nurl = \"ws://{ris_live}/\"\n\
+         client = \"bgpwarden-demo\"\n\n[rpki]\nfiles = [\"vrps.json\"]\n\n[relations]\nfile = \"relations.txt\"\n\
+         siblings = \"siblings.txt\"\n\n[sinks.out]\nkind = \"ndjson\"\npath = \"-\"\n",
+        dumps.join(", ")
+    ))
+}
+
+/// What the peers of a collector held before the stories began.
+fn dump(collector: &str) -> Result<Vec<u8>, String> {
+    let time = Timestamp(jiff::Timestamp::now().as_microsecond()).plus_secs(-7_200);
+    let mut lines = Vec::new();
+    for (_, peer_as, address, transit) in PEERS.iter().filter(|p| p.0 == collector) {
+        for (prefix, tail) in STORIES.iter().flat_map(|story| story.before) {
+            lines.push(Line {
+                time,
+                peer_as: Asn(*peer_as),
+                peer_address: [192, 0, 2, *address].into(),
+                prefix: prefix.parse().map_err(|error| format!("{prefix}: {error}"))?,
+                as_path: Some(format!("{peer_as} {transit} {tail}").parse().map_err(|error| format!("{error}"))?),
+            });
+        }
+    }
+    mrt_write::rib(lines).map(|bytes| bytes.to_vec())
+}
+
+fn vrps() -> String {
+    let rows = VRPS.iter().map(|(prefix, length, asn)| {
+        format!("{{\"asn\":{asn},\"prefix\":\"{prefix}\",\"maxLength\":{length},\"ta\":\"demo\"}}")
+    });
+    format!("{{\"roas\":[{}]}}", rows.collect::<Vec<_>>().join(","))
+}
+
+fn relations() -> String {
+    RELATIONS.iter().map(|(provider, customer)| format!("{provider}|{customer}|-1\n")).collect()
+}
+
+/// as2org text: one organisation a group.
+fn siblings() -> String {
+    let mut text = String::from("# format:aut|changed|aut_name|org_id|source\n");
+    for (i, group) in SIBLINGS.iter().enumerate() {
+        for asn in *group {
+            text.push_str(&format!("{asn}|20260101|DEMO|ORG-{i}|demo\n"));
+        }
+    }
+    text
+}
