@@ -75,7 +75,7 @@ impl Desk {
         let peer_as = self.peer_as(sighting.vantage);
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
-        offence.lost.retain(|v| *v != sighting.vantage);
+        offence.lost.retain(|(v, _)| *v != sighting.vantage);
         if let Err(i) = offence.peers.binary_search(&peer_as) {
             offence.peers.insert(i, peer_as);
         }
@@ -201,9 +201,8 @@ impl Desk {
         let holder = offence.holders.remove(i);
         let is_last = offence.holders.is_empty();
         if by == EndedBy::LostSight {
-            if !offence.lost.contains(&sighting.vantage) {
-                offence.lost.push(sighting.vantage);
-            }
+            offence.lost.retain(|(v, _)| *v != sighting.vantage);
+            offence.lost.push((sighting.vantage, self.now));
             self.timers.set(self.now.plus_secs(limits::LOST_SIGHT_SECS), Timer::LostSight(at));
         }
         self.count_holder(at, sighting.vantage, is_last, -1);
@@ -249,22 +248,26 @@ impl Desk {
     }
 
     pub(super) fn offences_waiting_for(&self, vantage: VantageId) -> Vec<OffenceRef> {
-        let waits = |o: &Offence| o.lost.contains(&vantage);
+        let waits = |o: &Offence| o.lost.iter().any(|(v, _)| *v == vantage);
         self.offences.iter().enumerate().filter(|(_, o)| waits(o)).map(|(i, _)| OffenceRef(i as u32)).collect()
     }
 
     pub(super) fn stop_waiting(&mut self, at: OffenceRef, vantage: VantageId, code: ReasonCode) {
         let now = self.now;
         let offence = &mut self.offences[at.0 as usize];
-        offence.lost.retain(|v| *v != vantage);
+        offence.lost.retain(|(v, _)| *v != vantage);
         if offence.lost.is_empty() && !offence.is_active() && offence.ended.is_none() {
             self.left(at, now, code);
         }
     }
 
     pub(super) fn give_up_waiting(&mut self, at: OffenceRef) {
-        for vantage in std::mem::take(&mut self.offences[at.0 as usize].lost) {
-            self.stop_waiting(at, vantage, ReasonCode::OutOfSight);
+        let waited_enough = self.now.plus_secs(-limits::LOST_SIGHT_SECS);
+        for (vantage, since) in self.offences[at.0 as usize].lost.clone() {
+            // Each session has an hour of its own.
+            if since <= waited_enough {
+                self.stop_waiting(at, vantage, ReasonCode::OutOfSight);
+            }
         }
     }
 
