@@ -155,13 +155,18 @@ impl Desk {
         if !members.contains(&at) {
             members.push(at);
         }
+        let deadline = self.offences[at.0 as usize].first_at.plus_secs(self.settings.hold_down_secs);
+        if self.now < deadline {
+            self.timers.set(deadline, Timer::Gate(at));
+        }
         let story = self.open_story(key.kind, key.key_as);
         let same_class = story.filter(|s| self.incidents[s.0 as usize].class == class);
         let enough_members = members_len(&self.waiting, group) >= least;
         if same_class.is_none() && !enough_members {
             return;
         }
-        let ready = self.ready_members(group);
+        let hold_down = if same_class.is_some() { 0 } else { self.settings.hold_down_secs };
+        let ready = self.ready_members(group, hold_down);
         let backed = class != Class::Squatting || story.is_some_and(|s| self.is_grave(s));
         if !backed || (ready.len() < least && same_class.is_none()) {
             return;
@@ -179,8 +184,8 @@ impl Desk {
         self.incidents[story.0 as usize].severity >= Severity::Medium
     }
 
-    /// Members of a group that are held now by enough peers and not too old to be one event.
-    fn ready_members(&mut self, group: (Class, crate::bgp::Asn)) -> Vec<OffenceRef> {
+    /// Members of a group that are held now by enough peers for long enough, and not too old to be one event.
+    fn ready_members(&mut self, group: (Class, crate::bgp::Asn), hold_down_secs: i64) -> Vec<OffenceRef> {
         let now = self.now;
         let offences = &self.offences;
         let Some(members) = self.waiting.get_mut(&group) else { return Vec::new() };
@@ -188,8 +193,11 @@ impl Desk {
             let o = &offences[m.0 as usize];
             o.is_active() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
         });
-        let enough_peers = |m: &&OffenceRef| offences[m.0 as usize].peers.len() >= self.settings.min_peer_ases;
-        members.iter().filter(enough_peers).copied().collect()
+        let is_ready = |m: &&OffenceRef| {
+            let o = &offences[m.0 as usize];
+            o.peers.len() >= self.settings.min_peer_ases && now >= o.first_at.plus_secs(hold_down_secs)
+        };
+        members.iter().filter(is_ready).copied().collect()
     }
 
     /// An offending route is gone.
