@@ -70,8 +70,9 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
         forged_origin::check(scene, origin_as, exact.as_ref().or(covering.as_ref()), out);
         look_alike::private_asn_leak(scene, exact.as_ref().or(covering.as_ref()), out);
     }
-    // A bogon beside a hijack is evidence for it, not a second story.
-    if out.is_empty() {
+    // A bogon beside a hijack is evidence for it, not a second story. What may be no story at all, for want of company or
+    // because another shard knows it to be old, is no reason to be silent.
+    if out.iter().all(|f| f.needs_company || f.old_if.is_some()) {
         bogon::check(scene, out);
     }
 }
