@@ -87,6 +87,15 @@ impl<'s> Scene<'s> {
         self.resources().into_iter().map(|(_, r)| r).rfind(|r| !r.expected_origins.is_empty())
     }
 
+    /// Who may stand next to the origin here, by the most specific watched resource that expects anything.
+    pub fn configured_upstreams(&self) -> Vec<Asn> {
+        let expects = |r: &&Resource| !r.expected_origins.is_empty() || !r.upstreams.is_empty();
+        let resources: Vec<&Resource> = self.resources().into_iter().map(|(_, r)| r).filter(expects).collect();
+        let nearest = resources.last().map(|r| r.prefix);
+        let at_nearest = resources.into_iter().filter(|r| Some(r.prefix) == nearest);
+        at_nearest.flat_map(|r| r.upstreams.iter().copied()).collect()
+    }
+
     /// Watched resources over the prefix, least specific first.
     pub fn resources(&self) -> Vec<(&'s crate::watch::Constituent, &'s Resource)> {
         if self.watch.is_empty() { Vec::new() } else { self.watch.resources_over(self.prefix()).collect() }
