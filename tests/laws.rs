@@ -16,7 +16,7 @@ use rules::rpki::{Delta, Vrp};
 use rules::stamp::Stamper;
 use rules::testing::slow_rib::SlowRib;
 use rules::testing::world::{
-    Dice, Fault, FaultKind, Heard, START, World, mirrored, mirrored_event, update, witnesses, withdrawal,
+    Dice, Fault, FaultKind, Heard, START, World, mirrored, mirrored_event, update, withdrawal, witnesses,
 };
 use rules::testing::{Run, run};
 use rules::watch::{Constituent, Resource, Watch};
@@ -48,9 +48,8 @@ fn an_asn() -> impl Strategy<Value = Asn> {
 /// Nested, over several shards, short and long ones among them; IPv4 only, the mirror makes the others.
 fn a_prefix() -> impl Strategy<Value = IpNet> {
     let len = prop::sample::select(vec![6u8, 8, 16, 16, 17, 22, 24, 24, 24, 25, 32]);
-    (20u8..24, 0u8..2, 0u8..2, len).prop_map(|(a, b, c, len)| {
-        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), len)).trunc()
-    })
+    (20u8..24, 0u8..2, 0u8..2, len)
+        .prop_map(|(a, b, c, len)| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), len)).trunc())
 }
 
 fn a_routed_prefix() -> impl Strategy<Value = IpNet> {
@@ -95,18 +94,21 @@ fn some_vrps() -> impl Strategy<Value = Vec<Vrp>> {
 }
 
 fn a_delta() -> impl Strategy<Value = Delta> {
-    let state = prop_oneof![8 => Just(SourceState::Fresh), 1 => Just(SourceState::Stale), 1 => Just(SourceState::Expired)];
+    let state =
+        prop_oneof![8 => Just(SourceState::Fresh), 1 => Just(SourceState::Stale), 1 => Just(SourceState::Expired)];
     let aspas = prop_oneof![
         3 => Just(BTreeMap::new()),
         1 => prop::collection::btree_map(an_asn(), prop::collection::vec(an_asn(), 1..4), 1..3)
     ];
-    (some_vrps(), some_vrps(), aspas, state).prop_map(|(announced_vrps, withdrawn_vrps, announced_aspas, state)| Delta {
-        announced_vrps,
-        withdrawn_vrps,
-        announced_aspas,
-        withdrawn_aspas: Vec::new(),
-        vrps: Source { name: "vrps".into(), serial: None, as_of: None, state },
-        aspas: Source::none(),
+    (some_vrps(), some_vrps(), aspas, state).prop_map(|(announced_vrps, withdrawn_vrps, announced_aspas, state)| {
+        Delta {
+            announced_vrps,
+            withdrawn_vrps,
+            announced_aspas,
+            withdrawn_aspas: Vec::new(),
+            vrps: Source { name: "vrps".into(), serial: None, as_of: None, state },
+            aspas: Source::none(),
+        }
     })
 }
 
@@ -235,8 +237,13 @@ fn told(alerts: &[Arc<Alert>]) -> String {
     alerts.iter().map(line).collect()
 }
 
+/// Few enough for every build; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(50)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn the_number_of_shards_does_not_matter(history in a_history(120)) {
@@ -435,9 +442,7 @@ fn faulty_day(world: &World, watch: Option<Constituent>, fault: &Fault, heard: &
 
 /// Opened for that prefix with that suspect, and over when it was over.
 fn is_found(alerts: &[Arc<Alert>], fault: &Fault) -> bool {
-    let concerns = |a: &&Arc<Alert>| {
-        a.prefixes.contains(&fault.announced()) && a.suspect_ases.contains(&fault.by())
-    };
+    let concerns = |a: &&Arc<Alert>| a.prefixes.contains(&fault.announced()) && a.suspect_ases.contains(&fault.by());
     let told: Vec<_> = alerts.iter().filter(concerns).map(|a| a.transition).collect();
     told.contains(&Transition::Opened) && told.contains(&Transition::Resolved)
 }

@@ -37,6 +37,7 @@ macro_rules! stories {
 }
 
 stories! {
+    a_bogon_behind_a_neighbor_that_only_another_shard_knows
     a_default_route_escapes
     a_forged_origin_behind_a_denied_neighbor
     a_hijack_of_three_hours_stays_open_to_its_end
@@ -54,6 +55,7 @@ stories! {
     a_roa_takes_the_alarm_back
     a_second_victim_joins_the_open_story
     a_session_that_returns_with_the_route_goes_on_with_the_story
+    a_sibling_is_only_mentioned
     a_stranger_announces_half_of_a_network
     a_stranger_announces_the_network_of_another
     a_watched_network_hears_at_once_and_is_confirmed_later
@@ -70,6 +72,7 @@ stories! {
     shorter_than_the_hold_down_is_told_once_it_is_over
     space_under_an_as0_roa_is_squatted
     special_space_and_numbers_are_bogons
+    the_most_specific_watched_resource_names_the_upstreams
     twenty_victims_within_minutes_are_a_reorigination
     watched_space_that_nobody_used_is_announced
     what_stood_in_the_dump_is_history
@@ -81,7 +84,6 @@ stories! {
 fn every_story_is_told() {
     let files = std::fs::read_dir(folder()).expect("the folder of stories");
     let names = files.map(|f| f.expect("a file").path());
-    let names: BTreeSet<String> =
-        names.filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned())).collect();
+    let names: BTreeSet<String> = names.filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned())).collect();
     assert_eq!(names, STORIES.iter().map(|s| (*s).to_owned()).collect());
 }

@@ -39,7 +39,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-
 use crate::alert::{Alert, Source, SourceState, Tlp};
 use crate::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::Event;
@@ -129,9 +128,10 @@ impl Scenario {
         }
         let mut out = format!("{}\n", self.story.trim());
         for (i, is) in actual.iter().enumerate() {
-            let wrong = self.then.get(i).map(|want| {
-                want.iter().filter(|(name, values)| is.get(*name) != Some(values)).collect::<Vec<_>>()
-            });
+            let wrong = self
+                .then
+                .get(i)
+                .map(|want| want.iter().filter(|(name, values)| is.get(*name) != Some(values)).collect::<Vec<_>>());
             let _ = writeln!(out, "  is   {}", line_of(is));
             match wrong {
                 None => out.push_str("       (not expected)\n"),
@@ -165,7 +165,9 @@ impl Scenario {
 fn facts_of(alert: &Alert, number: usize, day: &str) -> Facts {
     let time = |t: Timestamp| {
         let text = t.to_string();
-        text.strip_prefix(day).and_then(|t| t.strip_prefix('T')).map_or(text.clone(), |t| t.trim_end_matches('Z').into())
+        text.strip_prefix(day)
+            .and_then(|t| t.strip_prefix('T'))
+            .map_or(text.clone(), |t| t.trim_end_matches('Z').into())
     };
     let ases = |list: &[Asn]| list.iter().map(|a| a.0.to_string()).collect::<Vec<_>>();
     let one = |word: &dyn ToString| vec![word.to_string()];
@@ -405,7 +407,9 @@ impl Reader {
         }
         let mut name = "";
         for word in &words[5..] {
-            if let Some(next) = FACTS.iter().find(|f| *f == word) {
+            // Some reasons are called as a fact is.
+            let is_value = name == "reason" && facts[name].is_empty();
+            if let Some(next) = FACTS.iter().find(|f| *f == word && !is_value) {
                 name = next;
                 facts.insert(name, Vec::new());
             } else {
@@ -481,8 +485,26 @@ impl Reader {
 
 /// Names of facts, as in [`facts_of`].
 const FACTS: [&str; 20] = [
-    "reason", "suspects", "prefixes", "status", "provisional", "score", "peers", "started", "last_seen", "ended",
-    "duration", "victims", "detected", "accepted_by", "watched", "rov", "aspa", "type", "leak", "evidence",
+    "reason",
+    "suspects",
+    "prefixes",
+    "status",
+    "provisional",
+    "score",
+    "peers",
+    "started",
+    "last_seen",
+    "ended",
+    "duration",
+    "victims",
+    "detected",
+    "accepted_by",
+    "watched",
+    "rov",
+    "aspa",
+    "type",
+    "leak",
+    "evidence",
 ];
 
 /// Prefixes, and what is said with them.
@@ -612,7 +634,10 @@ mod tests {
     fn a_slip_in_a_story_is_told_with_its_line() {
         for (line, what) in [
             ("noon all announce", "line 7: \"noon\" is no time"),
-            ("12:00:00 rrc01/64500 withdraw 192.0.2.0/24", "line 7: \"rrc01/64500\" is no vantage point that was given"),
+            (
+                "12:00:00 rrc01/64500 withdraw 192.0.2.0/24",
+                "line 7: \"rrc01/64500\" is no vantage point that was given",
+            ),
             ("12:00:00 all withdraw 192.0.2.0", "line 7: \"192.0.2.0\" is no IpNet"),
             ("12:00:00 all sleep", "line 7: \"sleep\" is nothing that a session does"),
         ] {

@@ -137,7 +137,8 @@ impl World {
                 _ => dice.roll(world.ases.len()),
             };
             let peer_address = IpAddr::V4(Ipv4Addr::new(203, 0, 113, i as u8 + 1));
-            let point = VantagePoint { collector: format!("rrc0{}", i % 3).into(), peer_as: world.ases[at], peer_address };
+            let point =
+                VantagePoint { collector: format!("rrc0{}", i % 3).into(), peer_as: world.ases[at], peer_address };
             world.vantage.push(Arc::new(point));
         }
         world
@@ -255,7 +256,8 @@ impl World {
         events.push(Event::Rpki(Arc::new(self.rpki())));
         for (prefix, holder) in &self.prefixes {
             let paths = self.propagate(&[vec![*holder]]);
-            events.extend(self.heard(&paths).into_iter().map(|(v, path)| Event::Seed(update(v, *prefix, &path, START))));
+            events
+                .extend(self.heard(&paths).into_iter().map(|(v, path)| Event::Seed(update(v, *prefix, &path, START))));
         }
         events.push(Event::SeedDone { as_of: START });
         events.into_iter().map(|event| (START, event)).collect()
@@ -303,8 +305,7 @@ impl World {
             FaultKind::Origin => Fault::Origin { by: *dice.pick(&strangers)?, prefix },
             FaultKind::Subprefix => Fault::Subprefix { by: *dice.pick(&strangers)?, prefix },
             FaultKind::ForgedOrigin => {
-                let unknown: Vec<Asn> =
-                    strangers.into_iter().filter(|a| self.relation(*a, holder).is_none()).collect();
+                let unknown: Vec<Asn> = strangers.into_iter().filter(|a| self.relation(*a, holder).is_none()).collect();
                 Fault::ForgedOrigin { by: *dice.pick(&unknown)?, prefix }
             }
             FaultKind::Leak => {
@@ -336,9 +337,9 @@ impl World {
             Fault::Origin { .. } | Fault::Subprefix { .. } => path.last() == Some(&by),
             Fault::ForgedOrigin { .. } => path.ends_with(&[by, holder]),
             // To a customer it may go.
-            Fault::Leak { .. } => path
-                .windows(2)
-                .any(|hop| hop[1] == by && self.relation(by, hop[0]) != Some(Relation::Customer)),
+            Fault::Leak { .. } => {
+                path.windows(2).any(|hop| hop[1] == by && self.relation(by, hop[0]) != Some(Relation::Customer))
+            }
         };
         let heard = self.heard(&paths).into_iter().map(|(vantage, path)| Heard {
             vantage,
