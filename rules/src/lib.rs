@@ -23,4 +23,6 @@ pub mod rib;
 pub mod rpki;
 pub mod shard;
 pub mod stamp;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod watch;

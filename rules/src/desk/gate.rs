@@ -75,7 +75,7 @@ impl Desk {
         let peer_as = self.peer_as(sighting.vantage);
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
-        offence.lost.retain(|v| *v != sighting.vantage);
+        offence.lost.retain(|(v, _)| *v != sighting.vantage);
         if let Err(i) = offence.peers.binary_search(&peer_as) {
             offence.peers.insert(i, peer_as);
         }
@@ -152,9 +152,12 @@ impl Desk {
             _ => limits::VALLEY_PREFIXES,
         };
         let members = self.waiting.entry(group).or_default();
-        if !members.contains(&at) {
+        // More than enough are not counted: each has a timer of its own and joins when the story is open.
+        if members.len() < COMPANY * least && !members.contains(&at) {
             members.push(at);
-            let deadline = self.offences[at.0 as usize].first_at.plus_secs(self.settings.hold_down_secs);
+        }
+        let deadline = self.offences[at.0 as usize].first_at.plus_secs(self.settings.hold_down_secs);
+        if self.now < deadline {
             self.timers.set(deadline, Timer::Gate(at));
         }
         let story = self.open_story(key.kind, key.key_as);
@@ -163,7 +166,8 @@ impl Desk {
         if same_class.is_none() && !enough_members {
             return;
         }
-        let ready = self.ready_members(group);
+        let hold_down = if same_class.is_some() { 0 } else { self.settings.hold_down_secs };
+        let ready = self.ready_members(group, hold_down);
         let backed = class != Class::Squatting || story.is_some_and(|s| self.is_grave(s));
         if !backed || (ready.len() < least && same_class.is_none()) {
             return;
@@ -181,8 +185,8 @@ impl Desk {
         self.incidents[story.0 as usize].severity >= Severity::Medium
     }
 
-    /// Members of a group that are held now, by enough peers, past their hold-down, and not too old to be one event.
-    fn ready_members(&mut self, group: (Class, crate::bgp::Asn)) -> Vec<OffenceRef> {
+    /// Members of a group that are held now by enough peers for long enough, and not too old to be one event.
+    fn ready_members(&mut self, group: (Class, crate::bgp::Asn), hold_down_secs: i64) -> Vec<OffenceRef> {
         let now = self.now;
         let offences = &self.offences;
         let Some(members) = self.waiting.get_mut(&group) else { return Vec::new() };
@@ -190,11 +194,11 @@ impl Desk {
             let o = &offences[m.0 as usize];
             o.is_active() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
         });
-        let has_passed = |m: &&OffenceRef| {
+        let is_ready = |m: &&OffenceRef| {
             let o = &offences[m.0 as usize];
-            o.peers.len() >= self.settings.min_peer_ases && now >= o.first_at.plus_secs(self.settings.hold_down_secs)
+            o.peers.len() >= self.settings.min_peer_ases && now >= o.first_at.plus_secs(hold_down_secs)
         };
-        members.iter().filter(has_passed).copied().collect()
+        members.iter().filter(is_ready).copied().collect()
     }
 
     /// An offending route is gone.
@@ -206,9 +210,8 @@ impl Desk {
         let holder = offence.holders.remove(i);
         let is_last = offence.holders.is_empty();
         if by == EndedBy::LostSight {
-            if !offence.lost.contains(&sighting.vantage) {
-                offence.lost.push(sighting.vantage);
-            }
+            offence.lost.retain(|(v, _)| *v != sighting.vantage);
+            offence.lost.push((sighting.vantage, self.now));
             self.timers.set(self.now.plus_secs(limits::LOST_SIGHT_SECS), Timer::LostSight(at));
         }
         self.count_holder(at, sighting.vantage, is_last, -1);
@@ -254,22 +257,26 @@ impl Desk {
     }
 
     pub(super) fn offences_waiting_for(&self, vantage: VantageId) -> Vec<OffenceRef> {
-        let waits = |o: &Offence| o.lost.contains(&vantage);
+        let waits = |o: &Offence| o.lost.iter().any(|(v, _)| *v == vantage);
         self.offences.iter().enumerate().filter(|(_, o)| waits(o)).map(|(i, _)| OffenceRef(i as u32)).collect()
     }
 
     pub(super) fn stop_waiting(&mut self, at: OffenceRef, vantage: VantageId, code: ReasonCode) {
         let now = self.now;
         let offence = &mut self.offences[at.0 as usize];
-        offence.lost.retain(|v| *v != vantage);
+        offence.lost.retain(|(v, _)| *v != vantage);
         if offence.lost.is_empty() && !offence.is_active() && offence.ended.is_none() {
             self.left(at, now, code);
         }
     }
 
     pub(super) fn give_up_waiting(&mut self, at: OffenceRef) {
-        for vantage in std::mem::take(&mut self.offences[at.0 as usize].lost) {
-            self.stop_waiting(at, vantage, ReasonCode::OutOfSight);
+        let waited_enough = self.now.plus_secs(-limits::LOST_SIGHT_SECS);
+        for (vantage, since) in self.offences[at.0 as usize].lost.clone() {
+            // Each session has an hour of its own.
+            if since <= waited_enough {
+                self.stop_waiting(at, vantage, ReasonCode::OutOfSight);
+            }
         }
     }
 
@@ -313,6 +320,9 @@ impl Desk {
         }
     }
 }
+
+/// Members of a group that are remembered, as a multiple of what makes it a story.
+const COMPANY: usize = 4;
 
 fn members_len(
     waiting: &std::collections::BTreeMap<(Class, crate::bgp::Asn), Vec<OffenceRef>>,

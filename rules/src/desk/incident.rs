@@ -53,8 +53,8 @@ pub struct Offence {
     pub holders: Vec<Holder>,
     /// Distinct peer ASes that ever held it, ascending.
     pub peers: Vec<Asn>,
-    /// Sessions that went away while they held it.
-    pub lost: Vec<VantageId>,
+    /// Sessions that went away while they held it, and when.
+    pub lost: Vec<(VantageId, Timestamp)>,
     /// The first route, and the finding that judged it.
     pub first: Arc<Finding>,
     pub first_route: (VantageId, Arc<PathAttributes>),

@@ -233,7 +233,13 @@ impl Desk {
         }
         // The origin denies the very AS next to it: a forged origin if that adjacency is new, and told as such.
         let denied_at_origin = finding.leak.as_ref().is_some_and(|l| l.at_origin) && finding.class == Class::RouteLeak;
-        denied_at_origin && self.is_new_adjacency(finding)
+        denied_at_origin && self.is_new_adjacency(finding) && !self.is_on_record(finding)
+    }
+
+    /// Relations name the adjacency at the origin: then a provider's own prefix was leaked, and no origin was forged.
+    fn is_on_record(&self, finding: &Finding) -> bool {
+        let relations = self.relations.as_ref();
+        relations.zip(finding.adjacency).is_some_and(|(r, a)| r.between(a.origin_as, a.neighbor).is_some())
     }
 
     /// The adjacency at the origin never was in the baseline.

@@ -120,7 +120,14 @@ impl Desk {
         let past = std::mem::take(&mut offence.past);
         let ever: Vec<Asn> = offence.peers.clone();
         let best = offence.best.clone();
+        let family = Family::of(&offence.key.prefix);
+        // Of what is over already, nobody will be counted any more.
+        let (seen_by, share) = if is_active { (0, None) } else { (ever.len(), self.share_of(&ever, family)) };
+        let point = self.vantage.get(first_route.0.0 as usize);
         let incident = &mut self.incidents[story.0 as usize];
+        incident.collectors.extend(point.filter(|_| !is_active).map(|p| p.collector.clone()));
+        incident.peers_peak = incident.peers_peak.max(seen_by);
+        incident.share_peak = incident.share_peak.into_iter().chain(share).reduce(f64::max);
         let id = incident.id.clone();
         incident.offences.push(at);
         incident.gained_at = now;

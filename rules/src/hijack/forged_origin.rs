@@ -23,7 +23,7 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
         None if !scene.learning && scene.rov(Some(origin_as)) == RovState::Valid => &nothing,
         None => return,
     };
-    let upstreams: Vec<Asn> = scene.resources().iter().flat_map(|(_, r)| r.upstreams.iter().copied()).collect();
+    let upstreams = scene.configured_upstreams();
     let denied_by_config = !upstreams.is_empty() && !upstreams.contains(&adjacency.neighbor);
     if upstreams.contains(&adjacency.neighbor) {
         return;

@@ -70,8 +70,9 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
         forged_origin::check(scene, origin_as, exact.as_ref().or(covering.as_ref()), out);
         look_alike::private_asn_leak(scene, exact.as_ref().or(covering.as_ref()), out);
     }
-    // A bogon beside a hijack is evidence for it, not a second story.
-    if out.is_empty() {
+    // A bogon beside a hijack is evidence for it, not a second story. What may be no story at all, for want of company or
+    // because another shard knows it to be old, is no reason to be silent.
+    if out.iter().all(|f| f.needs_company || f.old_if.is_some()) {
         bogon::check(scene, out);
     }
 }
@@ -84,6 +85,15 @@ impl<'s> Scene<'s> {
     /// The most specific watched resource that says which origins are right here.
     pub fn configured(&self) -> Option<&'s Resource> {
         self.resources().into_iter().map(|(_, r)| r).rfind(|r| !r.expected_origins.is_empty())
+    }
+
+    /// Who may stand next to the origin here, by the most specific watched resource that expects anything.
+    pub fn configured_upstreams(&self) -> Vec<Asn> {
+        let expects = |r: &&Resource| !r.expected_origins.is_empty() || !r.upstreams.is_empty();
+        let resources: Vec<&Resource> = self.resources().into_iter().map(|(_, r)| r).filter(expects).collect();
+        let nearest = resources.last().map(|r| r.prefix);
+        let at_nearest = resources.into_iter().filter(|r| Some(r.prefix) == nearest);
+        at_nearest.flat_map(|r| r.upstreams.iter().copied()).collect()
     }
 
     /// Watched resources over the prefix, least specific first.

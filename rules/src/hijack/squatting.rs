@@ -22,6 +22,10 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, out: &mut Vec<Finding>) {
         return;
     }
     let closed = rov.state == RovState::Invalid && rov.reason == Some(RovReason::As0);
+    // An aggregate over networks of others has a name of its own.
+    if !is_watched && !closed && !out.is_empty() {
+        return;
+    }
     let code = match (is_watched, closed) {
         (true, _) => Code::SquatWatched,
         (false, true) => Code::SquatAs0,

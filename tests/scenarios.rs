@@ -1,0 +1,89 @@
+//! Routing stories, one file each in `scenarios/`; the name of the file is the sentence that is tested.
+//! The format is described in `rules::testing::scenario`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use rules::desk::Settings;
+use rules::testing::run;
+use rules::testing::scenario::Scenario;
+
+/// Lives through the story with one shard and with three, and compares what was said with what it says.
+fn check(name: &str) {
+    let path = folder().join(format!("{name}.scn"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let scenario: Scenario = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    for shards in [1, 3] {
+        let alerts = run(&scenario.events, Settings::default(), shards).alerts;
+        if let Some(difference) = scenario.difference(&alerts) {
+            panic!("{name} with {shards} shards\n{difference}");
+        }
+    }
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+macro_rules! stories {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            check(stringify!($name));
+        })*
+
+        const STORIES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+stories! {
+    a_bogon_behind_a_neighbor_that_only_another_shard_knows
+    a_default_route_escapes
+    a_forged_origin_behind_a_denied_neighbor
+    a_hijack_of_three_hours_stays_open_to_its_end
+    a_leak_between_two_providers_proven_by_aspa
+    a_leak_between_two_providers_proven_by_relations
+    a_leak_marked_only_to_customer
+    a_leak_of_the_own_prefix_of_a_provider
+    a_lost_session_is_no_end
+    a_missing_digit_in_a_prefix
+    a_new_half_that_all_reach_over_a_stranger
+    a_new_upstream_is_low
+    a_private_as_is_left_in_the_path
+    a_repeat_count_taken_for_an_as
+    a_reset_session_that_sends_its_table_again_is_no_news
+    a_roa_takes_the_alarm_back
+    a_second_victim_joins_the_open_story
+    a_session_that_returns_with_the_route_goes_on_with_the_story
+    a_sibling_is_only_mentioned
+    a_stranger_announces_half_of_a_network
+    a_stranger_announces_the_network_of_another
+    a_watched_network_hears_at_once_and_is_confirmed_later
+    a_wrong_digit_in_an_as_number
+    an_aggregate_over_the_networks_of_others
+    back_within_the_hour_is_the_same_incident
+    cantv_leaks_between_two_providers_proven_by_aspa
+    cantv_leaks_between_two_providers_proven_by_relations
+    fifty_more_specifics_of_ones_own_are_an_internal_leak
+    lawful_changes_are_silent
+    one_address_is_hijacked_while_its_network_is_leaked
+    pakistan_telecom_announces_youtube
+    quad101_for_three_and_a_half_minutes
+    shorter_than_the_hold_down_is_told_once_it_is_over
+    space_under_an_as0_roa_is_squatted
+    special_space_and_numbers_are_bogons
+    the_most_specific_watched_resource_names_the_upstreams
+    twenty_victims_within_minutes_are_a_reorigination
+    watched_space_that_nobody_used_is_announced
+    what_stood_in_the_dump_is_history
+    what_stood_in_the_dump_is_told_where_somebody_said_who_is_right
+    without_a_dump_only_a_turn_to_invalid_is_news
+}
+
+#[test]
+fn every_story_is_told() {
+    let files = std::fs::read_dir(folder()).expect("the folder of stories");
+    let names = files.map(|f| f.expect("a file").path());
+    let names: BTreeSet<String> = names.filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned())).collect();
+    assert_eq!(names, STORIES.iter().map(|s| (*s).to_owned()).collect());
+}
