@@ -77,3 +77,5 @@ pub const PREFIXES_CRITICAL: usize = 50;
 pub const SHORT_PREFIX_ROUTES: usize = 2 * VANTAGE_POINTS;
 /// Victims of one story whose times are kept: enough to tell a re-origination apart, few enough to compare all pairs.
 pub const MASS_VICTIMS: usize = 4 * REORIGINATION_VICTIMS;
+/// Paths kept although no route carries them, per shard: about 300 bytes each, 20 MB.
+pub const IDLE_PATHS: usize = 65_536;

@@ -40,6 +40,14 @@ pub struct LeakProof {
     pub at_observer: bool,
 }
 
+impl LeakProof {
+    /// Relations alone are wrong too often (S 5.6, measured): they count only as type 1, and beyond the observer's own
+    /// neighbor. ASPA and OTC always do.
+    pub fn counts_alone(&self) -> bool {
+        self.proven_by != ProvenBy::Valley || (self.rfc7908_type == Some(1) && !self.at_observer)
+    }
+}
+
 /// The path judged as a passive observer may: ASPA by the downstream procedure (S 4.3).
 pub fn prove(attributes: &PathAttributes, aspas: &AspaTable, relations: &Relations) -> PathProofs {
     let path = &attributes.as_path;

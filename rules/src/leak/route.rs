@@ -16,7 +16,7 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     let constituents = scene.constituents(&victims, &leak.suspects, Some(leak.to));
     let is_watched = !constituents.is_empty();
     let by_relations = leak.proven_by == ProvenBy::Valley;
-    if by_relations && !is_watched && (scene.learning || leak.rfc7908_type != Some(1) || leak.at_observer) {
+    if !is_watched && (!leak.counts_alone() || (by_relations && scene.learning)) {
         return;
     }
     let code = match leak.proven_by {

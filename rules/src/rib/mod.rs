@@ -28,7 +28,7 @@ pub struct Route {
     pub path: PathRef,
 }
 
-/// An origin that is announced for a prefix now.
+/// An origin that is announced for a prefix now, or was in the dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeldOrigin {
     pub asn: Asn,
@@ -191,10 +191,16 @@ impl Rib {
         let Some(asn) = self.paths.facts(path).origin_as else { return };
         let origins = &mut self.entries[at.0 as usize].origins;
         match origins.iter_mut().position(|o| o.asn == asn) {
-            Some(i) if by > 0 => origins[i].routes += 1,
+            Some(i) if by > 0 => {
+                if origins[i].routes == 0 {
+                    origins[i].since = seen;
+                }
+                origins[i].routes += 1;
+            }
             Some(i) => {
                 origins[i].routes -= 1;
-                if origins[i].routes == 0 {
+                // History that pauses stays history.
+                if origins[i].routes == 0 && !origins[i].seeded {
                     origins.remove(i);
                 }
             }
@@ -223,6 +229,11 @@ impl Entry {
         self.normal_origins(now).next().is_some()
     }
 
+    /// Stood in the dump without making a baseline: nobody else saw it.
+    pub fn is_history(&self, origin_as: Asn) -> bool {
+        self.baseline.is_none() && self.origins.iter().any(|o| o.asn == origin_as && o.seeded)
+    }
+
     pub fn is_normal(&self, origin_as: Asn, now: Timestamp) -> bool {
         self.normal_origins(now).any(|o| o == origin_as)
     }
@@ -230,6 +241,6 @@ impl Entry {
 
 impl HeldOrigin {
     fn is_stable(&self, now: Timestamp) -> bool {
-        !self.suspicious && now.secs_since(self.since) >= limits::STABLE_SECS as f64
+        self.routes > 0 && !self.suspicious && now.secs_since(self.since) >= limits::STABLE_SECS as f64
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -6,6 +7,7 @@ use std::hash::BuildHasher;
 
 use crate::baseline::Adjacency;
 use crate::bgp::{Asn, PathAttributes};
+use crate::limits;
 use crate::proofs::PathProofs;
 
 /// Index of an interned set of attributes; valid while somebody holds a reference on it.
@@ -25,7 +27,7 @@ pub struct PathFacts {
     pub bogon: Option<(Asn, Option<Asn>)>,
     /// Leak checks; none while nothing is wrong or unproven.
     pub proofs: Arc<PathProofs>,
-    /// Nothing in the path alone asks for attention.
+    /// Nothing in the path alone asks for attention, or nothing that was not there before.
     pub is_clean: bool,
     /// The adjacency at the origin is one that the dump holds somewhere in this shard's part.
     pub is_known_adjacency: bool,
@@ -44,6 +46,8 @@ struct Slot {
     attributes: Arc<PathAttributes>,
     facts: PathFacts,
     refs: u32,
+    /// How often it was left by its last route.
+    idled: u32,
 }
 
 /// All attribute sets that some route carries, each once. The hash is keyed anew in every process: paths are
@@ -52,6 +56,8 @@ struct Slot {
 pub struct PathTable {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
+    /// Paths that no route carries, oldest first: most come back, and their facts cost more than their memory.
+    idle: VecDeque<(u32, u32)>,
     index: HashTable<u32>,
     hasher: RandomState,
 }
@@ -80,7 +86,7 @@ impl PathTable {
             }
             return PathRef(i);
         }
-        let slot = Slot { attributes: attributes.clone(), facts: facts(attributes), refs: 1 };
+        let slot = Slot { attributes: attributes.clone(), facts: facts(attributes), refs: 1, idled: 0 };
         let i = match self.free.pop() {
             Some(i) => {
                 self.slots[i as usize] = Some(slot);
@@ -103,19 +109,31 @@ impl PathTable {
         }
     }
 
-    /// Gives one reference back; the last one frees the entry.
+    /// Gives one reference back; after the last one the entry stays until others need the room.
     pub fn release(&mut self, path: PathRef) {
         let Some(slot) = &mut self.slots[path.0 as usize] else { return };
         slot.refs -= 1;
         if slot.refs > 0 {
             return;
         }
+        slot.idled = slot.idled.wrapping_add(1);
+        self.idle.push_back((path.0, slot.idled));
+        if self.idle.len() > limits::IDLE_PATHS
+            && let Some((oldest, idled)) = self.idle.pop_front()
+        {
+            self.forget(oldest, idled);
+        }
+    }
+
+    /// Frees the entry, unless it came back since.
+    fn forget(&mut self, i: u32, idled: u32) {
+        let Some(slot) = self.slots[i as usize].as_ref().filter(|s| s.refs == 0 && s.idled == idled) else { return };
         let hash = self.hasher.hash_one(&*slot.attributes);
-        if let Ok(found) = self.index.find_entry(hash, |&i| i == path.0) {
+        if let Ok(found) = self.index.find_entry(hash, |&j| j == i) {
             found.remove();
         }
-        self.slots[path.0 as usize] = None;
-        self.free.push(path.0);
+        self.slots[i as usize] = None;
+        self.free.push(i);
     }
 
     pub fn attributes(&self, path: PathRef) -> &Arc<PathAttributes> {
@@ -128,7 +146,7 @@ impl PathTable {
 
     /// All paths that some route carries, in no order that may reach the outside.
     pub fn iter(&self) -> impl Iterator<Item = &PathFacts> {
-        self.slots.iter().flatten().map(|slot| &slot.facts)
+        self.slots.iter().flatten().filter(|slot| slot.refs > 0).map(|slot| &slot.facts)
     }
 
     /// Works every path out again, after relations, ASPAs or the known adjacencies changed.

@@ -23,7 +23,7 @@ use crate::hijack::{self, Scene};
 use crate::leak;
 use crate::limits;
 use crate::path::strip_private_tail;
-use crate::proofs::{PathProofs, prove};
+use crate::proofs::{LeakProof, PathProofs, prove};
 use crate::registry;
 use crate::relations::Relations;
 use crate::rib::{Change, PathFacts, PathRef, PrefixRef, Rib};
@@ -94,6 +94,8 @@ type RouteKey = (PrefixRef, VantageId, u32);
 struct PathContext {
     relations: Arc<Relations>,
     known: HashSet<Known, RandomState>,
+    /// Somebody's networks are watched, so that less is enough.
+    is_watching: bool,
     /// Shared by all paths that nothing is known about.
     unproven: Arc<PathProofs>,
 }
@@ -133,7 +135,7 @@ impl Shard {
             rpki: Snapshot::default(),
             rpki_usable: false,
             vrp_generation: 0,
-            context: PathContext { relations, known: HashSet::default(), unproven: Arc::new(unproven) },
+            context: PathContext { relations, known: HashSet::default(), is_watching: false, unproven: Arc::new(unproven) },
             watch: Arc::default(),
             peer_as: Vec::new(),
             learning: true,
@@ -250,7 +252,7 @@ impl Shard {
         match facts.origin_as {
             None => true,
             Some(_) if self.learning => !self.rpki_usable,
-            Some(origin_as) => entry.is_normal(origin_as, now),
+            Some(origin_as) => entry.is_normal(origin_as, now) || entry.is_history(origin_as),
         }
     }
 
@@ -304,7 +306,6 @@ impl Shard {
     fn findings(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Vec<Finding> {
         let entry = self.rib.entry(at);
         let facts = self.rib.paths.facts(path);
-        let held = entry.origins.iter().find(|o| Some(o.asn) == facts.origin_as);
         let scene = Scene {
             now,
             entry,
@@ -317,7 +318,7 @@ impl Shard {
             watch: &self.watch,
             learning: self.learning,
             was_valid,
-            is_history: entry.baseline.is_none() && held.is_some_and(|o| o.seeded),
+            is_history: facts.origin_as.is_some_and(|o| entry.is_history(o)),
         };
         let mut findings = Vec::new();
         hijack::check(&scene, &mut findings);
@@ -479,7 +480,7 @@ impl Shard {
             let facts = self.rib.paths.facts(route.path);
             let Some(adjacency) = facts.adjacency() else { continue };
             seen_by.push((adjacency, self.peer_as[route.vantage.0 as usize]));
-            if !facts.is_clean {
+            if facts.proofs.leak.is_some() || facts.bogon.is_some() {
                 known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
                 known.extend(facts.bogon.map(|(b, left)| Known::Bogon(b, left)));
             }
@@ -571,7 +572,9 @@ impl Shard {
     }
 
     fn watch_changed(&mut self, watch: Arc<Watch>, now: Timestamp) {
+        self.context.is_watching = !watch.is_empty();
         self.watch = watch;
+        self.refresh_paths();
         for at in self.rib.all() {
             self.judge_prefix(at, ReasonCode::AllowRule, now);
         }
@@ -593,6 +596,12 @@ impl Shard {
 }
 
 impl PathContext {
+    /// A leak that some prefix could be told about.
+    fn is_news(&self, leak: &LeakProof) -> bool {
+        let counts = self.is_watching || leak.counts_alone();
+        counts && !self.known.contains(&Known::Leak(leak.leaker, leak.from, leak.to))
+    }
+
     fn facts(&self, attributes: &PathAttributes, aspas: &crate::rpki::AspaTable) -> PathFacts {
         let (hops, private_tail) = strip_private_tail(&attributes.as_path);
         let origin_as = match attributes.as_path.origin_as() {
@@ -605,7 +614,9 @@ impl PathContext {
         let bogon = hops.iter().position(|h| registry::bogon_asn(*h).is_some());
         let bogon = bogon.map(|i| (hops[i], i.checked_sub(1).map(|j| hops[j])));
         let mut facts = PathFacts {
-            is_clean: proofs.leak.is_none() && bogon.is_none() && private_tail.is_empty(),
+            is_clean: private_tail.is_empty()
+                && !bogon.is_some_and(|(b, left)| !self.known.contains(&Known::Bogon(b, left)))
+                && !proofs.leak.as_ref().is_some_and(|leak| self.is_news(leak)),
             hops: hops.into(),
             private_tail: private_tail.into(),
             origin_as,
