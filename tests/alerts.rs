@@ -58,14 +58,14 @@ fn write(name: &str, bytes: &[u8]) -> String {
     path.display().to_string()
 }
 
-/// The size of the event of 2014-04-02, when one AS announced 417,038 prefixes of others.
+/// The size of the event of 2014-04-02, when AS4761 announced 417,038 prefixes of others.
 #[test]
 fn one_incident_of_417038_prefixes_still_is_one_readable_alert() {
     const PREFIXES: u32 = 417_038;
     let peers = [3333u32, 2914];
     let before = peers.iter().flat_map(|peer| table(PREFIXES).map(|(p, o)| line(0, *peer, p, Some(o))));
     let rib = write("mass-rib.mrt", &mrt_write::rib(before).expect("written"));
-    let news = peers.iter().flat_map(|peer| table(PREFIXES).map(|(p, _)| line(10, *peer, p, Some(4761))));
+    let news = peers.iter().flat_map(|peer| table(PREFIXES).map(|(p, _)| line(10, *peer, p, Some(398_761))));
     let updates = write("mass-updates.mrt", &mrt_write::updates(news).expect("written"));
     let run = bgpwarden(["replay", "--final", "--rib", &rib, &updates]);
     assert!(run.status.success(), "{}", run.stderr);
@@ -75,7 +75,7 @@ fn one_incident_of_417038_prefixes_still_is_one_readable_alert() {
     assert_eq!(alerts.len(), 1, "{}", run.stderr);
     assert_eq!(alerts[0]["class"], "reorigination_leak");
     assert_eq!(alerts[0]["rfc7908_type"], 5);
-    assert_eq!(alerts[0]["suspect_ases"][0], 4761);
+    assert_eq!(alerts[0]["suspect_ases"][0], 398_761);
     assert_eq!(alerts[0]["prefix_count"], PREFIXES);
     assert_eq!(alerts[0]["prefixes"].as_array().map(Vec::len), Some(1_000));
     assert_eq!(alerts[0]["victim_as_count"], 20_000);

@@ -55,7 +55,7 @@ fn wrong_vrp_rows_are_named_and_the_others_used() {
     );
     let run = bgpwarden(["explain", "--vrps", &vrps, "--json", "192.0.2.0/24", "64500", "64496"]);
     assert!(run.status.success(), "{}", run.stderr);
-    assert!(run.stderr.contains("roas[1]"), "{}", run.stderr);
+    assert!(run.stdout.contains("roas[1]") && run.stdout.contains("roas[2]"), "{}", run.stdout);
     assert!(run.stdout.contains("\"valid\""), "{}", run.stdout);
 }
 

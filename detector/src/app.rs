@@ -8,12 +8,12 @@ mod delivery;
 mod intake;
 mod reporting;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rules::desk::Settings;
 use rules::watch::Watch;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -36,8 +36,6 @@ use intake::Taken;
 
 /// How long sinks may take to deliver what is left after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
-/// Most shards that start by themselves: more share one memory bus.
-const MOST_SHARDS: usize = 8;
 
 /// What is not in the configuration.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +63,8 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,detector=info"));
     // A second call in one process (tests) finds both in place already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -127,8 +126,8 @@ impl App {
         let mut sinks = JoinSet::new();
         let routes = start_sinks(&config, &mut sinks).await?;
 
-        let shards = options.shards.unwrap_or_else(default_shards);
-        let engine = pipeline::start(settings(&config), shards, false)
+        let shards = options.shards.unwrap_or_else(pipeline::default_shards);
+        let engine = pipeline::start(config.alerts.settings(), shards, false)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let metrics = Arc::new(Metrics::new());
         let view = Arc::new(IncidentView::default());
@@ -222,19 +221,6 @@ impl App {
             if left.is_empty() { "all delivered".to_owned() } else { format!("not delivered: {}", left.join(", ")) };
         format!("stopped after {} events and {} alerts; {lost}", taken.events, delivered.alerts)
     }
-}
-
-fn settings(config: &Config) -> Settings {
-    Settings {
-        hold_down_secs: config.alerts.hold_down_secs as i64,
-        reopen_secs: config.alerts.reopen_secs as i64,
-        min_peer_ases: config.alerts.min_peer_ases,
-        tlp: config.alerts.tlp,
-    }
-}
-
-fn default_shards() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SHARDS)
 }
 
 async fn start_sinks(config: &Config, tasks: &mut JoinSet<Result<(), Failure>>) -> Result<Vec<Route>, Failure> {

@@ -14,13 +14,17 @@ use feeds::mrt_write::{self, Line};
 use rules::bgp::{Asn, Timestamp};
 use tokio::net::TcpListener;
 
-use crate::app;
+use crate::app::{App, Options, block_on, told_to_stop};
 use crate::cli;
 use crate::config::Config;
 use crate::failure::Failure;
 use stories::{PEERS, RELATIONS, SIBLINGS, STORIES, VRPS};
 
-pub async fn command(args: &cli::Demo) -> Result<(), Failure> {
+pub fn command(args: &cli::Demo) -> Result<(), Failure> {
+    block_on(play(args))
+}
+
+async fn play(args: &cli::Demo) -> Result<(), Failure> {
     let failed = |what: &str, error: std::io::Error| Failure::failed(format!("cannot {what}: {error}"));
     let stage = tempfile::tempdir().map_err(|error| failed("make a temporary folder", error))?;
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed("listen on loopback", error))?;
@@ -32,15 +36,38 @@ pub async fn command(args: &cli::Demo) -> Result<(), Failure> {
         eprintln!("demo: {}", story.title);
     }
     let serving = tokio::spawn(server::serve(listener, args.speed));
-    let options = app::Options {
-        stop_after: args.exit_after.map(Duration::from_secs),
-        open_browser: !args.no_browser,
-        any_port: true,
-        ..app::Options::default()
-    };
-    let outcome = app::run(config, options).await;
+    let app = App::start(config, Options::default()).await?;
+    let page = format!("http://{}/", app.address);
+    eprintln!("demo: first alerts after the hold-down of 30 s; page: {page}, stop with Ctrl-C");
+    if !args.no_browser {
+        open(&page);
+    }
+    let outcome = app.run_until(end(args.exit_after)).await;
     serving.abort();
     outcome
+}
+
+async fn end(exit_after: Option<u64>) {
+    let time_is_up = async {
+        match exit_after {
+            Some(secs) => tokio::time::sleep(Duration::from_secs(secs)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! { () = told_to_stop() => {}, () = time_is_up => {} }
+}
+
+/// Shows the page where the desktop knows how; elsewhere the address in the terminal has to do.
+fn open(page: &str) {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let quiet = std::process::Stdio::null;
+    let _ = std::process::Command::new(opener).arg(page).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
+}
+
+/// The usual address if nobody has it, else any.
+fn listen() -> &'static str {
+    const USUAL: &str = "127.0.0.1:8179";
+    if std::net::TcpListener::bind(USUAL).is_ok() { USUAL } else { "127.0.0.1:0" }
 }
 
 /// Writes the files of the stage and gives the configuration that uses them.
@@ -57,9 +84,10 @@ fn set(folder: &Path, ris_live: &str) -> std::io::Result<String> {
         dumps.push(format!("\"{collector}={name}\""));
     }
     Ok(format!(
-        "[feeds.dumps]\nkind = \"mrt\"\nrib = [{}]\n\n[feeds.ris]\nkind = \"ris_live\"\nurl = \"ws://{ris_live}/\"\n\
+        "[http]\nlisten = \"{}\"\n\n[feeds.dumps]\nkind = \"mrt\"\nrib = [{}]\n\n[feeds.ris]\nkind = \"ris_live\"\nurl = \"ws://{ris_live}/\"\n\
          client = \"bgpwarden-demo\"\n\n[rpki]\nfiles = [\"vrps.json\"]\n\n[relations]\nfile = \"relations.txt\"\n\
          siblings = \"siblings.txt\"\n\n[sinks.out]\nkind = \"ndjson\"\npath = \"-\"\n",
+        listen(),
         dumps.join(", ")
     ))
 }

@@ -137,7 +137,7 @@ impl Report {
     fn what_is_degraded(&self) -> Vec<String> {
         let mut degraded = Vec::new();
         if self.baseline == BaselineState::Learning {
-            degraded.push("learning: what is normal is not known yet, so origin hijacks are not reported".to_owned());
+            degraded.push("learning: what is normal is not known yet, so origins are judged only where the configuration says what is expected".to_owned());
         }
         for feed in self.feeds.iter().filter(|feed| !matches!(feed.state, FeedState::Live | FeedState::Finished)) {
             degraded.push(format!("feed {} is {}", feed.name, feed.state.word()));

@@ -16,6 +16,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod demo;
 pub mod explain;
 pub mod failure;
 pub mod health;

@@ -17,6 +17,9 @@ use rules::limits;
 use rules::shard::{KeyRange, Keyed, Mark, RovCounts, Shard};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+/// Most shards that start by themselves: more share one memory bus.
+const MOST_SHARDS: usize = 8;
+
 /// Reports of a shard, complete before `watermark`.
 struct Chunk {
     watermark: Mark,
@@ -104,6 +107,11 @@ impl Threads {
         totals.is_learning = desk.is_learning();
         totals
     }
+}
+
+/// One shard a core.
+pub fn default_shards() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SHARDS)
 }
 
 /// Starts `count` shards and the desk.

@@ -12,22 +12,18 @@ use std::sync::Arc;
 use feeds::input::{self, Item, Reader, Use};
 use indicatif::{ProgressBar, ProgressStyle};
 use rules::bgp::Timestamp;
-use rules::desk::Settings;
 use rules::event::Event;
 use rules::watch::Watch;
 
 use crate::alert::WireContext;
 use crate::cli;
-use crate::config::{Alerts, Config};
+use crate::config::Config;
 use crate::data;
 use crate::failure::Failure;
 use crate::pipeline::{self, Intake, Totals};
 use crate::sequencer::Sequencer;
 use merge::{Merged, Skipped};
 use report::{Printer, Stats};
-
-/// Most shards that start by themselves: more share one memory bus.
-const MOST_SHARDS: usize = 8;
 
 pub fn command(args: &cli::Replay) -> Result<(), Failure> {
     let config = match &args.config {
@@ -42,8 +38,8 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
     let dumps = open_all(&args.rib, Use::Seed)?;
     let inputs = open_all(&args.inputs, Use::Updates)?;
     let mut printer = Printer::open(args, WireContext { public_url: config.http.public_url, tlp: config.alerts.tlp })?;
-    let shards = args.shards.map_or_else(default_shards, usize::from);
-    let engine = pipeline::start(settings(&config.alerts), shards, args.routes.is_some())
+    let shards = args.shards.map_or_else(pipeline::default_shards, usize::from);
+    let engine = pipeline::start(config.alerts.settings(), shards, args.routes.is_some())
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
     let mut outputs = engine.outputs;
     let feeder = Feeder {
@@ -92,19 +88,6 @@ fn finish(
     }
     eprint!("{}", stats.summary(fed));
     Ok(())
-}
-
-fn settings(alerts: &Alerts) -> Settings {
-    Settings {
-        hold_down_secs: alerts.hold_down_secs as i64,
-        reopen_secs: alerts.reopen_secs as i64,
-        min_peer_ases: alerts.min_peer_ases,
-        tlp: alerts.tlp,
-    }
-}
-
-fn default_shards() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SHARDS)
 }
 
 fn open_all(specs: &[String], used_as: Use) -> Result<Vec<Reader>, Failure> {

@@ -35,7 +35,7 @@ impl<W: Write> Writer<W> {
     }
 
     pub fn write(&mut self, stamped: &Stamped) -> io::Result<()> {
-        let line = wire::Line { seq: stamped.seq, at: stamped.at.0, event: wire::Event::of(&stamped.event)? };
+        let line = wire::Line { seq: stamped.seq, at: stamped.at.0, event: wire::Event::of(&stamped.event) };
         self.line.clear();
         serde_json::to_writer(&mut self.line, &line)?;
         self.line.push(b'\n');
@@ -49,7 +49,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Items of a recording. Ticks and the end are left out: whoever orders events makes them anew.
+/// Items of a recording, ticks included: they are a part of the order. The end is left out, whoever reads makes it anew.
 pub(crate) struct Recorded {
     lines: Lines,
     counts: Counts,
@@ -77,7 +77,7 @@ impl Recorded {
 
     fn item(&mut self, stamped: Stamped, out: &mut VecDeque<Item>) {
         match &stamped.event {
-            Event::Tick | Event::End => return,
+            Event::End => return,
             Event::Vantage(id, _) if id.0 as usize == self.vantage_points => self.vantage_points += 1,
             // Numbers are dense: anything else names a vantage point that was never told.
             Event::Vantage(..) => return self.counts.error(kind::BAD_JSON),

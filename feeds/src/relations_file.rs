@@ -157,10 +157,10 @@ impl Organisations {
             #[serde(borrow, rename = "organizationId")]
             organisation: Cow<'a, str>,
         }
-        if let Ok(Row { asn: Some(asn), organisation }) = serde_json::from_str(line) {
-            if let Ok(asn) = asn.parse() {
-                self.add(asn, &organisation);
-            }
+        if let Ok(Row { asn: Some(asn), organisation }) = serde_json::from_str(line)
+            && let Ok(asn) = asn.parse()
+        {
+            self.add(asn, &organisation);
         }
     }
 

@@ -107,7 +107,7 @@ fn unpacked(stream: Stream, of: Option<u64>, path: &str) -> Result<Source, Input
 
 /// Why nothing came out of a stream.
 pub(crate) fn empty(mut stream: Stream, path: &str, otherwise: &str) -> InputError {
-    match stream.read(&mut [0]) {
+    match io::copy(&mut stream.by_ref().take(1), &mut io::sink()) {
         Err(error) => {
             InputError::content(path, format!("holds nothing that can be unpacked ({error}); fetch it again"))
         }

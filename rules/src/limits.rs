@@ -71,7 +71,9 @@ pub const VALLEY_PREFIXES: usize = 5;
 pub const SQUAT_COMPANIONS: usize = 5;
 /// An incident this old became normal.
 pub const NORMAL_AFTER_SECS: i64 = 30 * 86_400;
-/// Days after which a repeated proof is chronic.
+/// Prefixes that make a high incident critical.
 pub const PREFIXES_CRITICAL: usize = 50;
 /// Routes of short prefixes held: every session of [`VANTAGE_POINTS`] may send one default route per family.
 pub const SHORT_PREFIX_ROUTES: usize = 2 * VANTAGE_POINTS;
+/// Victims of one story whose times are kept: enough to tell a re-origination apart, few enough to compare all pairs.
+pub const MASS_VICTIMS: usize = 4 * REORIGINATION_VICTIMS;

@@ -11,10 +11,12 @@ pub struct Stamper {
 }
 
 impl Stamper {
-    /// Appends the event, with a tick before it if its time is in a later second than the last one.
+    /// Appends the event, with a tick before it if its time is in a later second than the last one. A tick needs no
+    /// tick: so a recording, which has them all, comes out as it went in.
     pub fn push(&mut self, time: Timestamp, event: Event, out: &mut Vec<Stamped>) {
         let at = self.now.map_or(time, |now| now.max(time));
-        if self.now.is_some_and(|now| now.secs() < at.secs()) {
+        let is_later = self.now.is_some_and(|now| now.secs() < at.secs());
+        if is_later && !matches!(event, Event::Tick) {
             self.stamp(Timestamp::from_secs(at.secs()), Event::Tick, out);
         }
         self.now = Some(at);
@@ -47,7 +49,7 @@ mod tests {
         let mut stamper = Stamper::default();
         let mut out = Vec::new();
         for secs in [10, 9, 11, 15] {
-            stamper.push(Timestamp::from_secs(secs), Event::Tick, &mut out);
+            stamper.push(Timestamp::from_secs(secs), Event::SeedDone { as_of: Timestamp::MIN }, &mut out);
         }
         let times: Vec<i64> = out.iter().map(|s| s.at.secs()).collect();
         assert_eq!(times, [10, 10, 11, 11, 15, 15]);

@@ -17,6 +17,7 @@ use rules::relations::Relations;
 use rules::rpki::Delta;
 use rules::watch::Watch;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Feed, FeedKind, Rpki};
@@ -87,15 +88,14 @@ pub fn recorder(path: &Path) -> Result<Recorder, Failure> {
 /// The tasks of the intake.
 pub struct Running {
     pub health: Arc<Health>,
-    /// Everything that fills the queue; aborted to stop.
-    sources: JoinHandle<()>,
+    stop: signal::Sender<bool>,
     sequencer: JoinHandle<Taken>,
 }
 
 impl Running {
     /// Stops the feeds, and waits until what they gave is handed over.
     pub async fn stop(self) -> Taken {
-        self.sources.abort();
+        self.stop.send_replace(true);
         self.sequencer.await.unwrap_or_default()
     }
 }
@@ -116,11 +116,12 @@ pub fn start(
         rpki: Mutex::new(given.rpki.clone()),
         relations: (given.relations.source.clone(), given.relations.len()),
     });
-    let mut desk = Front { sequencer: Sequencer::default(), intake, recorder, metrics, taken: Taken::default() };
-    desk.begin(given);
-    let sequencer = tokio::spawn(desk.run(inputs));
-    let sources = tokio::spawn(feed_all(feeds, rpki, queue, health.clone()));
-    Running { health, sources, sequencer }
+    let mut front = Front { sequencer: Sequencer::default(), intake, recorder, metrics, taken: Taken::default() };
+    front.begin(given);
+    let sequencer = tokio::spawn(front.run(inputs));
+    let (stop, stopped) = signal::channel(false);
+    tokio::spawn(feed_all(feeds, rpki, Mouth { queue, stopped }, health.clone()));
+    Running { health, stop, sequencer }
 }
 
 impl FeedHealth {
@@ -132,40 +133,54 @@ impl FeedHealth {
     }
 }
 
-/// Dumps first, since they say what is normal; then everything that gives news.
-async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, queue: Sender<Input>, health: Arc<Health>) {
-    let mut as_of = None;
-    for (source, feed) in feeds.iter().enumerate() {
-        if let (FeedKind::Mrt { rib, .. }, FeedHealth::Mrt(status)) = (&feed.kind, &health.feeds[source].1) {
-            as_of = as_of.max(read_files(&feed.name, source, rib.clone(), Use::Seed, &queue, status.clone()).await);
-        }
-    }
-    if let Some(as_of) = as_of {
-        let _ = queue.send(Input::Own(Event::SeedDone { as_of })).await;
-    }
-    health.seeding.store(false, Ordering::Relaxed);
-    // Dropped with this task when it is aborted, which ends all that were spawned.
-    let mut tasks = JoinSet::new();
+/// The way in for all feeds, and the word to stop.
+#[derive(Clone)]
+struct Mouth {
+    queue: Sender<Input>,
+    stopped: signal::Receiver<bool>,
+}
+
+/// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
+/// read, and what was read still goes on.
+async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<Health>) {
+    seed(&feeds, &mouth, &health).await;
+    let (mut readers, mut movers) = (JoinSet::new(), JoinSet::new());
     for (source, feed) in feeds.into_iter().enumerate() {
         match (feed.kind, &health.feeds[source].1) {
             (FeedKind::Mrt { files, .. }, FeedHealth::Mrt(status)) => {
-                let (queue, status) = (queue.clone(), status.clone());
-                tasks.spawn(async move {
-                    read_files(&feed.name, source, files, Use::Updates, &queue, status.clone()).await;
+                let (mouth, status) = (mouth.clone(), status.clone());
+                movers.spawn(async move {
+                    read_files(&feed.name, source, files, Use::Updates, &mouth, status.clone()).await;
                     status.finished.store(true, Ordering::Relaxed);
                 });
             }
             (FeedKind::RisLive { url, client, hosts, prefixes, peer, path }, FeedHealth::RisLive(status)) => {
                 let config = ris_live::Config { url, client, hosts, prefixes, peer, path, include_raw: true };
                 let (out, items) = mpsc::channel(FEED_QUEUE);
-                tasks.spawn(ris_live::run(config, feed.name, out, status.clone()));
-                tasks.spawn(forward(source, items, queue.clone()));
+                readers.spawn(ris_live::run(config, feed.name, out, status.clone()));
+                movers.spawn(forward(source, items, mouth.queue.clone()));
             }
             _ => unreachable!("the health of a feed is made from its kind"),
         }
     }
-    tasks.spawn(refresh_rpki(rpki, queue, health));
-    while tasks.join_next().await.is_some() {}
+    readers.spawn(refresh_rpki(rpki, mouth.queue.clone(), health));
+    // An error means that nobody is left who could say it.
+    let _ = mouth.stopped.wait_for(|stopped| *stopped).await;
+    readers.shutdown().await;
+    while movers.join_next().await.is_some() {}
+}
+
+async fn seed(feeds: &[Feed], mouth: &Mouth, health: &Health) {
+    let mut as_of = None;
+    for (source, feed) in feeds.iter().enumerate() {
+        if let (FeedKind::Mrt { rib, .. }, FeedHealth::Mrt(status)) = (&feed.kind, &health.feeds[source].1) {
+            as_of = as_of.max(read_files(&feed.name, source, rib.clone(), Use::Seed, mouth, status.clone()).await);
+        }
+    }
+    if let Some(as_of) = as_of {
+        let _ = mouth.queue.send(Input::Own(Event::SeedDone { as_of })).await;
+    }
+    health.seeding.store(false, Ordering::Relaxed);
 }
 
 async fn forward(source: usize, mut items: Receiver<Vec<Item>>, queue: Sender<Input>) {
@@ -182,15 +197,15 @@ async fn read_files(
     source: usize,
     files: Vec<String>,
     used_as: Use,
-    queue: &Sender<Input>,
+    mouth: &Mouth,
     status: Arc<FileStatus>,
 ) -> Option<Timestamp> {
-    let (name, queue) = (name.clone(), queue.clone());
+    let (name, mouth) = (name.clone(), mouth.clone());
     let read = move || {
         let mut newest = None;
         for file in &files {
             match input::open(file, used_as) {
-                Ok(reader) => newest = newest.max(read_file(source, reader, &queue, &status)),
+                Ok(reader) => newest = newest.max(read_file(source, reader, &mouth, &status)),
                 Err(error) => tracing::error!(feed = %name, %error, "file left out"),
             }
         }
@@ -199,19 +214,15 @@ async fn read_files(
     tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
-fn read_file(
-    source: usize,
-    mut reader: input::Reader,
-    queue: &Sender<Input>,
-    status: &FileStatus,
-) -> Option<Timestamp> {
+fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &FileStatus) -> Option<Timestamp> {
     let mut newest = None;
     let before = status.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     loop {
         let batch: Vec<Item> = reader.by_ref().take(FILE_BATCH).collect();
         newest = newest.max(batch.iter().map(|item| item.time).max());
         *status.counts.lock().unwrap_or_else(PoisonError::into_inner) = sum(&before, reader.counts());
-        if batch.is_empty() || queue.blocking_send(Input::Items(source, batch)).is_err() {
+        let stopped = *mouth.stopped.borrow();
+        if stopped || batch.is_empty() || mouth.queue.blocking_send(Input::Items(source, batch)).is_err() {
             return newest;
         }
     }

@@ -17,6 +17,8 @@ use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
 
+use rules::desk::Settings;
+
 use crate::failure::Failure;
 
 /// The public RIS Live endpoint of the RIPE NCC.
@@ -110,6 +112,18 @@ pub struct Alerts {
     pub min_peer_ases: usize,
     /// The least strict marking of any alert.
     pub tlp: Tlp,
+}
+
+impl Alerts {
+    /// The thresholds as the desk takes them.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            hold_down_secs: self.hold_down_secs as i64,
+            reopen_secs: self.reopen_secs as i64,
+            min_peer_ases: self.min_peer_ases,
+            tlp: self.tlp,
+        }
+    }
 }
 
 impl Default for Alerts {

@@ -54,13 +54,11 @@ async fn play(stream: TcpStream, speed: f64) -> Result<(), Error> {
 type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
 
 async fn answer(socket: &mut Socket, message: Option<Result<Message, Error>>) -> Result<(), Error> {
-    match message {
-        None => Err(Error::ConnectionClosed),
-        Some(message) if message?.to_text().is_ok_and(|text| text.contains("\"ping\"")) => {
-            socket.send(Message::text(r#"{"type":"pong","data":null}"#)).await
-        }
-        Some(_) => Ok(()),
+    let message = message.ok_or(Error::ConnectionClosed)??;
+    if message.to_text().is_ok_and(|text| text.contains("\"ping\"")) {
+        socket.send(Message::text(r#"{"type":"pong","data":null}"#)).await?;
     }
+    Ok(())
 }
 
 fn frames(step: &Step) -> impl Iterator<Item = Message> {

@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use rules::bgp::{
     self, AsPath, Asn, Family, PathAttributes, Segment, SegmentKind, Timestamp, VantageId, VantagePoint, canonical,
 };
 use rules::event::{self, Stamped};
+use rules::relations;
 use rules::rpki;
 use rules::watch;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,7 @@ pub(super) enum Event {
     EndOfRib { vantage: u32, family: u8 },
     SeedDone { as_of: i64 },
     Rpki(Box<Delta>),
+    Relations(Box<Relations>),
     Watch(Vec<Constituent>),
     Feed(Feed),
     Tick,
@@ -114,6 +115,29 @@ struct Source {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct Relations {
+    source: Source,
+    edges: Vec<(u32, u32, Relation)>,
+    clique: Vec<u32>,
+    siblings: Vec<Vec<u32>>,
+    ixps: Vec<u32>,
+}
+
+/// What the second AS is to the first.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", remote = "relations::Relation")]
+enum RelationWord {
+    Customer,
+    Provider,
+    LateralPeer,
+    Sibling,
+    Complex,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Relation(#[serde(with = "RelationWord")] relations::Relation);
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct Constituent {
     name: Arc<str>,
     tlp: String,
@@ -160,8 +184,8 @@ fn ases(numbers: Vec<u32>) -> Vec<Asn> {
 }
 
 impl Event {
-    pub fn of(event: &event::Event) -> io::Result<Self> {
-        Ok(match event {
+    pub fn of(event: &event::Event) -> Self {
+        match event {
             event::Event::Vantage(id, point) => Self::Vantage {
                 id: id.0,
                 collector: point.collector.clone(),
@@ -177,9 +201,7 @@ impl Event {
             }
             event::Event::SeedDone { as_of } => Self::SeedDone { as_of: as_of.0 },
             event::Event::Rpki(delta) => Self::Rpki(Box::new(Delta::of(delta))),
-            event::Event::Relations(_) => {
-                return Err(io::Error::new(io::ErrorKind::Unsupported, "relations cannot be recorded yet"));
-            }
+            event::Event::Relations(relations) => Self::Relations(Box::new(Relations::of(relations))),
             event::Event::Watch(watch) => Self::Watch(watch.constituents().iter().map(Constituent::of).collect()),
             event::Event::Feed(change) => Self::Feed(Feed {
                 feed: change.feed.clone(),
@@ -190,7 +212,7 @@ impl Event {
             }),
             event::Event::Tick => Self::Tick,
             event::Event::End => Self::End,
-        })
+        }
     }
 
     fn into_event(self) -> Option<event::Event> {
@@ -217,6 +239,7 @@ impl Event {
             }
             Self::SeedDone { as_of } => event::Event::SeedDone { as_of: Timestamp(as_of) },
             Self::Rpki(delta) => event::Event::Rpki(Arc::new(delta.into_delta()?)),
+            Self::Relations(relations) => event::Event::Relations(Arc::new(relations.into_relations()?)),
             Self::Watch(constituents) => {
                 let constituents =
                     constituents.into_iter().map(Constituent::into_constituent).collect::<Option<_>>()?;
@@ -333,6 +356,25 @@ impl Delta {
             vrps: self.vrps.into_source()?,
             aspas: self.aspas.into_source()?,
         })
+    }
+}
+
+impl Relations {
+    fn of(relations: &relations::Relations) -> Self {
+        let edge = |(a, b, relation): (Asn, Asn, relations::Relation)| (a.0, b.0, Relation(relation));
+        Self {
+            source: Source::of(&relations.source),
+            edges: relations.edges().into_iter().map(edge).collect(),
+            clique: numbers(relations.clique()),
+            siblings: relations.siblings().iter().map(|group| numbers(group)).collect(),
+            ixps: numbers(relations.ixps()),
+        }
+    }
+
+    fn into_relations(self) -> Option<relations::Relations> {
+        let edges = self.edges.into_iter().map(|(a, b, relation)| (Asn(a), Asn(b), relation.0));
+        let siblings = self.siblings.into_iter().map(ases).collect();
+        Some(relations::Relations::new(self.source.into_source()?, edges, ases(self.clique), siblings, ases(self.ixps)))
     }
 }
 

@@ -285,9 +285,19 @@ fn micros(text: &str) -> Option<Timestamp> {
     Some(Timestamp(i64::from(seconds) * 1_000_000 + micros))
 }
 
+/// The message as it was on the wire. A few sessions of RIS still speak two octets, which only their AS_PATH tells.
 fn from_raw(raw: &str, session: &Session) -> Result<Message, &'static str> {
-    let octets = hex::decode(raw.trim()).map_err(|_| kind::BAD_BGP_MESSAGE)?;
-    convert::message(&Bytes::from(octets), session)
+    let octets = Bytes::from(hex::decode(raw.trim()).map_err(|_| kind::BAD_BGP_MESSAGE)?);
+    let wide = convert::message(&octets, session)?;
+    if !is_malformed(&wide) {
+        return Ok(wide);
+    }
+    let narrow = convert::message(&octets, &Session { four_octets: false, ..*session })?;
+    Ok(if is_malformed(&narrow) { wide } else { narrow })
+}
+
+fn is_malformed(message: &Message) -> bool {
+    matches!(message, Message::Update(heard) if heard.errors.contains(&kind::BAD_ATTRIBUTE))
 }
 
 /// The same UPDATE from the JSON fields, as far as they tell.

@@ -152,7 +152,8 @@ impl Desk {
             _ => limits::VALLEY_PREFIXES,
         };
         let members = self.waiting.entry(group).or_default();
-        if !members.contains(&at) {
+        // More than enough are not counted: each has a timer of its own and joins when the story is open.
+        if members.len() < COMPANY * least && !members.contains(&at) {
             members.push(at);
         }
         let deadline = self.offences[at.0 as usize].first_at.plus_secs(self.settings.hold_down_secs);
@@ -319,6 +320,9 @@ impl Desk {
         }
     }
 }
+
+/// Members of a group that are remembered, as a multiple of what makes it a story.
+const COMPANY: usize = 4;
 
 fn members_len(
     waiting: &std::collections::BTreeMap<(Class, crate::bgp::Asn), Vec<OffenceRef>>,

@@ -190,7 +190,9 @@ impl Desk {
             |a: &Asn| Some(*a) != finding.detected_origin || !is_hijack || finding.class == Class::ForgedOrigin;
         let roa_holders = holders.filter(|_| is_hijack).filter(is_victim);
         let victims: BTreeSet<Asn> = finding.expected_origins.iter().copied().chain(roa_holders).chain(from).collect();
-        for victim in &victims {
+        // Above the limit there is nothing left to learn from one more.
+        let has_room = incident.victim_times.len() < limits::MASS_VICTIMS;
+        for victim in victims.iter().filter(|_| has_room) {
             let is_related = relations
                 .as_ref()
                 .is_some_and(|r| incident.victim_times.keys().any(|v| v != victim && r.are_siblings(*v, *victim)));

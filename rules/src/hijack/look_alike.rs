@@ -1,6 +1,8 @@
 //! Hijacks that are slips: a repeat count taken for an AS number, a digit wrong in an ASN or a prefix, a private AS
 //! that was not removed. Each has a class of its own and is always low.
 
+use std::sync::LazyLock;
+
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::alert::{Class, RovState};
@@ -59,15 +61,20 @@ fn is_prefix_typo(scene: &Scene<'_>, origin_as: Asn) -> bool {
     }
     let octets = prefix.addr().octets();
     (1..3).any(|i| {
-        (0..=255u8).filter(|o| one_slip_apart(*o, octets[i])).any(|o| {
+        SLIPS[usize::from(octets[i])].iter().any(|o| {
             let mut meant = octets;
-            meant[i] = o;
+            meant[i] = *o;
             let Ok(meant) = Ipv4Net::new(meant.into(), prefix.prefix_len()) else { return false };
             let found = scene.rib.find(&IpNet::V4(meant));
             found.is_some_and(|at| scene.rib.entry(at).is_normal(origin_as, scene.now))
         })
     })
 }
+
+/// For each octet, those that a slip makes of it.
+static SLIPS: LazyLock<[Vec<u8>; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|octet| (0..=255).filter(|other| one_slip_apart(*other, octet as u8)).collect())
+});
 
 /// A missing, additional or swapped digit. A *wrong* digit is left out: neighbouring networks differ by just that.
 fn one_slip_apart(a: u8, b: u8) -> bool {

@@ -1,0 +1,164 @@
+//! Does every event come back from a recording as it was?
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use feeds::counts::kind;
+use feeds::input::{Item, Kind, Use, from_bytes};
+use feeds::record::Writer;
+use rules::alert::{Source, SourceState, Tlp};
+use rules::bgp::{
+    AsPath, Asn, Family, Nlri, PathAttributes, Segment, SegmentKind, Timestamp, Update, VantageId, VantagePoint,
+};
+use rules::event::{Event, FeedChange, Stamped};
+use rules::relations::{Relation, Relations};
+use rules::rpki::{Delta, Vrp};
+use rules::watch::{Constituent, Resource, Watch};
+
+fn route(prefix: &str, path_id: u32) -> Nlri {
+    Nlri { prefix: prefix.parse().expect("a prefix"), path_id }
+}
+
+fn update(path: AsPath) -> Update {
+    Update {
+        vantage: VantageId(0),
+        seen: Timestamp(1_700_000_000_000_001),
+        withdrawn: vec![route("198.51.100.0/24", 0)],
+        announced: vec![route("192.0.2.0/24", 0), route("2001:db8::/32", 7)],
+        attributes: Arc::new(PathAttributes { as_path: path, only_to_customer: Some(Asn(64500)), blackhole: true }),
+    }
+}
+
+fn odd_path() -> AsPath {
+    let segment = |kind, ases: &[u32]| Segment { kind, ases: ases.iter().map(|asn| Asn(*asn)).collect() };
+    AsPath::from_segments([
+        segment(SegmentKind::ConfedSequence, &[64512, 64513]),
+        segment(SegmentKind::Sequence, &[64500, 4_200_000_000]),
+        segment(SegmentKind::Set, &[64497, 64498]),
+        segment(SegmentKind::ConfedSet, &[]),
+        segment(SegmentKind::Sequence, &[64499]),
+    ])
+}
+
+fn source() -> Source {
+    Source { name: "vrps.json".into(), serial: Some(7), as_of: Some(Timestamp(5)), state: SourceState::Stale }
+}
+
+fn delta() -> Delta {
+    let vrp = |prefix: &str| Vrp {
+        prefix: prefix.parse().expect("a prefix"),
+        max_length: 48,
+        asn: Asn(64500),
+        source: "ripe".into(),
+    };
+    Delta {
+        announced_vrps: vec![vrp("2001:db8::/32")],
+        withdrawn_vrps: vec![vrp("2001:db8:1::/48")],
+        announced_aspas: BTreeMap::from([(Asn(64500), vec![Asn(64501), Asn(64502)])]),
+        withdrawn_aspas: vec![Asn(64503)],
+        vrps: source(),
+        aspas: Source::none(),
+    }
+}
+
+fn watch() -> Watch {
+    Watch::new(vec![Constituent {
+        name: "Example \"Bank\"".into(),
+        tlp: Tlp::AmberStrict,
+        asns: vec![Asn(64500)],
+        resources: vec![Resource {
+            prefix: "192.0.2.0/24".parse().expect("a prefix"),
+            expected_origins: vec![Asn(64500)],
+            upstreams: vec![Asn(64501)],
+            max_length: Some(25),
+        }],
+    }])
+}
+
+fn relations() -> Relations {
+    let edges = [
+        (Asn(64496), Asn(64500), Relation::Customer),
+        (Asn(64500), Asn(64497), Relation::Customer),
+        (Asn(64496), Asn(64498), Relation::LateralPeer),
+        (Asn(64500), Asn(64501), Relation::Complex),
+    ];
+    Relations::new(source(), edges, vec![Asn(64496)], vec![vec![Asn(64510), Asn(64511)]], vec![Asn(64499)])
+}
+
+fn events() -> Vec<Event> {
+    let point = VantagePoint { collector: "rrc00".into(), peer_as: Asn(64500), peer_address: [192, 0, 2, 1].into() };
+    let (vantage, seen) = (VantageId(0), Timestamp(1));
+    let feed = |live, gap_from| FeedChange { feed: "ris".into(), live, detail: "lost".into(), gap_from, seen };
+    vec![
+        Event::Vantage(vantage, Arc::new(point)),
+        Event::Relations(Arc::new(relations())),
+        Event::Watch(Arc::new(watch())),
+        Event::Rpki(Arc::new(delta())),
+        Event::Seed(update(AsPath::sequence([Asn(64500)]))),
+        Event::SeedDone { as_of: Timestamp(3) },
+        Event::Feed(feed(true, None)),
+        Event::PeerUp { vantage, seen },
+        Event::Update(update(odd_path())),
+        Event::EndOfRib { vantage, family: Family::Ipv4 },
+        Event::EndOfRib { vantage, family: Family::Ipv6 },
+        Event::Tick,
+        Event::PeerDown { vantage, seen },
+        Event::Feed(feed(false, Some(Timestamp(2)))),
+        Event::End,
+    ]
+}
+
+fn record(events: &[Event]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new()).expect("a header");
+    for (seq, event) in events.iter().enumerate() {
+        let stamped = Stamped { seq: seq as u64, at: Timestamp(1_000 + seq as i64), event: event.clone() };
+        writer.write(&stamped).expect("a line");
+    }
+    writer.finish().expect("a recording")
+}
+
+/// What `Debug` says, hash maps in order.
+fn shown(event: &Event) -> String {
+    match event {
+        Event::Relations(r) => {
+            format!("{:?} {:?} {:?} {:?} {:?}", r.source, r.edges(), r.clique(), r.siblings(), r.ixps())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_event_comes_back_except_those_that_are_made_anew() {
+    let events = events();
+    let mut reader = from_bytes(record(&events).into(), "x", Use::Updates).expect("a recording");
+    assert_eq!(reader.kind(), Kind::Recording);
+    let items: Vec<Item> = reader.by_ref().collect();
+    let expected: Vec<(i64, String)> = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| !matches!(event, Event::Tick | Event::End))
+        .map(|(seq, event)| (1_000 + seq as i64, shown(event)))
+        .collect();
+    let found: Vec<(i64, String)> = items.iter().map(|item| (item.time.0, shown(&item.event))).collect();
+    assert_eq!(found, expected);
+    assert_eq!((reader.counts().error_count(), reader.vantage_points()), (0, 1));
+    assert_eq!((reader.counts().announced, reader.counts().withdrawn, reader.counts().elements), (4, 2, 8));
+}
+
+#[test]
+fn a_recording_starts_with_its_format_and_version() {
+    let bytes = record(&[]);
+    let header = String::from_utf8(bytes).expect("text");
+    assert!(header.starts_with(r#"{"bgpwarden":"events/1","version":""#), "{header}");
+}
+
+#[test]
+fn lines_that_are_none_are_counted_and_the_others_come() {
+    let mut bytes = record(&events()[..1]);
+    bytes.extend(b"{\"seq\":1}\nnonsense\n{\"seq\":1,\"at\":2,\"event\":{\"peer_up\":{\"vantage\":9,\"seen\":1}}}\n");
+    bytes.extend(b"{\"seq\":1,\"at\":2,\"event\":{\"peer_up\":{\"vantage\":0,\"seen\":1}}}\n{\"seq\":2,\"at");
+    let mut reader = from_bytes(bytes.into(), "x", Use::Updates).expect("a recording");
+    assert_eq!(reader.by_ref().count(), 2);
+    let errors: Vec<_> = reader.counts().errors.iter().map(|(kind, n)| (*kind, *n)).collect();
+    assert_eq!(errors, [(kind::BAD_JSON, 3), (kind::UNKNOWN_PEER, 1)]);
+}
