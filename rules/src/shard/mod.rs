@@ -355,8 +355,24 @@ impl Shard {
             .filter(|(key, _)| self.active.get(key).is_some_and(|a| a.iter().any(|a| a.class == Class::ForgedOrigin)))
             .collect();
         for (key, path) in forged {
-            self.judge(key, path, false, update.seen, Cause::Data(ReasonCode::Replaced), now);
+            self.judge_forged(key, path, update.seen, now);
         }
+    }
+
+    /// Weighs the forged origin of a route anew, and looks at nothing else: whether there is one may depend on what this
+    /// shard alone does not know.
+    fn judge_forged(&mut self, key: RouteKey, path: PathRef, seen: Timestamp, now: Timestamp) {
+        let findings = self.findings(key.0, path, false, now);
+        let Some(finding) = findings.into_iter().find(|f| f.class == Class::ForgedOrigin) else { return };
+        let is_it = |a: &&mut Active| (a.class, a.key_as) == (finding.class, finding.key_as);
+        let Some(held) = self.active.get_mut(&key).and_then(|a| a.iter_mut().find(is_it)) else { return };
+        if held.points == finding.points() {
+            return;
+        }
+        held.points = finding.points();
+        let attributes = self.rib.paths.attributes(path).clone();
+        let (class, key_as) = (finding.class, finding.key_as);
+        self.sighted(key, class, key_as, seen, Phase::Changed(Arc::new(finding), attributes));
     }
 
     fn sighted(&mut self, key: RouteKey, class: Class, key_as: Asn, seen: Timestamp, phase: Phase) {
