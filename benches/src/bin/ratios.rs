@@ -1,4 +1,5 @@
-//! The numbers of benches/README.md, measured in one run: `cargo run --release -p benches --bin ratios`.
+//! The numbers of benches/README.md, measured in one run: `cargo run --release -p benches --bin ratios`;
+//! an argument `throughput` or `memory` measures that part alone.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,9 +20,13 @@ const UPDATES: &str = "mrt/bgp-rs/updates.20190101.0000.gz";
 const RIBS: [&str; 2] = ["mrt/pyasn/rib.20140523.0600_firstMB.bz2", "mrt/derived/bview.20100701.0759.rebuilt.mrt.gz"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    throughput()?;
-    for rib in RIBS {
-        memory(rib)?;
+    let only = std::env::args().nth(1);
+    let wants = |part: &str| only.as_deref().is_none_or(|o| o == part);
+    if wants("throughput") {
+        throughput()?;
+    }
+    if wants("memory") {
+        RIBS.iter().try_for_each(|rib| memory(rib))?;
     }
     Ok(())
 }
@@ -30,12 +35,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn throughput() -> Result<(), Box<dyn std::error::Error>> {
     let bytes = unpacked(UPDATES)?;
     let mut engine = ready_engine(&bytes)?;
-    let (mut decode, mut judge) = (Vec::new(), Vec::new());
+    let (mut decode, mut events, mut judge) = (Vec::new(), Vec::new(), Vec::new());
     let mut elements = 0;
     for _ in 0..ROUNDS {
         let (time, n) = cpu(|| BgpkitParser::from_reader(&bytes[..]).into_elem_iter().map(black_box).count());
         decode.push(time.as_secs_f64());
         elements = n;
+        let (time, reader) = cpu(|| from_bytes(bytes.clone(), "bench", Use::Updates).map(|r| r.map(black_box).count()));
+        reader?;
+        events.push(time.as_secs_f64());
         let (time, ()) = cpu(|| engine.play(&bytes, false));
         judge.push(time.as_secs_f64());
     }
@@ -44,6 +52,7 @@ fn throughput() -> Result<(), Box<dyn std::error::Error>> {
     let ns = |figures: Vec<f64>| spread(figures).0 * 1e9 / elements as f64;
     println!("{UPDATES}: {elements} elements, {ROUNDS} rounds, CPU time of one thread");
     println!("  decode only (into_elem_iter)   {:7.0} ns/element", ns(decode));
+    println!("  decode to events               {:7.0} ns/element", ns(events));
     println!("  decode, RIB and all rules      {:7.0} ns/element", ns(judge));
     println!("  ratio                          {median:7.2} ({least:.2} to {most:.2}), floor 0.7");
     Ok(())

@@ -7,6 +7,10 @@ mod paths;
 
 pub use paths::{PathFacts, PathRef, PathTable};
 
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use ipnet::IpNet;
 use prefix_trie::joint::map::JointPrefixMap;
 use smallvec::SmallVec;
@@ -68,6 +72,9 @@ pub struct Change {
 #[derive(Default)]
 pub struct Rib {
     index: JointPrefixMap<IpNet, PrefixRef>,
+    /// The same by hash: most look-ups are for a prefix that is there.
+    exact: HashTable<PrefixRef>,
+    hasher: RandomState,
     entries: Vec<Entry>,
     pub paths: PathTable,
     routes: usize,
@@ -83,7 +90,8 @@ impl Rib {
     }
 
     pub fn find(&self, prefix: &IpNet) -> Option<PrefixRef> {
-        self.index.get(prefix).copied()
+        let same = |at: &PrefixRef| self.entries[at.0 as usize].prefix == *prefix;
+        self.exact.find(hash(&self.hasher, prefix), same).copied()
     }
 
     pub fn entry(&self, at: PrefixRef) -> &Entry {
@@ -163,6 +171,18 @@ impl Rib {
         Some(Change { prefix: at, old: Some(old), new: None, table })
     }
 
+    /// Prefixes that a vantage point has a route for, in prefix order.
+    pub fn held_by(&self, vantage: VantageId) -> Vec<PrefixRef> {
+        let holds = |e: &Entry| {
+            let i = e.routes.partition_point(|r| r.vantage < vantage);
+            e.routes.get(i).is_some_and(|r| r.vantage == vantage)
+        };
+        let mut held: Vec<PrefixRef> =
+            (0..).map(PrefixRef).zip(&self.entries).filter(|(_, e)| holds(e)).map(|(at, _)| at).collect();
+        held.sort_unstable_by_key(|at| self.entry(*at).prefix);
+        held
+    }
+
     /// Routes of a vantage point at one prefix.
     pub fn routes_of(&self, at: PrefixRef, vantage: VantageId) -> Vec<Route> {
         let routes = &self.entry(at).routes;
@@ -176,6 +196,9 @@ impl Rib {
         }
         let at = PrefixRef(self.entries.len() as u32);
         self.index.insert(prefix, at);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        let rehash = |at: &PrefixRef| entries.get(at.0 as usize).map_or(0, |e| hash(hasher, &e.prefix));
+        self.exact.insert_unique(hash(hasher, &prefix), at, rehash);
         self.entries.push(Entry {
             prefix,
             routes: Vec::new(),
@@ -188,7 +211,7 @@ impl Rib {
     }
 
     fn count_origin(&mut self, at: PrefixRef, path: PathRef, by: i32, seen: Timestamp) {
-        let Some(asn) = self.paths.facts(path).origin_as else { return };
+        let Some(asn) = self.paths.origin_as(path) else { return };
         let origins = &mut self.entries[at.0 as usize].origins;
         match origins.iter_mut().position(|o| o.asn == asn) {
             Some(i) if by > 0 => {
@@ -212,6 +235,14 @@ impl Rib {
     }
 }
 
+/// A prefix in one or two words; the derived hash goes over octets.
+fn hash(hasher: &RandomState, prefix: &IpNet) -> u64 {
+    match prefix {
+        IpNet::V4(p) => hasher.hash_one(u64::from(p.addr().to_bits()) << 8 | u64::from(p.prefix_len())),
+        IpNet::V6(p) => hasher.hash_one((p.addr().to_bits(), p.prefix_len())),
+    }
+}
+
 impl Entry {
     fn has_neighbour_route(&self, i: usize, vantage: VantageId) -> bool {
         let before = i.checked_sub(1).and_then(|j| self.routes.get(j));
@@ -232,6 +263,11 @@ impl Entry {
     /// Stood in the dump without making a baseline: nobody else saw it.
     pub fn is_history(&self, origin_as: Asn) -> bool {
         self.baseline.is_none() && self.origins.iter().any(|o| o.asn == origin_as && o.seeded)
+    }
+
+    /// Its origins are the baseline, or history; a watched prefix may know better.
+    pub fn was_in_dump(&self, origin_as: Asn) -> bool {
+        self.origins.iter().any(|o| o.asn == origin_as && o.seeded)
     }
 
     pub fn is_normal(&self, origin_as: Asn, now: Timestamp) -> bool {

@@ -242,17 +242,16 @@ impl Shard {
     /// The case of nearly every update: a normal origin behind a known neighbor, on a path nothing is wrong with.
     fn is_plainly_fine(&self, at: PrefixRef, path: PathRef, now: Timestamp) -> bool {
         let entry = self.rib.entry(at);
-        let facts = self.rib.paths.facts(path);
-        if entry.offending > 0 || !facts.is_clean || !facts.is_known_adjacency {
+        if entry.offending > 0 || !self.rib.paths.is_plain(path) {
             return false;
         }
         if !self.watch.is_empty() && self.watch.covers(&entry.prefix) {
             return false;
         }
-        match facts.origin_as {
+        match self.rib.paths.origin_as(path) {
             None => true,
             Some(_) if self.learning => !self.rpki_usable,
-            Some(origin_as) => entry.is_normal(origin_as, now) || entry.is_history(origin_as),
+            Some(origin_as) => entry.was_in_dump(origin_as) || entry.is_normal(origin_as, now),
         }
     }
 
@@ -537,7 +536,7 @@ impl Shard {
     }
 
     fn peer_down(&mut self, vantage: VantageId, seen: Timestamp, now: Timestamp) {
-        for at in self.rib.all() {
+        for at in self.rib.held_by(vantage) {
             for route in self.rib.routes_of(at, vantage) {
                 let prefix = self.rib.entry(at).prefix;
                 if let Some(change) = self.rib.withdraw(&prefix, vantage, route.path_id, seen) {
