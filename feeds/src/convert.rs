@@ -2,6 +2,8 @@
 //!
 //! The only place that knows the types of `bgpkit_parser`. Malformed routes become withdrawals as RFC 7606 demands.
 
+mod plain;
+
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, LazyLock};
@@ -101,6 +103,14 @@ pub(crate) fn message(bytes: &Bytes, session: &Session) -> Result<Message, &'sta
 
 /// Reads the body of an UPDATE (RFC 4271 section 4.3).
 pub(crate) fn update(body: Bytes, session: &Session) -> Result<Heard, &'static str> {
+    match plain::read(&body, session) {
+        Some(heard) => Ok(heard),
+        None => update_by_parser(body, session),
+    }
+}
+
+/// The same for every shape there is.
+fn update_by_parser(body: Bytes, session: &Session) -> Result<Heard, &'static str> {
     let width = if session.four_octets { AsnLength::Bits32 } else { AsnLength::Bits16 };
     let parsed = parse_bgp_update_message(body.clone(), session.add_path, &width).map_err(|_| kind::BAD_BGP_MESSAGE)?;
     let fields = Fields::of(&body).ok_or(kind::BAD_BGP_MESSAGE)?;
