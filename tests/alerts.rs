@@ -34,11 +34,11 @@ fn alerts_of_real_incidents_are_as_the_schema_says() {
     }
 }
 
-/// `count` /24s from 20.0.0.0 on, each of its own AS.
+/// `count` /24s from 20.0.0.0 on, of 20,000 ASes.
 fn table(count: u32) -> impl Iterator<Item = (IpNet, u32)> {
     (0..count).map(|i| {
         let address = (20u32 << 24) + (i << 8);
-        (IpNet::V4(Ipv4Net::new_assert(address.into(), 24)), 1_000 + i % 20_000)
+        (IpNet::V4(Ipv4Net::new_assert(address.into(), 24)), 30_000 + i % 20_000)
     })
 }
 

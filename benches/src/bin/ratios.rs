@@ -67,6 +67,8 @@ fn ready_engine(bytes: &Bytes) -> Result<Player, Box<dyn std::error::Error>> {
     let relations = inputs::relations(Some(&data().join("topology/problink_20190101_relat.txt.gz")), None)?.0;
     player.own(Event::Rpki(Arc::new(rpki.delta)));
     player.own(Event::Relations(Arc::new(relations)));
+    // Learns who stands next to whom, then takes what is held in the end as the baseline.
+    player.play(bytes, false);
     player.play(bytes, true);
     player.own(Event::SeedDone { as_of: Timestamp::default() });
     player.play(bytes, false);

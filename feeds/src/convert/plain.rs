@@ -253,9 +253,8 @@ mod tests {
             vec![0x80, 15, 8, 0, 2, 1, 32, 0x20, 1, 0xd, 0xb8],
             [&[0x80, 14, 26, 0, 2, 1, 16][..], &[0x20; 16], &[0, 32, 0x20, 1, 0xd, 0xb8]].concat(),
         ]);
-        let noise = (any::<u8>(), 0u8..40, prop::collection::vec(any::<u8>(), 0..12)).prop_map(|(flags, code, value)| {
-            [vec![flags & !EXTENDED_LENGTH, code, value.len() as u8], value].concat()
-        });
+        let noise = (any::<u8>(), 0u8..40, prop::collection::vec(any::<u8>(), 0..12))
+            .prop_map(|(flags, code, value)| [vec![flags & !EXTENDED_LENGTH, code, value.len() as u8], value].concat());
         prop_oneof![4 => listed, 1 => noise]
     }
 

@@ -135,7 +135,12 @@ impl Shard {
             rpki: Snapshot::default(),
             rpki_usable: false,
             vrp_generation: 0,
-            context: PathContext { relations, known: HashSet::default(), is_watching: false, unproven: Arc::new(unproven) },
+            context: PathContext {
+                relations,
+                known: HashSet::default(),
+                is_watching: false,
+                unproven: Arc::new(unproven),
+            },
             watch: Arc::default(),
             peer_as: Vec::new(),
             learning: true,
