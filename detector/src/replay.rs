@@ -170,9 +170,8 @@ impl Feeder {
         let mut as_of = None;
         for (i, dump) in dumps.into_iter().enumerate() {
             let source = merged.sources() + i;
-            let mut dump = dump;
             let mut read = 0;
-            while let Some(item) = dump.next() {
+            for item in dump {
                 as_of = as_of.max(Some(item.time));
                 if let Event::Seed(update) = &item.event {
                     read += 1;

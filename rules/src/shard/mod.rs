@@ -635,8 +635,8 @@ impl PathContext {
         let bogon = bogon.map(|i| (hops[i], i.checked_sub(1).map(|j| hops[j])));
         let mut facts = PathFacts {
             is_clean: private_tail.is_empty()
-                && !bogon.is_some_and(|(b, left)| !self.known.contains(&Known::Bogon(b, left)))
-                && !proofs.leak.as_ref().is_some_and(|leak| self.is_news(leak)),
+                && bogon.is_none_or(|(b, left)| self.known.contains(&Known::Bogon(b, left)))
+                && proofs.leak.as_ref().is_none_or(|leak| !self.is_news(leak)),
             hops: hops.into(),
             private_tail: private_tail.into(),
             origin_as,
