@@ -1,9 +1,5 @@
 //! What a path shows before anybody judges it: private tails, loops, poisoning and slips of the finger.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
 use crate::bgp::{AsPath, Asn};
 
 /// The compressed path without the private ASNs or AS_TRANS at its end, and that end, both in wire order.
@@ -36,15 +32,6 @@ pub fn asn_typo(a: Asn, b: Asn) -> bool {
     damerau_levenshtein_is_one(&a.0.to_string(), &b.0.to_string())
 }
 
-/// The network addresses of two prefixes of equal length, written out, are one slip apart.
-pub fn prefix_typo(a: &IpNet, b: &IpNet) -> bool {
-    a.prefix_len() == b.prefix_len() && address_typo(a.network(), b.network())
-}
-
-fn address_typo(a: IpAddr, b: IpAddr) -> bool {
-    a.is_ipv4() == b.is_ipv4() && damerau_levenshtein_is_one(&a.to_string(), &b.to_string())
-}
-
 /// Exactly one insertion, deletion, substitution or swap of neighbors turns one text into the other.
 pub fn damerau_levenshtein_is_one(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
@@ -70,10 +57,6 @@ mod tests {
 
     fn asns(numbers: &[u32]) -> Vec<Asn> {
         numbers.iter().copied().map(Asn).collect()
-    }
-
-    fn net(text: &str) -> IpNet {
-        text.parse().expect("a prefix")
     }
 
     #[test]
@@ -115,16 +98,6 @@ mod tests {
             assert_eq!(asn_typo(Asn(a), Asn(b)), typo, "{a} {b}");
             assert_eq!(asn_typo(Asn(b), Asn(a)), typo, "{b} {a}");
         }
-    }
-
-    #[test]
-    fn a_prefix_typo_keeps_the_length() {
-        assert!(prefix_typo(&net("192.0.2.0/24"), &net("192.0.20.0/24")));
-        assert!(prefix_typo(&net("198.51.100.0/24"), &net("189.51.100.0/24")));
-        assert!(prefix_typo(&net("2001:db8:1::/48"), &net("2001:db8:11::/48")));
-        assert!(!prefix_typo(&net("192.0.2.0/24"), &net("192.0.20.0/23")));
-        assert!(!prefix_typo(&net("192.0.2.0/24"), &net("192.0.2.0/24")));
-        assert!(!prefix_typo(&net("191.86.129.0/24"), &net("172.81.129.0/24")));
     }
 
     /// Optimal string alignment, the textbook table: the slow twin.

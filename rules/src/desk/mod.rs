@@ -72,6 +72,7 @@ pub struct Desk {
     settings: Settings,
     now: Timestamp,
     learning: bool,
+    learning_since: Option<Timestamp>,
     vantage: Vec<Arc<VantagePoint>>,
     known: HashSet<Known, RandomState>,
     tables: Tables,
@@ -133,7 +134,8 @@ impl Desk {
             Event::Relations(relations) => self.relations = Some(relations.clone()),
             Event::Feed(change) => self.feed_changed(change),
             Event::Seed(update) => self.short.seed(update),
-            Event::Tick | Event::End | Event::Watch(_) => {}
+            Event::Tick => self.tick(),
+            Event::End | Event::Watch(_) => {}
         }
     }
 
@@ -198,6 +200,12 @@ impl Desk {
     fn rpki_changed(&mut self, delta: &Delta) {
         self.vrps = Some(delta.vrps.clone());
         self.aspas = Some(delta.aspas.clone());
+    }
+
+    /// Without a dump, a day of watching has to do; the shards keep the same time.
+    fn tick(&mut self) {
+        let since = *self.learning_since.get_or_insert(self.now);
+        self.learning &= self.now.secs_since(since) < limits::LEARNING_SECS as f64;
     }
 
     fn inputs(&self) -> Inputs {

@@ -171,7 +171,7 @@ impl Shard {
             Event::Update(update) => self.update(update, now),
             Event::Seed(update) => self.seed(update),
             Event::SeedDone { .. } => self.seed_done(now),
-            Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen, now),
+            Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
             Event::Rpki(delta) => self.rpki_changed(delta, now),
             Event::Relations(relations) => self.relations_changed(relations.clone(), now),
             Event::Watch(watch) => self.watch_changed(watch.clone(), now),
@@ -540,7 +540,7 @@ impl Shard {
         }
     }
 
-    fn peer_down(&mut self, vantage: VantageId, seen: Timestamp, now: Timestamp) {
+    fn peer_down(&mut self, vantage: VantageId, seen: Timestamp) {
         for at in self.rib.held_by(vantage) {
             for route in self.rib.routes_of(at, vantage) {
                 let prefix = self.rib.entry(at).prefix;
@@ -550,7 +550,7 @@ impl Shard {
                 }
             }
         }
-        self.tick(now);
+        self.report_tables();
     }
 
     /// Applies a delta and judges again what lies under it, and nothing else.
