@@ -53,16 +53,6 @@ const DIFFERENCES: &[(&str, &str, u32, bool, &str)] = &[
         "a watch list cannot say \"any origin\" inside a block that expects one",
     ),
     ("multirule_prefix", "10.0.40.0/24", 1003, false, "no-export is a policy, which no vantage point can judge"),
-    // The path leads through the expected origin, which is worth -4: with +4 configured, +2 exact, -3 one peer it is noise.
-    (
-        "simple_exact_type0",
-        "10.0.0.0/8",
-        100,
-        false,
-        "looks like a customer of the expected origin, and one peer sees it",
-    ),
-    // The same, and while learning the route itself teaches that AS100 stands next to AS1: -4 again.
-    ("out_of_order_withdraw", "10.0.0.0/8", 100, false, "looks like a customer of the expected origin"),
 ];
 
 const FILES: [&str; 12] = [
@@ -179,7 +169,7 @@ fn what_artemis_calls_a_hijack_is_an_incident_and_what_it_calls_legitimate_is_no
 }
 
 /// Hijacks that both see.
-const AGREED: usize = 9;
+const AGREED: usize = 11;
 
 fn read(folder: &std::path::Path, name: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).expect("a scenario");

@@ -140,6 +140,14 @@ impl Finding {
     pub fn is_look_alike(&self) -> bool {
         self.class.is_look_alike()
     }
+
+    /// Told at any score: slips, and whatever the configuration says is wrong. A path that names the expected origin
+    /// somewhere is easily made up, so the points it takes off must not silence a watched network.
+    pub fn is_always_told(&self) -> bool {
+        let configured =
+            |c: &Code| matches!(c, Code::ExpectedConfigured | Code::UpstreamConfigured | Code::SquatWatched);
+        self.is_look_alike() || self.codes.iter().any(configured)
+    }
 }
 
 words! {

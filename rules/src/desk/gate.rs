@@ -110,7 +110,7 @@ impl Desk {
             return self.try_company(at, best.class);
         }
         if let Some(story) = self.open_story(key.kind, key.key_as) {
-            if self.points_of(at) >= 1 || best.is_look_alike() {
+            if self.points_of(at) >= 1 || best.is_always_told() {
                 self.join(story, at);
             }
             return;
@@ -126,7 +126,7 @@ impl Desk {
         if offence.peers.len() < min_peers {
             return;
         }
-        if self.points_of(at) < 1 && !best.is_look_alike() {
+        if self.points_of(at) < 1 && !best.is_always_told() {
             return;
         }
         self.open(at, ReasonCode::Seen);
@@ -249,7 +249,7 @@ impl Desk {
         let is_proof_of_end = matches!(code, ReasonCode::Withdrawn | ReasonCode::Replaced);
         if best.needs_company || !enough || !is_proof_of_end {
             self.count_suppressed(best.class, Suppressed::Gate);
-        } else if self.points_of(at) < 1 && !best.is_look_alike() {
+        } else if self.points_of(at) < 1 && !best.is_always_told() {
             self.count_suppressed(best.class, Suppressed::Noise);
         } else {
             self.open_and_close(at, code);

@@ -114,7 +114,7 @@ impl Desk {
         let offence = &mut self.offences[at.0 as usize];
         offence.incident = Some(story);
         let is_active = offence.is_active();
-        let (started, ended) = (offence.started, offence.ended);
+        let started = offence.started;
         let (first, first_route) = (offence.first.clone(), offence.first_route.clone());
         let holders = offence.holders.clone();
         let past = std::mem::take(&mut offence.past);
@@ -135,7 +135,7 @@ impl Desk {
         if let Some(first_episode) = incident.episodes.first_mut().filter(|_| incident.sequence == 0) {
             first_episode.started = first_episode.started.min(started);
         }
-        incident.last_seen = incident.last_seen.max(ended.unwrap_or(started));
+        incident.last_seen = incident.last_seen.max(started);
         incident.active += usize::from(is_active);
         incident.ever_peers.extend(ever);
         incident.quiet_since = if is_active { None } else { incident.quiet_since };
@@ -292,7 +292,6 @@ impl Desk {
     pub(super) fn member_over(&mut self, story: IncidentRef, seen: Timestamp, code: ReasonCode) {
         let offences = &self.offences;
         let incident = &mut self.incidents[story.0 as usize];
-        incident.last_seen = incident.last_seen.max(seen);
         self.dirty.insert(story);
         if incident.active > 0 || !incident.is_open() {
             return;
