@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rules::alert::{Class, Severity};
+use rules::bgp::Family;
 use rules::desk::{Desk, Output, Settings, Suppressed};
 use rules::event::{Batch, Event};
 use rules::limits;
+use rules::rib::Sizes;
 use rules::shard::{KeyRange, Keyed, Mark, RovCounts, Shard};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -29,10 +31,16 @@ struct Chunk {
 /// What can be looked at from outside while it works.
 #[derive(Default)]
 pub struct Status {
-    pub routes: AtomicUsize,
-    pub prefixes: AtomicUsize,
+    /// By family, IPv4 first: routes and prefixes held.
+    pub held: [Held; 2],
     pub is_learning: AtomicBool,
     pub desk: Mutex<DeskStatus>,
+}
+
+#[derive(Default)]
+pub struct Held {
+    pub routes: AtomicUsize,
+    pub prefixes: AtomicUsize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -141,7 +149,7 @@ pub fn start(settings: Settings, count: usize, record_routes: bool) -> std::io::
 }
 
 fn run_shard(mut shard: Shard, mut batches: Receiver<Arc<Batch>>, out: &Sender<Chunk>, status: &Status) -> Shard {
-    let (mut routes, mut prefixes) = (0, 0);
+    let mut told = [Sizes::default(); 2];
     while let Some(batch) = batches.blocking_recv() {
         let mut reports = Vec::new();
         for stamped in batch.iter() {
@@ -159,16 +167,19 @@ fn run_shard(mut shard: Shard, mut batches: Receiver<Arc<Batch>>, out: &Sender<C
         if out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports }).is_err() {
             return shard;
         }
-        routes = publish(&status.routes, routes, shard.rib().route_count());
-        prefixes = publish(&status.prefixes, prefixes, shard.rib().prefix_count());
+        for (family, told) in [Family::Ipv4, Family::Ipv6].into_iter().zip(&mut told) {
+            let (held, sizes) = (&status.held[family as usize], shard.rib().sizes(family));
+            publish(&held.routes, told.routes, sizes.routes);
+            publish(&held.prefixes, told.prefixes, sizes.prefixes);
+            *told = sizes;
+        }
     }
     shard
 }
 
 /// Adds what changed to a sum over all shards.
-fn publish(sum: &AtomicUsize, before: usize, now: usize) -> usize {
+fn publish(sum: &AtomicUsize, before: usize, now: usize) {
     sum.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
-    now
 }
 
 fn run_desk(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use feeds::counts::Counts;
 use feeds::ris_live;
-use rules::bgp::Timestamp;
+use rules::bgp::{Family, Timestamp};
 use rules::desk::Suppressed;
 use tokio::sync::watch;
 
@@ -38,7 +38,13 @@ impl Reporter {
     }
 
     fn report(&self, now: Timestamp) -> Report {
-        let routes = self.engine.routes.load(Ordering::Relaxed);
+        let mut routes = 0;
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let held = &self.engine.held[family as usize];
+            let of_family = held.routes.load(Ordering::Relaxed);
+            self.metrics.rib(family, of_family, held.prefixes.load(Ordering::Relaxed));
+            routes += of_family;
+        }
         let baseline = self.baseline();
         self.metrics.baseline_ready(baseline == BaselineState::Ready);
         self.suppressed();

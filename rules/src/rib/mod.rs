@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use crate::alert::RovState;
 use crate::baseline::Baseline;
-use crate::bgp::{Asn, Timestamp, VantageId};
+use crate::bgp::{Asn, Family, Timestamp, VantageId};
 use crate::limits;
 
 /// Index of a prefix in the RIB; stays the same for the life of the process.
@@ -77,12 +77,23 @@ pub struct Rib {
     hasher: RandomState,
     entries: Vec<Entry>,
     pub paths: PathTable,
-    routes: usize,
+    sizes: [Sizes; 2],
+}
+
+/// What is held of one family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    pub routes: usize,
+    pub prefixes: usize,
 }
 
 impl Rib {
     pub fn route_count(&self) -> usize {
-        self.routes
+        self.sizes.iter().map(|s| s.routes).sum()
+    }
+
+    pub fn sizes(&self, family: Family) -> Sizes {
+        self.sizes[family as usize]
     }
 
     pub fn prefix_count(&self) -> usize {
@@ -152,7 +163,7 @@ impl Rib {
                     entry.routes.reserve_exact((entry.routes.len() / 4).max(1));
                 }
                 entry.routes.insert(i, Route { vantage, path_id, path });
-                self.routes += 1;
+                self.sizes[Family::of(&prefix) as usize].routes += 1;
                 self.count_origin(at, path, 1, seen);
                 Change { prefix: at, old: None, new: Some(path), table }
             }
@@ -166,7 +177,7 @@ impl Rib {
         let i = entry.routes.binary_search_by_key(&(vantage, path_id), |r| (r.vantage, r.path_id)).ok()?;
         let old = entry.routes.remove(i).path;
         let table = -i8::from(!entry.has_neighbour_route(i, vantage));
-        self.routes -= 1;
+        self.sizes[Family::of(prefix) as usize].routes -= 1;
         self.count_origin(at, old, -1, seen);
         Some(Change { prefix: at, old: Some(old), new: None, table })
     }
@@ -196,6 +207,7 @@ impl Rib {
         }
         let at = PrefixRef(self.entries.len() as u32);
         self.index.insert(prefix, at);
+        self.sizes[Family::of(&prefix) as usize].prefixes += 1;
         let (entries, hasher) = (&self.entries, &self.hasher);
         let rehash = |at: &PrefixRef| entries.get(at.0 as usize).map_or(0, |e| hash(hasher, &e.prefix));
         self.exact.insert_unique(hash(hasher, &prefix), at, rehash);
