@@ -111,6 +111,7 @@ words! {
 }
 
 words! {
+    /// Ordered from the best: of several origins that may be right, the best state counts.
     RovState { Valid = "valid", Invalid = "invalid", NotFound = "not_found", NotEvaluated = "not_evaluated" }
 }
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::Desk;
 use super::incident::{Incident, IncidentRef, Offence, OffenceRef};
 use crate::alert::{
-    Alert, Class, Detail, Leak, OtcProof, Reason, RovState, SamplePath, Severity, Status, Tlp, Transition, Visibility,
+    Alert, Class, Detail, Leak, OtcProof, Reason, SamplePath, Severity, Status, Tlp, Transition, Visibility,
 };
 use crate::bgp::{Asn, Family, Timestamp};
 use crate::limits;
@@ -233,6 +233,3 @@ fn span_words(secs: f64) -> String {
         _ => format!("{} days", secs / 86_400),
     }
 }
-
-/// Keeps the word used in documentation next to the code: `RovState` orders Valid before Invalid before NotFound.
-const _: () = assert!((RovState::Valid as u8) < (RovState::Invalid as u8));
