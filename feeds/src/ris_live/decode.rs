@@ -280,7 +280,7 @@ fn micros(text: &str) -> Option<Timestamp> {
     let mut micros = 0;
     for i in 0..6 {
         let digit = *fraction.as_bytes().get(i).unwrap_or(&b'0');
-        micros = micros * 10 + i64::from(digit.is_ascii_digit().then_some(digit - b'0')?);
+        micros = micros * 10 + i64::from(char::from(digit).to_digit(10)?);
     }
     Some(Timestamp(i64::from(seconds) * 1_000_000 + micros))
 }
