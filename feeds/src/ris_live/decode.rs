@@ -373,3 +373,18 @@ fn segments(path: &[Hop]) -> Vec<Segment> {
     }
     segments
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_keeps_every_digit_and_refuses_what_is_none() {
+        assert_eq!(micros("1558396800.09"), Some(Timestamp(1_558_396_800_090_000)));
+        assert_eq!(micros("\"1558396800.1234567\""), Some(Timestamp(1_558_396_800_123_456)));
+        assert_eq!(micros("1558396800"), Some(Timestamp(1_558_396_800_000_000)));
+        for text in ["", ".5", "1.5e9", "1.-5", "1.\u{0}", "-1.0", "4294967296.0"] {
+            assert_eq!(micros(text), None, "{text:?}");
+        }
+    }
+}
