@@ -9,6 +9,9 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::{Feed, FeedKind, NdjsonTarget};
 
+/// Nothing here takes that long; a test that hangs fails by it.
+const LONG: Duration = Duration::from_secs(60);
+
 /// One UPDATE a line, as RIS Live sends them: a dump's worth of history is missing, so the watched resource says
 /// what is expected.
 fn frames() -> String {
@@ -136,4 +139,70 @@ async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
     assert!(page.contains("<h2>Routers</h2>") && page.contains("<td>edge1</td>"));
     stop.send(()).expect("still running");
     timeout(Duration::from_secs(30), running).await.expect("an end").expect("no panic").expect("no failure");
+}
+
+/// The offset that a group has committed of a topic's only partition.
+fn committed(brokers: &str, group: &str, topic: &str) -> Option<i64> {
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", group);
+    let consumer: BaseConsumer = config.create().expect("a consumer");
+    let mut partitions = rdkafka::TopicPartitionList::new();
+    partitions.add_partition(topic, 0);
+    let offsets = consumer.committed_offsets(partitions, Duration::from_secs(5)).ok()?;
+    offsets.find_partition(topic, 0)?.offset().to_raw()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kafka_brings_is_judged_before_its_offset_is_committed() {
+    use bmp_messages::{announce, openbmp, peer, route_monitoring};
+    use rdkafka::producer::{FutureProducer, FutureRecord};
+
+    const TOPIC: &str = "routeviews.linx.3001.bmp_raw";
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cluster = rdkafka::mocking::MockCluster::new(1).expect("a broker");
+    cluster.create_topic(TOPIC, 1, 1).expect("a topic");
+    let brokers = cluster.bootstrap_servers();
+    let hijack = route_monitoring(&peer("192.0.2.1", 3_001), &announce("198.51.100.0/24", &[6447, 3_001, 64_511]));
+    let payload = openbmp("linx", 1, 1_772_334_242, &hijack);
+    let producer: FutureProducer =
+        rdkafka::ClientConfig::new().set("bootstrap.servers", &brokers).create().expect("a producer");
+    producer.send(FutureRecord::<(), _>::to(TOPIC).payload(&payload), LONG).await.expect("published");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = format!(
+        "[feeds.views]\nkind = 'openbmp'\nbrokers = '{brokers}'\n\
+         properties = {{ 'auto.offset.reset' = 'earliest', 'auto.commit.interval.ms' = 50 }}\n\
+         [[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\n\
+         prefix = '198.51.100.0/24'\nexpected_origins = [64496]"
+    );
+    let mut config = Config::parse("test", &text, dir.path()).expect("fine");
+    config.http.listen = "127.0.0.1:0".parse().expect("an address");
+    let alerts = dir.path().join("alerts.ndjson");
+    config.sinks[0].kind = SinkKind::Ndjson { to: NdjsonTarget::File(alerts.clone()) };
+    let app = App::start(config, Options { record: None, shards: Some(2) }).await.expect("started");
+    let base = format!("http://{}", app.address);
+    let (stop, stopped) = oneshot::channel();
+    let running = tokio::spawn(app.run_until(async {
+        let _ = stopped.await;
+    }));
+    let through = async {
+        loop {
+            let brokers = brokers.clone();
+            let look = tokio::task::spawn_blocking(move || committed(&brokers, "bgpwarden-views", TOPIC));
+            if look.await.expect("no panic") != Some(1) {
+                continue;
+            }
+            let list: Value = serde_json::from_str(&body_of(format!("{base}/api/v1/incidents")).await).expect("JSON");
+            if list["count"] != 0 {
+                return list;
+            }
+        }
+    };
+    let list = timeout(LONG, through).await.expect("in time");
+    let path = &list["incidents"][0]["sample_paths"][0];
+    assert_eq!((&path["collector"], &path["as_path"]), (&"route-views.linx".into(), &"3001 64511".into()));
+    stop.send(()).expect("still running");
+    timeout(LONG, running).await.expect("an end").expect("no panic").expect("no failure");
 }

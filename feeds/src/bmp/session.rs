@@ -251,9 +251,9 @@ impl Session {
         if !self.concerns_us(head) {
             return;
         }
-        let seen = self.clock.seen(head.time, received, false, &mut self.tally, &mut self.counts);
         match self.peers.get_mut(&PeerKey::of(head)).filter(|peer| peer.state != PeerState::Down) {
             Some(peer) => {
+                let seen = self.clock.seen(head.time, received, false, &mut self.tally, &mut self.counts);
                 peer.lose(seen, &mut self.counts, out);
                 peer.state = PeerState::Down;
                 self.has_changed = true;
