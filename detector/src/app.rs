@@ -32,8 +32,8 @@ use crate::store::Store;
 use crate::view::IncidentView;
 use crate::{cli, sink};
 use delivery::{Delivered, Delivering};
-pub use intake::now;
 use intake::Taken;
+pub use intake::now;
 
 /// How long sinks may take to deliver what is left after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
@@ -133,7 +133,8 @@ impl App {
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
         let store = Store::start(config.store.location.clone())?;
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
-        let sink::start::Started { routes, tasks: sinks } = sink::start::start(&config.sinks, &store, &instance).await?;
+        let sink::start::Started { routes, tasks: sinks } =
+            sink::start::start(&config.sinks, &store, &instance).await?;
 
         let shards = options.shards.unwrap_or_else(pipeline::default_shards);
         let engine = pipeline::start(config.alerts.settings(), shards, false)
@@ -145,7 +146,7 @@ impl App {
         let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
         let mut dispatch = Dispatch::new(routes, store.clone());
         // A store that cannot be used is said by health and log; alerts go out without it.
-        let _ = dispatch.acquaint().await;
+        dispatch.retry().await;
         let dispatched = dispatch.status();
         let delivering = Delivering {
             dispatch,

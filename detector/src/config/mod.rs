@@ -14,10 +14,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 pub use reader::Secret;
 use reader::{Section, Source};
-pub use store::Store;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
+pub use store::Store;
 
 use rules::desk::Settings;
 
