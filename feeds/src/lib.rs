@@ -1,11 +1,13 @@
 //! The outside world in: bytes become the types of `rules`, and parser types stop here.
 //!
-//! [`input`] opens what `replay` reads, [`ris_live`] follows the live feed, [`vrp_file`] and [`relations_file`]
-//! read what routes are judged by, [`record`] writes and reads the whole history. Nothing here judges a route.
+//! [`input`] opens what `replay` reads, [`ris_live`] follows the live feed, [`archive`] knows what was before it,
+//! [`vrp_file`] and [`relations_file`] read what routes are judged by, [`record`] writes and reads the whole history. Nothing here judges a route.
 
+pub mod archive;
 pub mod backoff;
 pub mod convert;
 pub mod counts;
+mod http_file;
 pub mod input;
 mod lines;
 pub mod mrt;
