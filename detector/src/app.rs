@@ -4,9 +4,12 @@
 //! and outboxes, and each sink empties its outbox. A stop closes the first queue; each stage ends when the queue
 //! before it is empty, so what was read is judged and what was judged is delivered.
 
+mod bootstrap;
 mod delivery;
 mod intake;
+mod live;
 mod reporting;
+mod said;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -26,11 +29,13 @@ use crate::failure::Failure;
 use crate::health::Report;
 use crate::http::{self, Site};
 use crate::metrics::Metrics;
+use crate::notice::decider::{Decider, Hysteresis};
 use crate::pipeline::{self, Threads};
 use crate::sink::kafka::Publisher;
 use crate::sink::{Route, ndjson};
 use crate::view::IncidentView;
 use crate::{cli, sink};
+pub use bootstrap::Times;
 use delivery::Delivered;
 use intake::Taken;
 
@@ -44,6 +49,10 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// None: one per core.
     pub shards: Option<usize>,
+    /// How long to wait for archives.
+    pub times: Times,
+    /// How long something must last, and be gone, before a notice says so.
+    pub hysteresis: Hysteresis,
 }
 
 /// `bgpwarden run`.
@@ -51,7 +60,7 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
     let mut config = Config::load(args.config.as_deref())?;
     args.asn.iter().for_each(|asn| config.watch_asn(*asn));
     block_on(async {
-        let options = Options { record: args.record.clone(), shards: None };
+        let options = Options { record: args.record.clone(), ..Options::default() };
         let app = App::start(config, options).await?;
         eprintln!("bgpwarden: watching; incidents and health on http://{}/, stop with Ctrl-C", app.address);
         app.run_until(told_to_stop()).await
@@ -139,7 +148,7 @@ impl App {
 
         let watched = config.watch.len();
         let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
-        let intake = intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone());
+        let intake = intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone(), options.times);
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
@@ -147,6 +156,7 @@ impl App {
             sinks: reported,
             metrics: metrics.clone(),
             watched,
+            decider: Decider::new(options.hysteresis),
         };
         let reporting = tokio::spawn(reporter.run(report));
         let site = Site { view, report: receiver, metrics };

@@ -12,6 +12,7 @@
 
 pub mod alert;
 pub mod app;
+pub mod canary;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod explain;
 pub mod failure;
 pub mod health;
 pub mod http;
+pub mod ledger;
 pub mod metrics;
 pub mod notice;
 pub mod pipeline;

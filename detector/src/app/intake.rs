@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use feeds::archive::Collector;
 use feeds::counts::Counts;
 use feeds::input::{self, Item, Use};
 use feeds::record::Writer;
@@ -20,9 +21,12 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::{Feed, FeedKind, Rpki};
+use super::bootstrap::{self, Bootstrap, Progress, Standing, Times};
+use super::live::{Canary, Live, LiveFeed, vantage_of};
+use crate::config::{Feed, FeedKind, RIS_LIVE_URL, Rpki};
 use crate::data;
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::metrics::{Metrics, Stage};
 use crate::pipeline::Intake;
 use crate::sequencer::Sequencer;
@@ -30,7 +34,7 @@ use crate::sequencer::Sequencer;
 /// Batches of one feed that may wait: 64 x at most 256 updates.
 const FEED_QUEUE: usize = 64;
 /// Items that a file hands over at once.
-const FILE_BATCH: usize = 256;
+pub(super) const FILE_BATCH: usize = 256;
 
 /// The clock of `run`.
 pub fn now() -> Timestamp {
@@ -63,6 +67,11 @@ pub struct Health {
     pub seeding: AtomicBool,
     pub rpki: Mutex<Delta>,
     pub relations: (rules::alert::Source, usize),
+    pub archives: Vec<(Arc<str>, Arc<Progress>)>,
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// By the number of the feed.
+    pub canaries: Vec<Arc<Canary>>,
+    pub silent_secs: Vec<u64>,
 }
 
 /// What the sequencer has handled.
@@ -71,8 +80,12 @@ pub struct Taken {
     pub events: u64,
 }
 
-enum Input {
+pub(super) enum Input {
     Items(usize, Vec<Item>),
+    /// What an archive says: beside a live feed some of it is old.
+    Archive(usize, Vec<Item>),
+    /// The archive has told all of a feed, as of so many losses.
+    Whole(usize, u64),
     Own(Event),
 }
 
@@ -108,20 +121,67 @@ pub fn start(
     intake: Intake,
     recorder: Option<Recorder>,
     metrics: Arc<Metrics>,
+    times: Times,
 ) -> Running {
     let (queue, inputs) = mpsc::channel(FEED_QUEUE);
+    let pasts: Vec<Past> = feeds.iter().map(Past::of).collect();
+    let canaries: Vec<_> = feeds.iter().map(|feed| Arc::new(Canary::new(carries_beacons(feed)))).collect();
+    let ledger: Arc<Mutex<Ledger>> = Arc::default();
+    let live = live(&feeds, &pasts, &canaries, ledger.clone());
     let health = Arc::new(Health {
         feeds: feeds.iter().map(|feed| (feed.name.clone(), FeedHealth::of(&feed.kind))).collect(),
         seeding: AtomicBool::new(true),
         rpki: Mutex::new(given.rpki.clone()),
         relations: (given.relations.source.clone(), given.relations.len()),
+        archives: (feeds.iter().zip(&pasts).filter(|(_, past)| !past.collectors.is_empty()))
+            .map(|(feed, past)| (feed.name.clone(), past.progress.clone()))
+            .collect(),
+        ledger,
+        canaries,
+        silent_secs: feeds.iter().map(|feed| feed.silent_secs).collect(),
     });
-    let mut front = Front { sequencer: Sequencer::default(), intake, recorder, metrics, taken: Taken::default() };
+    let sequencer = Sequencer::default();
+    let mut front = Front { sequencer, intake, recorder, metrics, live, taken: Taken::default() };
     front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
-    tokio::spawn(feed_all(feeds, rpki, Mouth { queue, stopped }, health.clone()));
+    tokio::spawn(feed_all(feeds, rpki, Mouth { queue, stopped }, health.clone(), pasts, times));
     Running { health, stop, sequencer }
+}
+
+/// What the archive of a feed has to tell, if it has one.
+struct Past {
+    collectors: Vec<Collector>,
+    progress: Arc<Progress>,
+    standing: signal::Sender<Standing>,
+}
+
+impl Past {
+    fn of(feed: &Feed) -> Self {
+        let collectors = bootstrap::collectors(feed);
+        let progress = Arc::new(Progress::of(&collectors));
+        Self { collectors, progress, standing: signal::Sender::new(Standing::default()) }
+    }
+}
+
+/// All of the public RIS Live has its beacons; a part of it, or another server, need not.
+fn carries_beacons(feed: &Feed) -> bool {
+    match &feed.kind {
+        FeedKind::RisLive { url, hosts, prefixes, peer, path, .. } => {
+            let is_all = hosts.is_empty() && prefixes.is_empty() && peer.is_none() && path.is_none();
+            url == RIS_LIVE_URL && is_all
+        }
+        _ => false,
+    }
+}
+
+fn live(feeds: &[Feed], pasts: &[Past], canaries: &[Arc<Canary>], ledger: Arc<Mutex<Ledger>>) -> Live {
+    let one = |(i, feed): (usize, &Feed)| {
+        let is_live = !matches!(feed.kind, FeedKind::Mrt { .. });
+        let standing = (!pasts[i].collectors.is_empty()).then(|| pasts[i].standing.clone());
+        is_live.then(|| LiveFeed::new(feed.name.clone(), canaries[i].clone(), standing))
+    };
+    Live::new(feeds.iter().enumerate().map(one).collect(), ledger)
 }
 
 impl FeedHealth {
@@ -142,9 +202,21 @@ struct Mouth {
 
 /// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
 /// read, and what was read still goes on.
-async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<Health>) {
+async fn feed_all(
+    feeds: Vec<Feed>,
+    rpki: Rpki,
+    mut mouth: Mouth,
+    health: Arc<Health>,
+    pasts: Vec<Past>,
+    times: Times,
+) {
     seed(&feeds, &mouth, &health).await;
     let (mut readers, mut movers) = (JoinSet::new(), JoinSet::new());
+    let archives = archives(&feeds, pasts, times, &mouth, &health);
+    let has_archive: Vec<bool> = (0..feeds.len()).map(|i| archives.iter().any(|a| a.source == i)).collect();
+    for archive in archives {
+        readers.spawn(archive.run());
+    }
     for (source, feed) in feeds.into_iter().enumerate() {
         match (feed.kind, &health.feeds[source].1) {
             (FeedKind::Mrt { files, .. }, FeedHealth::Mrt(status)) => {
@@ -155,7 +227,9 @@ async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<He
                 });
             }
             (FeedKind::RisLive { url, client, hosts, prefixes, peer, path }, FeedHealth::RisLive(status)) => {
-                let config = ris_live::Config { url, client, hosts, prefixes, peer, path, include_raw: true };
+                let keeps_tables = has_archive[source];
+                let config =
+                    ris_live::Config { url, client, hosts, prefixes, peer, path, include_raw: true, keeps_tables };
                 let (out, items) = mpsc::channel(FEED_QUEUE);
                 readers.spawn(ris_live::run(config, feed.name, out, status.clone()));
                 movers.spawn(forward(source, items, mouth.queue.clone()));
@@ -168,6 +242,42 @@ async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<He
     let _ = mouth.stopped.wait_for(|stopped| *stopped).await;
     readers.shutdown().await;
     while movers.join_next().await.is_some() {}
+}
+
+fn archives(
+    feeds: &[Feed],
+    pasts: Vec<Past>,
+    times: Times,
+    mouth: &Mouth,
+    health: &Health,
+) -> Vec<Bootstrap> {
+    let mut first_source = feeds.len();
+    let mut all = Vec::new();
+    for (source, (feed, past)) in feeds.iter().zip(pasts).enumerate() {
+        if past.collectors.is_empty() {
+            continue;
+        }
+        let prefixes = match &feed.kind {
+            FeedKind::RisLive { prefixes, .. } => prefixes.clone(),
+            _ => Vec::new(),
+        };
+        let count = past.collectors.len();
+        all.push(Bootstrap {
+            feed: feed.name.clone(),
+            source,
+            first_source,
+            collectors: past.collectors,
+            base: feed.archive.as_ref().and_then(|archive| archive.base.clone()),
+            prefixes,
+            times,
+            queue: mouth.queue.downgrade(),
+            standing: past.standing.subscribe(),
+            progress: past.progress,
+            ledger: health.ledger.clone(),
+        });
+        first_source += count;
+    }
+    all
 }
 
 async fn seed(feeds: &[Feed], mouth: &Mouth, health: &Health) {
@@ -289,6 +399,7 @@ struct Front {
     intake: Intake,
     recorder: Option<Recorder>,
     metrics: Arc<Metrics>,
+    live: Live,
     taken: Taken,
 }
 
@@ -341,12 +452,27 @@ impl Front {
                     self.metrics.latency(Stage::Received, Duration::from_micros(lag));
                 }
                 for item in items {
-                    self.sequencer.push(source, item, at);
-                    if self.sequencer.is_full() {
-                        self.flush().await;
+                    let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+                    self.live.heard(source, &item, number, at);
+                    self.push(source, item, at).await;
+                }
+            }
+            Input::Archive(source, items) => {
+                for mut item in items {
+                    let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+                    if self.live.sift(number, &mut item.event) {
+                        self.push(source, item, at).await;
                     }
                 }
             }
+            Input::Whole(source, losses) => self.live.is_whole(source, losses),
+        }
+    }
+
+    async fn push(&mut self, source: usize, item: Item, at: Timestamp) {
+        self.sequencer.push(source, item, at);
+        if self.sequencer.is_full() {
+            self.flush().await;
         }
     }
 

@@ -48,7 +48,10 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             writeln!(f, "kind = \"ris_live\"\nurl = {}\nclient = {}", quoted(url), quoted(client))?;
             writeln!(f, "hosts = {}\nprefixes = {}", quoted_list(hosts), quoted_list(prefixes))?;
             optional(f, "peer", peer.as_ref(), "all")?;
-            optional(f, "path", path.as_ref(), "all")
+            optional(f, "path", path.as_ref(), "all")?;
+            writeln!(f, "silent_secs = {}\nbootstrap = {}", feed.silent_secs, feed.archive.is_some())?;
+            let base = feed.archive.as_ref().and_then(|archive| archive.base.as_ref());
+            optional(f, "archive", base, "where the collectors' files are published")
         }
         FeedKind::Mrt { files, rib } => {
             writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", quoted_list(files), quoted_list(rib))
