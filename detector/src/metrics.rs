@@ -12,7 +12,7 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
-use rules::alert::{Alert, Class, Severity, Source, SourceState, Status};
+use rules::alert::{Alert, Class, Severity, Source, SourceState, Status, Transition};
 use rules::bgp::{Family, Timestamp};
 
 use crate::health::FeedState;
@@ -188,7 +188,7 @@ impl Metrics {
             "1 if the configuration on disk is the one in use.",
         )));
         reload.set(1);
-        Self {
+        let metrics = Self {
             updates: f.counters(
                 "updates_total",
                 "Announced and withdrawn prefixes read from a feed.",
@@ -245,6 +245,22 @@ impl Metrics {
             sink_failures: f.counters("sink_failures_total", "Failed attempts to deliver.", &["sink", "reason"]),
             open: Mutex::default(),
             registry: f.0,
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Series that rules ask for exist from the start: a counter that is born with its first event never rises.
+    fn begin_at_zero(&self) {
+        for (class, severity) in Class::ALL.iter().flat_map(|class| Severity::ALL.iter().map(move |s| (*class, *s))) {
+            for watched in [true, false] {
+                let [class, severity, watched] = words((class, severity, watched));
+                self.alerts.with_label_values(&[class, severity, Transition::Opened.word(), watched]);
+                self.incidents_open.with_label_values(&[class, severity, watched]);
+            }
+        }
+        for kind in NoticeKind::ALL {
+            self.notices_active(kind, 0);
         }
     }
 
