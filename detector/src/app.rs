@@ -148,7 +148,8 @@ impl App {
 
         let watched = config.watch.len();
         let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
-        let intake = intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone(), options.times);
+        let intake =
+            intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone(), options.times);
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),

@@ -110,15 +110,7 @@ impl GapReport {
 impl Default for GapReport {
     fn default() -> Self {
         let (cause, state) = (GapCause::Lost, GapState::Open);
-        Self {
-            feed: String::new(),
-            part: None,
-            cause,
-            from: String::new(),
-            to: None,
-            why: String::new(),
-            state,
-        }
+        Self { feed: String::new(), part: None, cause, from: String::new(), to: None, why: String::new(), state }
     }
 }
 
@@ -243,7 +235,9 @@ impl Report {
     pub fn why_learning(&self) -> String {
         let archives: Vec<_> = self.archives.iter().map(ArchiveReport::sentence).collect();
         let reason = if archives.is_empty() { String::new() } else { format!(" ({})", archives.join("; ")) };
-        format!("learning{reason}: what is normal is not known yet, so origins are judged only where the configuration says what is expected")
+        format!(
+            "learning{reason}: what is normal is not known yet, so origins are judged only where the configuration says what is expected"
+        )
     }
 
     fn what_is_degraded(&self) -> Vec<String> {
@@ -251,7 +245,11 @@ impl Report {
         if self.baseline == BaselineState::Learning {
             degraded.push(self.why_learning());
         }
-        for archive in self.archives.iter().filter(|archive| self.baseline == BaselineState::Ready && archive.seeded < archive.collectors) {
+        for archive in self
+            .archives
+            .iter()
+            .filter(|archive| self.baseline == BaselineState::Ready && archive.seeded < archive.collectors)
+        {
             degraded.push(format!("a part of the past is missing: {}", archive.sentence()));
         }
         let is_told = |gap: &&GapReport| gap.is_open() && !matches!(gap.cause, GapCause::Stale | GapCause::Silent);

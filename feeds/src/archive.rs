@@ -55,8 +55,8 @@ impl Keeper {
 
 /// Collectors of RIS that were active in 2026: 02, 08, 09 are retired, 17 never was.
 pub const RIS_COLLECTORS: [&str; 23] = [
-    "rrc00", "rrc01", "rrc03", "rrc04", "rrc05", "rrc06", "rrc07", "rrc10", "rrc11", "rrc12", "rrc13", "rrc14", "rrc15",
-    "rrc16", "rrc18", "rrc19", "rrc20", "rrc21", "rrc22", "rrc23", "rrc24", "rrc25", "rrc26",
+    "rrc00", "rrc01", "rrc03", "rrc04", "rrc05", "rrc06", "rrc07", "rrc10", "rrc11", "rrc12", "rrc13", "rrc14",
+    "rrc15", "rrc16", "rrc18", "rrc19", "rrc20", "rrc21", "rrc22", "rrc23", "rrc24", "rrc25", "rrc26",
 ];
 
 /// A collector whose files are kept somewhere.
@@ -186,10 +186,26 @@ mod tests {
     #[test]
     fn the_newest_dump_comes_first_and_older_ones_follow_across_a_year() {
         for (name, moment, expected) in [
-            ("rrc00", "2026-03-01T09:00:00Z", ["rrc00/2026.03/bview.20260301.0800.gz", "rrc00/2026.03/bview.20260301.0000.gz"]),
-            ("rrc00", "2026-03-01T08:00:00Z", ["rrc00/2026.03/bview.20260301.0800.gz", "rrc00/2026.03/bview.20260301.0000.gz"]),
-            ("rrc01", "2026-03-01T07:59:59Z", ["rrc01/2026.03/bview.20260301.0000.gz", "rrc01/2026.02/bview.20260228.1600.gz"]),
-            ("rrc26", "2027-01-01T00:10:00Z", ["rrc26/2027.01/bview.20270101.0000.gz", "rrc26/2026.12/bview.20261231.1600.gz"]),
+            (
+                "rrc00",
+                "2026-03-01T09:00:00Z",
+                ["rrc00/2026.03/bview.20260301.0800.gz", "rrc00/2026.03/bview.20260301.0000.gz"],
+            ),
+            (
+                "rrc00",
+                "2026-03-01T08:00:00Z",
+                ["rrc00/2026.03/bview.20260301.0800.gz", "rrc00/2026.03/bview.20260301.0000.gz"],
+            ),
+            (
+                "rrc01",
+                "2026-03-01T07:59:59Z",
+                ["rrc01/2026.03/bview.20260301.0000.gz", "rrc01/2026.02/bview.20260228.1600.gz"],
+            ),
+            (
+                "rrc26",
+                "2027-01-01T00:10:00Z",
+                ["rrc26/2027.01/bview.20270101.0000.gz", "rrc26/2026.12/bview.20261231.1600.gz"],
+            ),
             (
                 "route-views2",
                 "2024-03-01T01:00:00Z",

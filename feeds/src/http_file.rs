@@ -122,7 +122,8 @@ pub fn open(url: &str, patience: Patience) -> Result<Download, Refused> {
     let (began, answer) = mpsc::sync_channel(1);
     let (fill, chunks) = mpsc::sync_channel(CHUNKS);
     let progress = Arc::new(Progress::default());
-    let fetch = Fetch { url: url.to_owned(), patience, fill, progress: progress.clone(), length: None, validator: None };
+    let fetch =
+        Fetch { url: url.to_owned(), patience, fill, progress: progress.clone(), length: None, validator: None };
     let told = began.clone();
     let fetching = std::thread::Builder::new().name("download".into()).spawn(move || {
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -216,14 +217,16 @@ impl Fetch {
 
     fn fail(&self, end: End, what: &str) {
         self.progress.ends(end);
-        let kind = if matches!(end, End::Broken { .. }) { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::TimedOut };
+        let kind =
+            if matches!(end, End::Broken { .. }) { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::TimedOut };
         let _ = self.fill.send(Err(io::Error::new(kind, what.to_owned())));
     }
 
     async fn begin(&mut self, client: &Client) -> Result<Option<Response>, Refused> {
         let unreachable = |what: String| Refused::Unreachable(what);
         let answer = tokio::time::timeout(self.patience.stall, client.get(&self.url).send()).await;
-        let response = answer.map_err(|_| unreachable("no answer".into()))?.map_err(|error| unreachable(said(&error)))?;
+        let response =
+            answer.map_err(|_| unreachable("no answer".into()))?.map_err(|error| unreachable(said(&error)))?;
         match response.status() {
             StatusCode::OK => {}
             status @ (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN) => {

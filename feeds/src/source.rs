@@ -32,8 +32,8 @@ pub(crate) fn open(path: &str) -> Result<Source, InputError> {
     let (stream, of): (Stream, _) = if path == "-" {
         (Box::new(io::stdin()), None)
     } else if path.starts_with("http://") || path.starts_with("https://") {
-        let download =
-            http_file::open(path, Patience::default()).map_err(|refused| InputError::content(path, refused.to_string()))?;
+        let download = http_file::open(path, Patience::default())
+            .map_err(|refused| InputError::content(path, refused.to_string()))?;
         let of = download.length;
         (Box::new(download), of)
     } else {

@@ -126,6 +126,7 @@ struct Common {
     told: usize,
     /// Collectors without a hole, as of so many losses.
     whole: (u64, BTreeSet<usize>),
+    is_troubled: bool,
 }
 
 impl Bootstrap {
@@ -231,12 +232,20 @@ impl Shared {
                 }
                 Err(trouble) => trouble,
             };
-            tracing::warn!(feed = %b.feed, collector = %name, %trouble, "no dump for now; trying again");
+            if self.is_first_trouble() {
+                tracing::warn!(feed = %b.feed, %trouble, "learning: no dump for now; trying again until there is one");
+            }
             self.ledger().open(&b.feed, Some(name.to_string()), Cause::NoHistory, self.now(), &trouble);
             b.progress.trouble(name, trouble);
             self.settle(i, None).await;
             tokio::time::sleep(backoff.wait()).await;
         }
+    }
+
+    /// One line for all collectors: they have one archive.
+    fn is_first_trouble(&self) -> bool {
+        let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
+        !std::mem::replace(&mut common.is_troubled, true)
     }
 
     /// The latest whole dump. What an earlier one says wrong is put right by the updates files behind it.
@@ -360,9 +369,11 @@ impl Shared {
     /// A bar on a terminal, a line now and then elsewhere, until all is read for the first time.
     async fn show(&self) {
         let b = &self.bootstrap;
-        let mut second = tokio::time::interval(Duration::from_secs(if std::io::stderr().is_terminal() { 1 } else { 30 }));
+        let mut second =
+            tokio::time::interval(Duration::from_secs(if std::io::stderr().is_terminal() { 1 } else { 30 }));
         second.tick().await;
-        let bar = std::io::stderr().is_terminal().then(|| indicatif::ProgressBar::new(b.collectors.len() as u64));
+        let bar = std::io::stderr().is_terminal().then(|| bar(b.collectors.len()));
+        let mut told = String::new();
         while b.progress.seeded_count() < b.collectors.len() {
             second.tick().await;
             let sentence = b.progress.report(&b.feed).sentence();
@@ -371,7 +382,11 @@ impl Shared {
                     bar.set_position(b.progress.seeded_count() as u64);
                     bar.set_message(sentence);
                 }
-                None => tracing::info!("{sentence}"),
+                None if sentence != told => {
+                    tracing::info!("{sentence}");
+                    told = sentence;
+                }
+                None => {}
             }
         }
         if let Some(bar) = bar {
@@ -379,6 +394,12 @@ impl Shared {
         }
         tracing::info!("{}", b.progress.report(&b.feed).sentence());
     }
+}
+
+fn bar(collectors: usize) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{bar:20} {wide_msg}");
+    let bar = indicatif::ProgressBar::new(collectors as u64);
+    bar.with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
 }
 
 /// The work of one thread.

@@ -202,14 +202,7 @@ struct Mouth {
 
 /// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
 /// read, and what was read still goes on.
-async fn feed_all(
-    feeds: Vec<Feed>,
-    rpki: Rpki,
-    mut mouth: Mouth,
-    health: Arc<Health>,
-    pasts: Vec<Past>,
-    times: Times,
-) {
+async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<Health>, pasts: Vec<Past>, times: Times) {
     seed(&feeds, &mouth, &health).await;
     let (mut readers, mut movers) = (JoinSet::new(), JoinSet::new());
     let archives = archives(&feeds, pasts, times, &mouth, &health);
@@ -244,13 +237,7 @@ async fn feed_all(
     while movers.join_next().await.is_some() {}
 }
 
-fn archives(
-    feeds: &[Feed],
-    pasts: Vec<Past>,
-    times: Times,
-    mouth: &Mouth,
-    health: &Health,
-) -> Vec<Bootstrap> {
+fn archives(feeds: &[Feed], pasts: Vec<Past>, times: Times, mouth: &Mouth, health: &Health) -> Vec<Bootstrap> {
     let mut first_source = feeds.len();
     let mut all = Vec::new();
     for (source, (feed, past)) in feeds.iter().zip(pasts).enumerate() {

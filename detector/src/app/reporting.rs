@@ -13,9 +13,7 @@ use rules::limits;
 use tokio::sync::watch;
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
-use crate::health::{
-    BaselineState, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport,
-};
+use crate::health::{BaselineState, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport};
 use crate::ledger::{Cause, Ledger};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
 use crate::notice::decider::Decider;
@@ -76,7 +74,8 @@ impl Reporter {
         let baseline = self.baseline();
         self.metrics.baseline_ready(baseline == BaselineState::Ready);
         self.suppressed();
-        for (queue, stalled) in [(Queue::Shard, &self.engine.stalled_shards), (Queue::Desk, &self.engine.stalled_desk)] {
+        for (queue, stalled) in [(Queue::Shard, &self.engine.stalled_shards), (Queue::Desk, &self.engine.stalled_desk)]
+        {
             self.metrics.queue_stalled(queue, Duration::from_micros(stalled.load(Ordering::Relaxed)));
         }
         let numbered = self.health.feeds.iter().enumerate();

@@ -209,7 +209,8 @@ async fn while_the_archive_is_down_it_is_learning_and_says_why_and_a_loss_is_a_g
     assert!(text.contains("bgpwarden_notices_active{kind=\"learning\"} 1"));
 
     archive.is_down.store(false, Ordering::Relaxed);
-    app.until("/api/v1/status", |status| status["baseline"] == "ready" && !says(&status["notices"], "\"learning\"")).await;
+    app.until("/api/v1/status", |status| status["baseline"] == "ready" && !says(&status["notices"], "\"learning\""))
+        .await;
 
     app.play.send(news(1, "203.0.113.0/24", 64_497)).await.expect("played");
     app.until("/api/v1/status", |status| status["feeds"][0]["updates"] == 1).await;

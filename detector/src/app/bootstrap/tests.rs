@@ -90,7 +90,10 @@ fn usual(name: &str) -> Bytes {
         let lines = (1..=5).map(|peer| line(time, peer, "198.51.100.0/24", "64496"));
         return mrt_write::rib(lines).expect("written");
     }
-    let lines = [line(time.plus_secs(1), 1, "203.0.113.0/24", "64497"), line(time.plus_secs(299), 1, "203.0.113.0/24", "64497")];
+    let lines = [
+        line(time.plus_secs(1), 1, "203.0.113.0/24", "64497"),
+        line(time.plus_secs(299), 1, "203.0.113.0/24", "64497"),
+    ];
     mrt_write::updates(lines).expect("written")
 }
 
@@ -203,7 +206,13 @@ async fn dump_then_updates_then_live_and_a_gap_is_closed_by_the_files_that_cover
     stage.standing.send_modify(|standing| standing.live_from = Some(at("2026-03-01T09:29:00Z")));
     now.store(at("2026-03-01T09:32:00Z").0, Ordering::Relaxed);
     let (_, updates) = stage.until(is_whole(1)).await;
-    let moments = ["2026-03-01T09:19:59Z", "2026-03-01T09:20:01Z", "2026-03-01T09:24:59Z", "2026-03-01T09:25:01Z", "2026-03-01T09:29:59Z"];
+    let moments = [
+        "2026-03-01T09:19:59Z",
+        "2026-03-01T09:20:01Z",
+        "2026-03-01T09:24:59Z",
+        "2026-03-01T09:25:01Z",
+        "2026-03-01T09:29:59Z",
+    ];
     assert_eq!(updates, moments.map(at), "what was heard before the gap is not told again");
     assert_eq!(stage.gaps(), [(Cause::Lost, GapState::Filled)]);
 }
