@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use feeds::archive::download::{self, Outcome, Patience, Unread};
-use feeds::archive::{Collector, File, Keeper, RIS_COLLECTORS};
+use feeds::archive::{Collector, File};
 use feeds::backoff::Backoff;
 use feeds::input::Item;
 use ipnet::IpNet;
@@ -23,7 +23,6 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::intake::{FILE_BATCH, Input, now};
-use crate::config::{Feed, FeedKind};
 use crate::ledger::{Cause, Gap, GapState, Ledger};
 pub use progress::Progress;
 
@@ -76,26 +75,6 @@ impl Standing {
     /// The archive has told enough once it has told up to here.
     fn needed_until(&self) -> Option<Timestamp> {
         self.live_from.map(|live| self.forgotten_until.map_or(live, |forgotten| live.max(forgotten)))
-    }
-}
-
-/// Whose past a feed needs. None: nobody keeps it.
-pub fn collectors(feed: &Feed) -> Vec<Collector> {
-    if feed.archive.is_none() {
-        return Vec::new();
-    }
-    match &feed.kind {
-        FeedKind::RisLive { hosts, .. } if hosts.is_empty() => {
-            RIS_COLLECTORS.iter().filter_map(|name| Collector::parse(name)).collect()
-        }
-        FeedKind::RisLive { hosts, .. } => {
-            let mut collectors: Vec<_> = hosts.iter().filter_map(|host| Collector::parse(host)).collect();
-            collectors.retain(|collector| collector.keeper == Keeper::Ris);
-            collectors.sort();
-            collectors.dedup();
-            collectors
-        }
-        _ => Vec::new(),
     }
 }
 

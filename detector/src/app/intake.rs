@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::bootstrap::{self, Bootstrap, Progress, Standing, Times};
+use super::bootstrap::{Bootstrap, Progress, Standing, Times};
 use super::live::{Canary, Live, LiveFeed, vantage_of};
 use crate::config::{Feed, FeedKind, RIS_LIVE_URL, Rpki};
 use crate::data;
@@ -158,7 +158,7 @@ struct Past {
 
 impl Past {
     fn of(feed: &Feed) -> Self {
-        let collectors = bootstrap::collectors(feed);
+        let collectors = feed.archive.as_ref().map_or(Vec::new(), |archive| archive.collectors.clone());
         let progress = Arc::new(Progress::of(&collectors));
         Self { collectors, progress, standing: signal::Sender::new(Standing::default()) }
     }

@@ -240,7 +240,7 @@ impl Config {
 }
 
 fn default_feeds() -> Vec<Feed> {
-    let archive = Some(Archive::default());
+    let archive = Some(Archive::ris());
     vec![Feed { archive, ..Feed::new("ris-live", FeedKind::ris_live()) }]
 }
 

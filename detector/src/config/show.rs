@@ -49,14 +49,20 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             writeln!(f, "hosts = {}\nprefixes = {}", quoted_list(hosts), quoted_list(prefixes))?;
             optional(f, "peer", peer.as_ref(), "all")?;
             optional(f, "path", path.as_ref(), "all")?;
-            writeln!(f, "silent_secs = {}\nbootstrap = {}", feed.silent_secs, feed.archive.is_some())?;
-            let base = feed.archive.as_ref().and_then(|archive| archive.base.as_ref());
-            optional(f, "archive", base, "where the collectors' files are published")
+            show_archive(f, feed)
         }
         FeedKind::Mrt { files, rib } => {
             writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", quoted_list(files), quoted_list(rib))
         }
     }
+}
+
+fn show_archive(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
+    writeln!(f, "silent_secs = {}\nbootstrap = {}", feed.silent_secs, feed.archive.is_some())?;
+    let Some(archive) = &feed.archive else { return Ok(()) };
+    let names: Vec<_> = archive.collectors.iter().map(|collector| &collector.name).collect();
+    writeln!(f, "collectors = {}", quoted_list(&names))?;
+    optional(f, "archive", archive.base.as_ref(), "where the collectors' files are published")
 }
 
 fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
