@@ -5,10 +5,13 @@
 //! before it is empty, so what was read is judged and what was judged is delivered.
 
 mod bmp;
+mod bootstrap;
 mod delivery;
 mod intake;
+mod live;
 mod receipts;
 mod reporting;
+mod said;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -28,11 +31,13 @@ use crate::failure::Failure;
 use crate::health::Report;
 use crate::http::{self, Site};
 use crate::metrics::Metrics;
+use crate::notice::decider::{Decider, Hysteresis};
 use crate::pipeline::{self, Threads};
 use crate::sink::dispatch::Dispatch;
 use crate::store::Store;
 use crate::view::IncidentView;
 use crate::{cli, sink};
+pub use bootstrap::Times;
 use delivery::{Delivered, Delivering};
 use intake::Taken;
 pub use intake::now;
@@ -47,6 +52,10 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// None: one per core.
     pub shards: Option<usize>,
+    /// How long to wait for archives.
+    pub times: Times,
+    /// How long something must last, and be gone, before a notice says so.
+    pub hysteresis: Hysteresis,
 }
 
 /// `bgpwarden run`.
@@ -54,7 +63,7 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
     let mut config = Config::load(args.config.as_deref())?;
     args.asn.iter().for_each(|asn| config.watch_asn(*asn));
     block_on(async {
-        let options = Options { record: args.record.clone(), shards: None };
+        let options = Options { record: args.record.clone(), ..Options::default() };
         let app = App::start(config, options).await?;
         for station in &app.stations {
             eprintln!("bgpwarden: routers may speak BMP to {station}");
@@ -176,6 +185,7 @@ impl App {
             engine.status.clone(),
             recorder,
             metrics.clone(),
+            options.times,
         );
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
@@ -186,6 +196,7 @@ impl App {
             dispatched,
             metrics: metrics.clone(),
             watched,
+            decider: Decider::new(options.hysteresis),
         };
         let reporting = tokio::spawn(reporter.run(report));
         let site = Site { view, report: receiver, metrics };

@@ -6,6 +6,9 @@ use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
 use serde::Serialize;
 
+pub use crate::ledger::Cause as GapCause;
+use crate::ledger::{Gap, GapState};
+
 /// How a feed stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +63,11 @@ pub struct FeedReport {
     pub last_message: Option<String>,
     /// Routers that speak to this feed.
     pub sessions: Vec<SessionReport>,
+    /// Sessions of its collectors.
+    pub peers_up: usize,
+    pub peers_down: usize,
+    /// When RIS beacons changed and no peer told.
+    pub canary_missed: Option<String>,
 }
 
 /// How one router of a feed stands.
@@ -97,6 +105,91 @@ pub struct PeerReport {
     /// Routes the router says it holds.
     pub routes_stated: Option<u64>,
     pub last_message: Option<String>,
+}
+
+/// A stretch of time that was not seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GapReport {
+    pub feed: String,
+    /// The collector, if it is not all of the feed.
+    pub part: Option<String>,
+    pub cause: GapCause,
+    pub from: String,
+    pub to: Option<String>,
+    pub why: String,
+    pub state: GapState,
+}
+
+impl GapReport {
+    pub fn new(gap: &Gap) -> Self {
+        Self {
+            feed: gap.feed.to_string(),
+            part: gap.part.clone(),
+            cause: gap.cause,
+            from: gap.from.to_string(),
+            to: gap.to.map(|to| to.to_string()),
+            why: gap.why.clone(),
+            state: gap.state,
+        }
+    }
+
+    /// Not seen now, or not known yet what was missed.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, GapState::Open | GapState::Filling)
+    }
+
+    fn sentence(&self) -> String {
+        let part = self.part.as_ref().map_or(String::new(), |part| format!(" {part}"));
+        let what = match self.state {
+            GapState::Filling => "what was missed is being fetched",
+            _ => "not seen",
+        };
+        format!("{}{part}: {what} since {} ({})", self.feed, self.from, self.why)
+    }
+}
+
+impl Default for GapReport {
+    fn default() -> Self {
+        let (cause, state) = (GapCause::Lost, GapState::Open);
+        Self { feed: String::new(), part: None, cause, from: String::new(), to: None, why: String::new(), state }
+    }
+}
+
+/// How far the archive has told a feed what was before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ArchiveReport {
+    pub feed: String,
+    pub collectors: usize,
+    /// Their dump is read.
+    pub seeded: usize,
+    /// Known without a hole from the dump to now.
+    pub whole: usize,
+    pub files: u64,
+    pub octets: u64,
+    pub routes: u64,
+    /// What is in the way, by collector.
+    pub troubles: Vec<String>,
+}
+
+impl ArchiveReport {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let troubles = match self.troubles.is_empty() {
+            true => String::new(),
+            false => format!("; {}", self.troubles.join("; ")),
+        };
+        let (seeded, all, mib) = (self.seeded, self.collectors, self.octets >> 20);
+        format!("{seeded} of {all} dumps of {} read, {mib} MiB, {} routes{troubles}", self.feed, self.routes)
+    }
+}
+
+/// A notice that was raised and not cleared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoticeReport {
+    pub kind: &'static str,
+    pub subject: String,
+    pub detail: String,
+    pub since: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -151,6 +244,10 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     pub sinks: Vec<SinkReport>,
     pub store: StoreReport,
+    pub archives: Vec<ArchiveReport>,
+    /// Open ones first, then recent ones.
+    pub gaps: Vec<GapReport>,
+    pub notices: Vec<NoticeReport>,
     pub routes: usize,
     pub watched: usize,
 }
@@ -203,10 +300,35 @@ impl Report {
         reasons
     }
 
+    /// Why it is not known what is normal.
+    pub fn why_learning(&self) -> String {
+        let archives: Vec<_> = self.archives.iter().map(ArchiveReport::sentence).collect();
+        let reason = if archives.is_empty() { String::new() } else { format!(" ({})", archives.join("; ")) };
+        format!(
+            "learning{reason}: what is normal is not known yet, so origins are judged only where the configuration says what is expected"
+        )
+    }
+
     fn what_is_degraded(&self) -> Vec<String> {
         let mut degraded = Vec::new();
         if self.baseline == BaselineState::Learning {
-            degraded.push("learning: what is normal is not known yet, so origins are judged only where the configuration says what is expected".to_owned());
+            degraded.push(self.why_learning());
+        }
+        for archive in self
+            .archives
+            .iter()
+            .filter(|archive| self.baseline == BaselineState::Ready && archive.seeded < archive.collectors)
+        {
+            degraded.push(format!("a part of the past is missing: {}", archive.sentence()));
+        }
+        let is_told = |gap: &&GapReport| gap.is_open() && !matches!(gap.cause, GapCause::Stale | GapCause::Silent);
+        for gap in self.gaps.iter().filter(is_told) {
+            degraded.push(gap.sentence());
+        }
+        for feed in &self.feeds {
+            if let Some(due) = &feed.canary_missed {
+                degraded.push(format!("feed {}: RIS beacons changed at {due} and no peer told", feed.name));
+            }
         }
         for feed in self.feeds.iter().filter(|feed| !matches!(feed.state, FeedState::Live | FeedState::Finished)) {
             degraded.push(format!("feed {} is {}", feed.name, feed.state.word()));

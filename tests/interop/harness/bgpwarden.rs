@@ -57,8 +57,10 @@ impl Bgpwarden {
 
     /// Waits until a metric is what it should be.
     pub async fn until_metric(&self, family: &str, labels: &str, secs: u64, good: impl Fn(f64) -> bool) -> f64 {
-        until(&format!("{family}{{{labels}}}"), secs, async || Some(self.metric(family, labels).await).filter(|v| good(*v)))
-            .await
+        until(&format!("{family}{{{labels}}}"), secs, async || {
+            Some(self.metric(family, labels).await).filter(|v| good(*v))
+        })
+        .await
     }
 
     /// Stops it as systemd does.

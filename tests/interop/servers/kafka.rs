@@ -14,13 +14,8 @@ use crate::harness::parts::{Part, program};
 use crate::harness::process::{Process, tool};
 use crate::harness::{free_port, listens, until};
 
-pub const PARTS: [Part; 5] = [
-    Part::Kafka,
-    Part::Command("java"),
-    Part::Command("kcat"),
-    Part::Command("openssl"),
-    Part::Command("setpriv"),
-];
+pub const PARTS: [Part; 5] =
+    [Part::Kafka, Part::Command("java"), Part::Command("kcat"), Part::Command("openssl"), Part::Command("setpriv")];
 pub const USER: &str = "bgpwarden";
 pub const PASSWORD: &str = "right";
 

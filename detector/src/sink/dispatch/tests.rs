@@ -65,7 +65,11 @@ async fn a_second_life_owes_what_the_first_did_and_a_rerun_adds_nothing() {
     second.dispatch.acquaint().await.expect("a store");
     assert_eq!(owed(&second), [(3, 0), (2, 0)]);
     second.dispatch.put(story()).await;
-    assert_eq!(owed(&second), [(3, 0), (2, 0)], "what is low and came before the first telling is still not for the pager");
+    assert_eq!(
+        owed(&second),
+        [(3, 0), (2, 0)],
+        "what is low and came before the first telling is still not for the pager"
+    );
 }
 
 #[tokio::test]
