@@ -66,3 +66,11 @@ impl Bgpwarden {
         self.process.said()
     }
 }
+
+/// A station for routers of this machine.
+pub fn bmp_feed(name: &str, port: u16) -> String {
+    format!(
+        "[feeds.{name}]\nkind = \"bmp\"\nlisten = \"127.0.0.1:{port}\"\n\
+         [[feeds.{name}.routers]]\naddress = \"127.0.0.1\"\nname = \"{name}\"\n\n"
+    )
+}
