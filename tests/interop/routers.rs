@@ -45,13 +45,8 @@ async fn routes_of_gobgp_and_frr_come_and_go_as_they_do_there() {
     let (gobgp_station, frr_station) = (free_port(), free_port());
     let config = bmp_feed("gobgp", gobgp_station) + &bmp_feed("frr", frr_station);
     let bgpwarden = Bgpwarden::start(folder.path(), &config).await;
-    let mut router = Gobgp::start(
-        ROUTER.0,
-        ROUTER.1,
-        &[passive(NEIGHBOR), passive(FAST_NEIGHBOR)],
-        Some(gobgp_station),
-    )
-    .await;
+    let mut router =
+        Gobgp::start(ROUTER.0, ROUTER.1, &[passive(NEIGHBOR), passive(FAST_NEIGHBOR)], Some(gobgp_station)).await;
     let neighbor = neighbor_of(&router, NEIGHBOR).await;
     let mut fast = Exabgp::start(FAST_NEIGHBOR.0, FAST_NEIGHBOR.1, (router.asn, router.address, router.bgp_port));
     let frr = Frr::start(FRR.0, FRR.1, FRR_NEIGHBOR, frr_station);
@@ -111,8 +106,10 @@ async fn a_hundred_thousand_routes_are_held_as_gobgp_holds_them() {
     neighbor.cli(&["mrt", "inject", "global", "--nexthop", "192.0.2.2", "--only-best", &table.display().to_string()]);
     let told = neighbor.route_count("ipv4");
     assert!(told > MANY as usize * 99 / 100, "gobgp took {told} routes");
-    crate::harness::until("the router has every route", 60, async || (router.route_count("ipv4") == told).then_some(()))
-        .await;
+    crate::harness::until("the router has every route", 60, async || {
+        (router.route_count("ipv4") == told).then_some(())
+    })
+    .await;
     let at_router = begun.elapsed().as_secs_f64();
     holds(&bgpwarden, "ipv4", told, 60).await;
     let (now, peak) = bgpwarden.process.memory_mib();

@@ -66,7 +66,7 @@ async fn a_hijack_at_a_neighbour_reaches_kafka_and_the_pager_and_its_end_does_to
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let signed = Objects { roas: vec![("198.51.100.0/22", 22, VICTIM)], aspas: vec![] };
+    let signed = Objects { roas: vec![("198.51.100.0/22".to_owned(), 22, VICTIM)], aspas: vec![] };
     let (kafka, routinator, pager) = (Kafka::start().await, Routinator::start(&signed).await, Webhook::start().await);
     let station = free_port();
     let bgpwarden = Bgpwarden::start(folder.path(), &config(&kafka, station, &routinator)).await;

@@ -46,20 +46,15 @@ async fn vrps(bgpwarden: &Bgpwarden, count: usize) {
 }
 
 /// Objects that have nothing to do with the story: a set that shrinks by more than a tenth would be doubted.
-fn others() -> Vec<(&'static str, u8, u32)> {
-    const OTHERS: [&str; 24] = [
-        "203.0.113.0/32", "203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32", "203.0.113.4/32", "203.0.113.5/32",
-        "203.0.113.6/32", "203.0.113.7/32", "203.0.113.8/32", "203.0.113.9/32", "203.0.113.10/32", "203.0.113.11/32",
-        "203.0.113.12/32", "203.0.113.13/32", "203.0.113.14/32", "203.0.113.15/32", "203.0.113.16/32",
-        "203.0.113.17/32", "203.0.113.18/32", "203.0.113.19/32", "203.0.113.20/32", "203.0.113.21/32",
-        "203.0.113.22/32", "203.0.113.23/32",
-    ];
-    OTHERS.iter().map(|prefix| (*prefix, 32, 64_499)).collect()
+fn others() -> Vec<(String, u8, u32)> {
+    (0..24).map(|number| (format!("203.0.113.{number}/32"), 32, 64_499)).collect()
 }
 
-fn with(roas: &[(&'static str, u8, u32)], aspas: &[(u32, &[u32])]) -> Objects {
-    let roas = others().into_iter().chain(roas.iter().copied()).collect();
-    Objects { roas, aspas: aspas.iter().map(|(customer, providers)| (*customer, providers.to_vec())).collect() }
+/// Those, and these.
+fn with(roas: &[(&str, u8, u32)], aspas: &[(u32, &[u32])]) -> Objects {
+    let own = roas.iter().map(|(prefix, longest, asn)| ((*prefix).to_owned(), *longest, *asn));
+    let aspas = aspas.iter().map(|(customer, providers)| (*customer, providers.to_vec())).collect();
+    Objects { roas: others().into_iter().chain(own).collect(), aspas }
 }
 
 #[tokio::test]

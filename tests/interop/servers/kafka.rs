@@ -14,13 +14,8 @@ use crate::harness::parts::{Part, program};
 use crate::harness::process::{Process, tool};
 use crate::harness::{free_port, listens, until};
 
-pub const PARTS: [Part; 5] = [
-    Part::Kafka,
-    Part::Command("java"),
-    Part::Command("kcat"),
-    Part::Command("openssl"),
-    Part::Command("setpriv"),
-];
+pub const PARTS: [Part; 5] =
+    [Part::Kafka, Part::Command("java"), Part::Command("kcat"), Part::Command("openssl"), Part::Command("setpriv")];
 pub const USER: &str = "bgpwarden";
 pub const PASSWORD: &str = "right";
 
@@ -116,6 +111,12 @@ impl Kafka {
     /// Every message of a topic so far, in the order of each partition, read by kcat.
     pub fn messages(&self, topic: &str) -> Vec<Message> {
         self.messages_with(topic, &self.brokers(), &[])
+    }
+
+    /// The same, or none if there is no such topic yet.
+    pub fn messages_if_there(&self, topic: &str) -> Vec<Message> {
+        let listed = tool("kcat", ["-b", &self.brokers(), "-L", "-J"], 10).unwrap_or_default();
+        if listed.contains(&format!("\"{topic}\"")) { self.messages(topic) } else { Vec::new() }
     }
 
     /// The same over another listener.
