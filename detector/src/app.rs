@@ -4,8 +4,10 @@
 //! and outboxes, and each sink empties its outbox. A stop closes the first queue; each stage ends when the queue
 //! before it is empty, so what was read is judged and what was judged is delivered.
 
+mod bmp;
 mod delivery;
 mod intake;
+mod receipts;
 mod reporting;
 
 use std::io::IsTerminal;
@@ -53,6 +55,9 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
     block_on(async {
         let options = Options { record: args.record.clone(), shards: None };
         let app = App::start(config, options).await?;
+        for station in &app.stations {
+            eprintln!("bgpwarden: routers may speak BMP to {station}");
+        }
         eprintln!("bgpwarden: watching; incidents and health on http://{}/, stop with Ctrl-C", app.address);
         app.run_until(told_to_stop()).await
     })
@@ -98,6 +103,8 @@ pub async fn told_to_stop() {
 pub struct App {
     /// Where the pages are.
     pub address: SocketAddr,
+    /// Where routers connect, in the order of their feeds.
+    pub stations: Vec<SocketAddr>,
     intake: intake::Running,
     threads: Threads,
     delivery: JoinHandle<Delivered>,
@@ -116,6 +123,8 @@ impl App {
             Some(address) => Some(http::bind(address).await?),
             None => None,
         };
+        let stations = bmp::bind(&config.feeds).await?;
+        let station_addresses = stations.values().filter_map(|listener| listener.local_addr().ok()).collect();
         let rpki = data::rpki(&config.rpki.files, &config.rpki.aspas, Some(intake::now()))?;
         let (relations, warnings) =
             data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
@@ -138,8 +147,16 @@ impl App {
         let delivery = tokio::spawn(delivering);
 
         let watched = config.watch.len();
-        let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
-        let intake = intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone());
+        let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch), stations };
+        let intake = intake::start(
+            config.feeds,
+            config.rpki,
+            given,
+            engine.intake,
+            engine.status.clone(),
+            recorder,
+            metrics.clone(),
+        );
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
@@ -153,6 +170,7 @@ impl App {
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
         let mut app = Self {
             address,
+            stations: station_addresses,
             intake,
             threads: engine.threads,
             delivery,

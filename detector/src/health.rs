@@ -1,5 +1,7 @@
 //! May this process be believed right now?
 
+use std::collections::BTreeMap;
+
 use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
 use serde::Serialize;
@@ -56,6 +58,45 @@ pub struct FeedReport {
     pub errors: u64,
     pub gaps: u64,
     pub last_message: Option<String>,
+    /// Routers that speak to this feed.
+    pub sessions: Vec<SessionReport>,
+}
+
+/// How one router of a feed stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SessionReport {
+    pub router: String,
+    pub state: FeedState,
+    /// Why it is not live.
+    pub detail: Option<String>,
+    pub peers_up: usize,
+    pub peers_down: usize,
+    /// BMP messages of the present connection.
+    pub messages: u64,
+    pub updates: u64,
+    pub errors: u64,
+    pub gaps: u64,
+    pub last_message: Option<String>,
+    /// Not in `/readyz`, which anybody may ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerReport>,
+}
+
+/// How one BGP session of a router stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeerReport {
+    pub address: String,
+    pub asn: u32,
+    pub state: &'static str,
+    /// The table whose routes count.
+    pub table: Option<&'static str>,
+    /// What router and peer are to each other by their Roles (RFC 9234).
+    pub local_role: Option<&'static str>,
+    pub peer_role: Option<&'static str>,
+    pub updates: u64,
+    /// Routes the router says it holds.
+    pub routes_stated: Option<u64>,
+    pub last_message: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -110,6 +151,8 @@ pub struct Readiness {
     pub reasons: Vec<String>,
     /// What makes its verdicts weaker.
     pub degraded: Vec<String>,
+    /// Routers by feed.
+    pub sessions: BTreeMap<String, Vec<SessionReport>>,
 }
 
 impl Report {
@@ -117,9 +160,20 @@ impl Report {
         Self { now: Some(now.to_string()), ..Self::default() }
     }
 
+    /// Whether routers speak to any feed.
+    pub fn has_sessions(&self) -> bool {
+        self.feeds.iter().any(|feed| !feed.sessions.is_empty())
+    }
+
     pub fn readiness(&self) -> Readiness {
         let reasons = self.why_it_cannot_judge();
-        Readiness { ready: reasons.is_empty(), reasons, degraded: self.what_is_degraded() }
+        Readiness { ready: reasons.is_empty(), reasons, degraded: self.what_is_degraded(), sessions: self.sessions() }
+    }
+
+    fn sessions(&self) -> BTreeMap<String, Vec<SessionReport>> {
+        let without_peers = |session: &SessionReport| SessionReport { peers: Vec::new(), ..session.clone() };
+        let feeds = self.feeds.iter().filter(|feed| !feed.sessions.is_empty());
+        feeds.map(|feed| (feed.name.clone(), feed.sessions.iter().map(without_peers).collect())).collect()
     }
 
     fn why_it_cannot_judge(&self) -> Vec<String> {
@@ -141,6 +195,16 @@ impl Report {
         }
         for feed in self.feeds.iter().filter(|feed| !matches!(feed.state, FeedState::Live | FeedState::Finished)) {
             degraded.push(format!("feed {} is {}", feed.name, feed.state.word()));
+        }
+        for (feed, session) in self.feeds.iter().flat_map(|feed| feed.sessions.iter().map(move |s| (&feed.name, s))) {
+            let router = format!("router {} of feed {feed}", session.router);
+            if session.state != FeedState::Live {
+                let detail = session.detail.as_deref().unwrap_or("no reason known");
+                degraded.push(format!("{router} is {}: {detail}", session.state.word()));
+            } else if session.peers_down > 0 {
+                let all = session.peers_up + session.peers_down;
+                degraded.push(format!("{router}: {} of {all} peers are down", session.peers_down));
+            }
         }
         for source in self.sources.iter().filter(|source| source.state != SourceState::Fresh.word()) {
             let what = if source.state == SourceState::None.word() { "not given" } else { source.state };

@@ -6,7 +6,7 @@
 //! cannot block in a circle.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -34,6 +34,8 @@ pub struct Status {
     /// By family, IPv4 first: routes and prefixes held.
     pub held: [Held; 2],
     pub is_learning: AtomicBool,
+    /// Every event below this number is judged, and what the desk had to say of it was handed on.
+    pub judged: AtomicU64,
     pub desk: Mutex<DeskStatus>,
 }
 
@@ -203,6 +205,9 @@ fn run_desk(
         let outputs = desk.take_output();
         if !outputs.is_empty() && out.blocking_send(outputs).is_err() {
             break;
+        }
+        if let Some(last) = batch.last() {
+            status.judged.store(last.seq + 1, Ordering::Release);
         }
     }
     desk

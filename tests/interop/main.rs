@@ -10,6 +10,7 @@ mod alerts_reach_kafka;
 mod kills;
 mod routers;
 mod routers_over_kafka;
+mod soak;
 mod the_story;
 mod validators;
 mod what_is_deployed;

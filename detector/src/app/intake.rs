@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use feeds::counts::Counts;
 use feeds::input::{self, Item, Use};
+use feeds::openbmp::consumer::Receipt;
 use feeds::record::Writer;
 use feeds::ris_live;
 use rules::alert::SourceState;
@@ -20,11 +21,13 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::bmp::{self, BmpHealth};
+use super::receipts::Receipts;
 use crate::config::{Feed, FeedKind, Rpki};
 use crate::data;
 use crate::failure::Failure;
 use crate::metrics::{Metrics, Stage};
-use crate::pipeline::Intake;
+use crate::pipeline::{self, Intake};
 use crate::sequencer::Sequencer;
 
 /// Batches of one feed that may wait: 64 x at most 256 updates.
@@ -43,11 +46,14 @@ pub struct Given {
     pub rpki: Delta,
     pub relations: Relations,
     pub watch: Watch,
+    /// Where routers connect, by the position of their feed.
+    pub stations: bmp::Stations,
 }
 
 /// How a feed stands.
 pub enum FeedHealth {
     RisLive(Arc<ris_live::Status>),
+    Bmp(BmpHealth),
     Mrt(Arc<FileStatus>),
 }
 
@@ -71,8 +77,10 @@ pub struct Taken {
     pub events: u64,
 }
 
-enum Input {
+pub(super) enum Input {
     Items(usize, Vec<Item>),
+    /// What came before it is wanted to be known as judged.
+    Receipt(Receipt),
     Own(Event),
 }
 
@@ -104,8 +112,9 @@ impl Running {
 pub fn start(
     feeds: Vec<Feed>,
     rpki: Rpki,
-    given: Given,
+    mut given: Given,
     intake: Intake,
+    engine: Arc<pipeline::Status>,
     recorder: Option<Recorder>,
     metrics: Arc<Metrics>,
 ) -> Running {
@@ -116,11 +125,14 @@ pub fn start(
         rpki: Mutex::new(given.rpki.clone()),
         relations: (given.relations.source.clone(), given.relations.len()),
     });
-    let mut front = Front { sequencer: Sequencer::default(), intake, recorder, metrics, taken: Taken::default() };
+    let stations = std::mem::take(&mut given.stations);
+    let receipts = Receipts::default();
+    let (sequencer, taken) = (Sequencer::default(), Taken::default());
+    let mut front = Front { sequencer, intake, engine, receipts, recorder, metrics, taken };
     front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
-    tokio::spawn(feed_all(feeds, rpki, Mouth { queue, stopped }, health.clone()));
+    tokio::spawn(feed_all(feeds, stations, rpki, Mouth { queue, stopped }, health.clone()));
     Running { health, stop, sequencer }
 }
 
@@ -128,6 +140,8 @@ impl FeedHealth {
     fn of(kind: &FeedKind) -> Self {
         match kind {
             FeedKind::RisLive { .. } => Self::RisLive(Arc::default()),
+            FeedKind::Bmp(_) => Self::Bmp(BmpHealth::Station(Arc::default())),
+            FeedKind::OpenBmp(_) => Self::Bmp(BmpHealth::Kafka(Arc::default())),
             FeedKind::Mrt { .. } => Self::Mrt(Arc::default()),
         }
     }
@@ -142,7 +156,7 @@ struct Mouth {
 
 /// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
 /// read, and what was read still goes on.
-async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<Health>) {
+async fn feed_all(feeds: Vec<Feed>, mut stations: bmp::Stations, rpki: Rpki, mut mouth: Mouth, health: Arc<Health>) {
     seed(&feeds, &mouth, &health).await;
     let (mut readers, mut movers) = (JoinSet::new(), JoinSet::new());
     for (source, feed) in feeds.into_iter().enumerate() {
@@ -159,6 +173,17 @@ async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<He
                 let (out, items) = mpsc::channel(FEED_QUEUE);
                 readers.spawn(ris_live::run(config, feed.name, out, status.clone()));
                 movers.spawn(forward(source, items, mouth.queue.clone()));
+            }
+            (FeedKind::Bmp(config), FeedHealth::Bmp(BmpHealth::Station(status))) => {
+                let Some(listener) = stations.remove(&source) else { continue };
+                let (out, items) = mpsc::channel(FEED_QUEUE);
+                readers.spawn(bmp::listen(listener, config, feed.name, out, status.clone()));
+                movers.spawn(forward(source, items, mouth.queue.clone()));
+            }
+            (FeedKind::OpenBmp(config), FeedHealth::Bmp(BmpHealth::Kafka(status))) => {
+                let (out, batches) = mpsc::channel(FEED_QUEUE);
+                readers.spawn(bmp::consume(config, feed.name, out, status.clone()));
+                movers.spawn(bmp::forward(source, batches, mouth.queue.clone()));
             }
             _ => unreachable!("the health of a feed is made from its kind"),
         }
@@ -220,26 +245,13 @@ fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &F
     loop {
         let batch: Vec<Item> = reader.by_ref().take(FILE_BATCH).collect();
         newest = newest.max(batch.iter().map(|item| item.time).max());
-        *status.counts.lock().unwrap_or_else(PoisonError::into_inner) = sum(&before, reader.counts());
+        let mut counts = before.clone();
+        counts.add(reader.counts().clone());
+        *status.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
         let stopped = *mouth.stopped.borrow();
         if stopped || batch.is_empty() || mouth.queue.blocking_send(Input::Items(source, batch)).is_err() {
             return newest;
         }
-    }
-}
-
-fn sum(a: &Counts, b: &Counts) -> Counts {
-    let mut errors = a.errors.clone();
-    for (kind, count) in &b.errors {
-        *errors.entry(kind).or_default() += count;
-    }
-    Counts {
-        elements: a.elements + b.elements,
-        announced: a.announced + b.announced,
-        withdrawn: a.withdrawn + b.withdrawn,
-        otc: a.otc + b.otc,
-        skipped: a.skipped + b.skipped,
-        errors,
     }
 }
 
@@ -287,6 +299,8 @@ fn stale(mut delta: Delta) -> Delta {
 struct Front {
     sequencer: Sequencer,
     intake: Intake,
+    engine: Arc<pipeline::Status>,
+    receipts: Receipts,
     recorder: Option<Recorder>,
     metrics: Arc<Metrics>,
     taken: Taken,
@@ -321,6 +335,7 @@ impl Front {
             if inputs.is_empty() && !self.flush().await {
                 break;
             }
+            self.receipts.settle(self.engine.judged.load(Ordering::Acquire));
         }
         self.flush().await;
         if let Some(recorder) = self.recorder
@@ -335,6 +350,7 @@ impl Front {
         let at = now();
         match input {
             Input::Own(event) => self.sequencer.push_own(event, at),
+            Input::Receipt(receipt) => self.receipts.note(receipt),
             Input::Items(source, items) => {
                 if let Some(last) = items.last() {
                     let lag = (at - last.time).try_into().unwrap_or_default();
@@ -351,7 +367,9 @@ impl Front {
     }
 
     async fn flush(&mut self) -> bool {
-        let Some(batch) = self.sequencer.take() else { return true };
+        let batch = self.sequencer.take();
+        self.receipts.handed_on(batch.as_ref().and_then(|batch| batch.last()).map(|last| last.seq));
+        let Some(batch) = batch else { return true };
         self.taken.events += batch.len() as u64;
         if let Some(recorder) = &mut self.recorder
             && let Err(error) = batch.iter().try_for_each(|stamped| recorder.write(stamped))

@@ -72,6 +72,7 @@ impl Reporter {
     fn feed(&self, name: &str, feed: &FeedHealth, now: Timestamp) -> FeedReport {
         match feed {
             FeedHealth::RisLive(status) => self.ris_live(name, status, now),
+            FeedHealth::Bmp(health) => super::bmp::report(name, health, &self.metrics, now),
             FeedHealth::Mrt(status) => self.file(name, status),
         }
     }
@@ -151,7 +152,7 @@ impl Reporter {
     }
 }
 
-fn counted(name: &str, kind: &'static str, state: FeedState, counts: &Counts) -> FeedReport {
+pub(super) fn counted(name: &str, kind: &'static str, state: FeedState, counts: &Counts) -> FeedReport {
     FeedReport {
         name: name.to_owned(),
         kind,

@@ -3,6 +3,7 @@
 //! TOML becomes a [`Config`] in one step: unknown keys, wrong types and impossible combinations are found here,
 //! all at once, each with its line. Whatever holds a `Config` need not doubt it.
 
+mod bmp;
 mod reader;
 mod show;
 
@@ -10,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use bmp::{Bmp, OpenBmp, Router};
 use ipnet::IpNet;
 pub use reader::Secret;
 use reader::{Section, Source};
@@ -69,6 +71,10 @@ pub enum FeedKind {
         peer: Option<IpAddr>,
         path: Option<String>,
     },
+    /// Routers that connect to us.
+    Bmp(Bmp),
+    /// What collectors publish on Kafka.
+    OpenBmp(OpenBmp),
     /// Read once at the start: `rib` is the baseline, `files` are news.
     Mrt { files: Vec<String>, rib: Vec<String> },
 }
@@ -258,7 +264,8 @@ fn http(mut section: Section<'_>) -> Http {
 enum KnownFeed {
     RisLive,
     Mrt,
-    Later,
+    Bmp,
+    OpenBmp,
 }
 
 fn feeds(root: &mut Section<'_>) -> Vec<Feed> {
@@ -273,20 +280,18 @@ fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
     let kinds = [
         ("ris_live", KnownFeed::RisLive),
         ("mrt", KnownFeed::Mrt),
-        ("bmp", KnownFeed::Later),
-        ("openbmp", KnownFeed::Later),
+        ("bmp", KnownFeed::Bmp),
+        ("openbmp", KnownFeed::OpenBmp),
     ];
     let kind = match section.word("kind", &kinds) {
         None => {
             if !section.has("kind") {
-                section.problem("kind", "is missing; one of ris_live, mrt");
+                section.problem("kind", "is missing; one of ris_live, mrt, bmp, openbmp");
             }
             return None;
         }
-        Some(KnownFeed::Later) => {
-            section.problem("kind", "this kind of feed comes with a later version; now: ris_live, mrt");
-            return None;
-        }
+        Some(KnownFeed::Bmp) => FeedKind::Bmp(bmp::bmp(&name, &mut section)),
+        Some(KnownFeed::OpenBmp) => FeedKind::OpenBmp(bmp::openbmp(&name, &mut section)),
         Some(KnownFeed::RisLive) => ris_live(&mut section),
         Some(KnownFeed::Mrt) => mrt(&mut section),
     };

@@ -32,6 +32,16 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         kind = "mrt"
         files = ["rrc00=/data/updates.gz", "https://example.net/updates.gz"]
         rib = ["/data/rib.gz"]
+        [feeds.routers]
+        kind = "bmp"
+        listen = "[::]:11019"
+        routers = [{ address = "192.0.2.1", name = "edge1" }, { address = "2001:db8::/32", name = "lab" }]
+        idle_secs = 60
+        [feeds.views]
+        kind = "openbmp"
+        brokers = "kafka1:9092"
+        topics = ["x"]
+        collector_as = 0
         [rpki]
         files = ["/var/rpki.json"]
         refresh_secs = 60
@@ -94,7 +104,28 @@ fn problems_name_key_line_and_way_out() {
         ("[http]\ntoken = { file = '/nonexistent/token' }", "cannot read \"/nonexistent/token\""),
         ("[alerts]\nhold_down_secs = -1", "alerts.hold_down_secs: expected an integer from 0 to 3600, found -1"),
         ("[alerts]\ntlp = 'white'", "expected one of clear, green, amber, amber+strict, red, found \"white\""),
-        ("[feeds.a]\nkind = 'bmp'", "feeds.a.kind: this kind of feed comes with a later version"),
+        ("[feeds.a]\nkind = 'bgp'", "expected one of ris_live, mrt, bmp, openbmp, found \"bgp\""),
+        (
+            "[feeds.a]\nkind = 'bmp'\nlisten = '0.0.0.0:1'",
+            "feeds.a.listen: an address that others can reach demands a list",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1' }]",
+            "bgpwarden.toml:3: feeds.a.routers[0].name: is missing",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1/24', name = 'x' }]",
+            "\"192.0.2.1/24\" is neither an address nor a prefix without host bits",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1', name = 'x' }, { address = '::1', name = 'x' }]",
+            "192.0.2.1/32 and ::1/128 have the same name \"x\"",
+        ),
+        ("[feeds.a]\nkind = 'openbmp'", "feeds.a.brokers: is missing"),
+        (
+            "[feeds.a]\nkind = 'openbmp'\nbrokers = 'h:1'\nproperties = { 'group.id' = 'x' }",
+            "feeds.a.properties.group.id: bgpwarden sets this itself",
+        ),
         ("[feeds.a]\nurl = 'x'", "bgpwarden.toml:1: feeds.a.kind: is missing"),
         ("feeds = 3", "feeds: expected a table, found 3"),
         ("[feeds]\na = 3", "feeds.a: expected a table [feeds.NAME], found 3"),
