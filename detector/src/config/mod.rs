@@ -6,6 +6,7 @@
 mod bmp;
 mod reader;
 mod show;
+mod store;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use reader::{Section, Source};
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
+pub use store::Store;
 
 use rules::desk::Settings;
 
@@ -33,6 +35,7 @@ pub struct Config {
     pub rpki: Rpki,
     pub relations: Relations,
     pub alerts: Alerts,
+    pub store: Store,
     pub sinks: Vec<Sink>,
     pub watch: Vec<Constituent>,
 }
@@ -213,10 +216,11 @@ impl Config {
             rpki: rpki(root.section("rpki")),
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
+            store: store::read(root.section("store")),
             sinks: sinks(&mut root),
             watch: watch(root.section("watch")),
         };
-        root.later(&["store", "routes"]);
+        root.later(&["routes"]);
         root.finish();
         let problems = source.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }

@@ -25,6 +25,8 @@ impl Bgpwarden {
             "[http]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:{metrics_port}\"\n\
              public_url = \"https://bgp.example.net\"\n\n{config}{rpki}"
         );
+        let store = if text.contains("[store]") { "" } else { "\n[store]\npath = \"bgpwarden.db\"\n" };
+        let text = text + store;
         std::fs::write(folder.join("bgpwarden.toml"), text).expect("written");
         let _ = std::fs::remove_file(folder.join("bgpwarden.log"));
         let program = Path::new(env!("CARGO_BIN_EXE_bgpwarden"));
