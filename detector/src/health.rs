@@ -6,6 +6,9 @@ use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
 use serde::Serialize;
 
+pub use crate::ledger::Cause as GapCause;
+use crate::ledger::{Gap, GapState};
+
 /// How a feed stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +63,11 @@ pub struct FeedReport {
     pub last_message: Option<String>,
     /// Routers that speak to this feed.
     pub sessions: Vec<SessionReport>,
+    /// Sessions of its collectors.
+    pub peers_up: usize,
+    pub peers_down: usize,
+    /// When RIS beacons changed and no peer told.
+    pub canary_missed: Option<String>,
 }
 
 /// How one router of a feed stands.
@@ -99,6 +107,91 @@ pub struct PeerReport {
     pub last_message: Option<String>,
 }
 
+/// A stretch of time that was not seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GapReport {
+    pub feed: String,
+    /// The collector, if it is not all of the feed.
+    pub part: Option<String>,
+    pub cause: GapCause,
+    pub from: String,
+    pub to: Option<String>,
+    pub why: String,
+    pub state: GapState,
+}
+
+impl GapReport {
+    pub fn new(gap: &Gap) -> Self {
+        Self {
+            feed: gap.feed.to_string(),
+            part: gap.part.clone(),
+            cause: gap.cause,
+            from: gap.from.to_string(),
+            to: gap.to.map(|to| to.to_string()),
+            why: gap.why.clone(),
+            state: gap.state,
+        }
+    }
+
+    /// Not seen now, or not known yet what was missed.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, GapState::Open | GapState::Filling)
+    }
+
+    fn sentence(&self) -> String {
+        let part = self.part.as_ref().map_or(String::new(), |part| format!(" {part}"));
+        let what = match self.state {
+            GapState::Filling => "what was missed is being fetched",
+            _ => "not seen",
+        };
+        format!("{}{part}: {what} since {} ({})", self.feed, self.from, self.why)
+    }
+}
+
+impl Default for GapReport {
+    fn default() -> Self {
+        let (cause, state) = (GapCause::Lost, GapState::Open);
+        Self { feed: String::new(), part: None, cause, from: String::new(), to: None, why: String::new(), state }
+    }
+}
+
+/// How far the archive has told a feed what was before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ArchiveReport {
+    pub feed: String,
+    pub collectors: usize,
+    /// Their dump is read.
+    pub seeded: usize,
+    /// Known without a hole from the dump to now.
+    pub whole: usize,
+    pub files: u64,
+    pub octets: u64,
+    pub routes: u64,
+    /// What is in the way, by collector.
+    pub troubles: Vec<String>,
+}
+
+impl ArchiveReport {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let troubles = match self.troubles.is_empty() {
+            true => String::new(),
+            false => format!("; {}", self.troubles.join("; ")),
+        };
+        let (seeded, all, mib) = (self.seeded, self.collectors, self.octets >> 20);
+        format!("{seeded} of {all} dumps of {} read, {mib} MiB, {} routes{troubles}", self.feed, self.routes)
+    }
+}
+
+/// A notice that was raised and not cleared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoticeReport {
+    pub kind: &'static str,
+    pub subject: String,
+    pub detail: String,
+    pub since: String,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SourceReport {
     pub kind: &'static str,
@@ -129,6 +222,17 @@ pub struct SinkReport {
     pub error: Option<String>,
 }
 
+/// Where incidents and undelivered alerts are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoreReport {
+    pub path: String,
+    pub bytes: u64,
+    /// Why it cannot be used now.
+    pub problem: Option<String>,
+    /// Where a damaged one was moved to since the start.
+    pub moved_aside: Option<String>,
+}
+
 /// Everything the pages and the probes say about the watching itself. Made once a second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -139,6 +243,11 @@ pub struct Report {
     pub baseline_as_of: Option<String>,
     pub sources: Vec<SourceReport>,
     pub sinks: Vec<SinkReport>,
+    pub store: StoreReport,
+    pub archives: Vec<ArchiveReport>,
+    /// Open ones first, then recent ones.
+    pub gaps: Vec<GapReport>,
+    pub notices: Vec<NoticeReport>,
     pub routes: usize,
     pub watched: usize,
 }
@@ -185,13 +294,41 @@ impl Report {
         if self.baseline == BaselineState::Loading {
             reasons.push("the baseline is still being loaded".to_owned());
         }
+        if let Some(problem) = &self.store.problem {
+            reasons.push(format!("store not writable: {problem}; alerts are delivered without it"));
+        }
         reasons
+    }
+
+    /// Why it is not known what is normal.
+    pub fn why_learning(&self) -> String {
+        let archives: Vec<_> = self.archives.iter().map(ArchiveReport::sentence).collect();
+        let reason = if archives.is_empty() { String::new() } else { format!(" ({})", archives.join("; ")) };
+        format!(
+            "learning{reason}: what is normal is not known yet, so origins are judged only where the configuration says what is expected"
+        )
     }
 
     fn what_is_degraded(&self) -> Vec<String> {
         let mut degraded = Vec::new();
         if self.baseline == BaselineState::Learning {
-            degraded.push("learning: what is normal is not known yet, so origins are judged only where the configuration says what is expected".to_owned());
+            degraded.push(self.why_learning());
+        }
+        for archive in self
+            .archives
+            .iter()
+            .filter(|archive| self.baseline == BaselineState::Ready && archive.seeded < archive.collectors)
+        {
+            degraded.push(format!("a part of the past is missing: {}", archive.sentence()));
+        }
+        let is_told = |gap: &&GapReport| gap.is_open() && !matches!(gap.cause, GapCause::Stale | GapCause::Silent);
+        for gap in self.gaps.iter().filter(is_told) {
+            degraded.push(gap.sentence());
+        }
+        for feed in &self.feeds {
+            if let Some(due) = &feed.canary_missed {
+                degraded.push(format!("feed {}: RIS beacons changed at {due} and no peer told", feed.name));
+            }
         }
         for feed in self.feeds.iter().filter(|feed| !matches!(feed.state, FeedState::Live | FeedState::Finished)) {
             degraded.push(format!("feed {} is {}", feed.name, feed.state.word()));
@@ -214,6 +351,9 @@ impl Report {
             if let Some(error) = &sink.error {
                 degraded.push(format!("sink {} fails: {error}", sink.name));
             }
+        }
+        if let Some(aside) = &self.store.moved_aside {
+            degraded.push(format!("the store was damaged and a new one begun; the old one is kept as {aside}"));
         }
         degraded
     }
@@ -246,6 +386,17 @@ mod tests {
             assert_eq!(readiness.reasons, [why]);
         }
         assert!(report(FeedState::Live, BaselineState::Ready).readiness().degraded.is_empty());
+    }
+
+    #[test]
+    fn a_store_that_fails_is_red_and_one_that_was_replaced_is_said() {
+        let mut report = report(FeedState::Live, BaselineState::Ready);
+        report.store.problem = Some("no space for \"x\"".into());
+        let readiness = report.readiness();
+        assert!(!readiness.ready && readiness.reasons[0].starts_with("store not writable: no space for"));
+        report.store = StoreReport { moved_aside: Some("x.damaged".into()), ..StoreReport::default() };
+        let readiness = report.readiness();
+        assert!(readiness.ready && readiness.degraded[0].ends_with("x.damaged"));
     }
 
     #[test]

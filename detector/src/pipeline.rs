@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rules::alert::{Class, Severity};
 use rules::bgp::Family;
@@ -36,6 +37,9 @@ pub struct Status {
     pub is_learning: AtomicBool,
     /// Every event below this number is judged, and what the desk had to say of it was handed on.
     pub judged: AtomicU64,
+    /// How long batches waited for space, in microseconds.
+    pub stalled_shards: AtomicU64,
+    pub stalled_desk: AtomicU64,
     pub desk: Mutex<DeskStatus>,
 }
 
@@ -65,14 +69,20 @@ pub struct Totals {
 pub struct Intake {
     shards: Vec<Sender<Arc<Batch>>>,
     desk: Sender<Arc<Batch>>,
+    status: Arc<Status>,
 }
 
 impl Intake {
-    /// Hands the batch to everybody; false if the engine is gone.
+    /// Hands the batch to everybody; false if the engine is gone. The time it has to wait is counted.
     pub async fn send(&self, batch: Arc<Batch>) -> bool {
-        for queue in self.shards.iter().chain([&self.desk]) {
+        let shards = self.shards.iter().map(|queue| (queue, &self.status.stalled_shards));
+        for (queue, stalled) in shards.chain([(&self.desk, &self.status.stalled_desk)]) {
+            let full_since = (queue.capacity() == 0).then(Instant::now);
             if queue.send(batch.clone()).await.is_err() {
                 return false;
+            }
+            if let Some(since) = full_since {
+                stalled.fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
             }
         }
         true
@@ -146,7 +156,7 @@ pub fn start(settings: Settings, count: usize, record_routes: bool) -> std::io::
     let merge = Merge::new(chunks);
     let thread = std::thread::Builder::new().name("desk".into());
     let desk = thread.spawn(move || run_desk(desk, batches, merge, &out, &desk_status))?;
-    let intake = Intake { shards: intakes, desk: desk_intake };
+    let intake = Intake { shards: intakes, desk: desk_intake, status: status.clone() };
     Ok(Pipeline { intake, outputs, status, threads: Threads { shards, desk } })
 }
 

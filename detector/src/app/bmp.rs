@@ -34,8 +34,6 @@ pub enum BmpHealth {
 
 /// Peers of one router that are described; all are counted. 256 x about 300 bytes, once a second.
 const PEERS_SHOWN: usize = 256;
-/// A collector that says nothing for this long is silent: RouteViews' bring some messages a second each.
-const SILENT_SECS: f64 = 300.0;
 
 /// Opens the addresses of all stations, so that one that is taken is told at the start.
 pub async fn bind(feeds: &[Feed]) -> Result<Stations, Failure> {
@@ -88,14 +86,15 @@ pub async fn forward(source: usize, mut batches: Receiver<Batch>, queue: Sender<
 }
 
 /// Tells metrics and pages how a feed stands.
-pub fn report(name: &str, health: &BmpHealth, metrics: &Metrics, now: Timestamp) -> FeedReport {
+pub fn report(name: &str, health: &BmpHealth, silent_secs: u64, metrics: &Metrics, now: Timestamp) -> FeedReport {
     let report = match health {
         BmpHealth::Station(status) => station_report(name, status, metrics),
-        BmpHealth::Kafka(status) => kafka_report(name, status, metrics, now),
+        BmpHealth::Kafka(status) => kafka_report(name, status, silent_secs as f64, metrics, now),
     };
     let peers = |count: fn(&SessionReport) -> usize| report.sessions.iter().map(count).sum();
-    metrics.peers(name, peers(|session| session.peers_up), peers(|session| session.peers_down));
-    report
+    let (peers_up, peers_down) = (peers(|session| session.peers_up), peers(|session| session.peers_down));
+    metrics.peers(name, peers_up, peers_down);
+    FeedReport { peers_up, peers_down, ..report }
 }
 
 fn station_report(name: &str, status: &StationStatus, metrics: &Metrics) -> FeedReport {
@@ -119,12 +118,18 @@ fn station_report(name: &str, status: &StationStatus, metrics: &Metrics) -> Feed
     finish(FeedReport { gaps, sessions, ..counted(name, "bmp", state, &counts) }, &counts, last_message, metrics)
 }
 
-fn kafka_report(name: &str, status: &KafkaStatus, metrics: &Metrics, now: Timestamp) -> FeedReport {
+fn kafka_report(
+    name: &str,
+    status: &KafkaStatus,
+    silent_secs: f64,
+    metrics: &Metrics,
+    now: Timestamp,
+) -> FeedReport {
     let heard = status.messages.load(Ordering::Relaxed) > 0;
     let last = heard.then(|| Timestamp(status.last_message.load(Ordering::Relaxed)));
     let age_secs = last.map_or(0.0, |last| now.secs_since(last));
     let state = match status.connected.load(Ordering::Relaxed) {
-        true if age_secs > SILENT_SECS => FeedState::Silent,
+        true if age_secs > silent_secs => FeedState::Silent,
         true => FeedState::Live,
         false if heard => FeedState::Down,
         false => FeedState::Connecting,
@@ -136,7 +141,7 @@ fn kafka_report(name: &str, status: &KafkaStatus, metrics: &Metrics, now: Timest
     let counts = status.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let routers = status.routers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let sessions = routers.iter().map(|router| {
-        let is_silent = router.last.is_some_and(|last| now.secs_since(last) > SILENT_SECS);
+        let is_silent = router.last.is_some_and(|last| now.secs_since(last) > silent_secs);
         SessionReport {
             router: plain(&router.name, 64),
             state: if is_silent { FeedState::Silent } else { FeedState::Live },
@@ -197,3 +202,6 @@ fn peer(peer: &PeerView) -> PeerReport {
         last_message: peer.last.map(|last| last.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,15 +2,18 @@
 mod bmp_messages;
 
 use std::io::BufRead;
+use std::sync::atomic::Ordering;
 
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
+use super::bootstrap::tests::{Archive, times};
 use super::*;
-use crate::config::{Feed, FeedKind, NdjsonTarget};
-
-/// Nothing here takes that long; a test that hangs fails by it.
-const LONG: Duration = Duration::from_secs(60);
+use crate::config::{Feed, FeedKind, NdjsonTarget, SinkKind};
+use crate::store::Location;
 
 /// One UPDATE a line, as RIS Live sends them: a dump's worth of history is missing, so the watched resource says
 /// what is expected.
@@ -37,9 +40,10 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
     let mut config = Config::parse("test", text, dir.path()).expect("fine");
     config.http.listen = "127.0.0.1:0".parse().expect("an address");
     let kind = FeedKind::Mrt { files: vec![input.display().to_string()], rib: vec![] };
-    config.feeds = vec![Feed { name: "file".into(), kind }];
+    config.store.location = Location::File(dir.path().join("store.db"));
+    config.feeds = vec![Feed::new("file", kind)];
     config.sinks[0].kind = SinkKind::Ndjson { to: NdjsonTarget::File(alerts.clone()) };
-    let options = Options { record: Some(dir.path().join("events")), shards: Some(2) };
+    let options = Options { record: Some(dir.path().join("events")), shards: Some(2), ..Options::default() };
     let app = App::start(config, options).await.expect("started");
     let base = format!("http://{}", app.address);
     let (stop, stopped) = oneshot::channel();
@@ -104,7 +108,7 @@ async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
     config.http.listen = "127.0.0.1:0".parse().expect("an address");
     let to = NdjsonTarget::File(dir.path().join("alerts.ndjson"));
     config.sinks[0].kind = SinkKind::Ndjson { to };
-    let app = App::start(config, Options { record: None, shards: Some(2) }).await.expect("started");
+    let app = App::start(config, Options { shards: Some(2), ..Options::default() }).await.expect("started");
     let base = format!("http://{}", app.address);
     let mut router = tokio::net::TcpStream::connect(app.stations[0]).await.expect("a station");
     let (stop, stopped) = oneshot::channel();
@@ -141,68 +145,141 @@ async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
     timeout(Duration::from_secs(30), running).await.expect("an end").expect("no panic").expect("no failure");
 }
 
-/// The offset that a group has committed of a topic's only partition.
-fn committed(brokers: &str, group: &str, topic: &str) -> Option<i64> {
-    use rdkafka::consumer::{BaseConsumer, Consumer};
+/// A RIS Live server for one client at a time; what is sent through the channel is played to it.
+async fn ris_live() -> (String, mpsc::Sender<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}/", listener.local_addr().expect("an address"));
+    let (play, mut frames) = mpsc::channel::<String>(64);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
+            let _subscription = socket.next().await;
+            while let Some(frame) = frames.recv().await {
+                if frame.is_empty() || socket.send(Message::text(frame)).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (url, play)
+}
 
-    let mut config = rdkafka::ClientConfig::new();
-    config.set("bootstrap.servers", brokers).set("group.id", group);
-    let consumer: BaseConsumer = config.create().expect("a consumer");
-    let mut partitions = rdkafka::TopicPartitionList::new();
-    partitions.add_partition(topic, 0);
-    let offsets = consumer.committed_offsets(partitions, Duration::from_secs(5)).ok()?;
-    offsets.find_partition(topic, 0)?.offset().to_raw()
+/// An announcement by one of the five peers of the archive's dump.
+fn news(peer: u32, prefix: &str, origin_as: u32) -> String {
+    let (time, asn) = (now().secs(), 64_500 + peer);
+    format!(
+        r#"{{"type":"ris_message","data":{{"timestamp":{time},"peer":"192.0.2.{peer}","peer_asn":"{asn}","id":"x","host":"rrc00.ripe.net","type":"UPDATE","path":[{asn},64510,{origin_as}],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.{peer}","prefixes":["{prefix}"]}}],"withdrawals":[]}}}}"#
+    )
+}
+
+/// The whole program beside an archive and a live feed on loopback.
+struct Running {
+    base: String,
+    play: mpsc::Sender<String>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<(), Failure>>,
+    dir: tempfile::TempDir,
+}
+
+impl Running {
+    async fn start(archive: &Arc<Archive>) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let dir = tempfile::tempdir().expect("a directory");
+        let (url, play) = ris_live().await;
+        let files = archive.serve().await;
+        let text = format!(
+            "[feeds.ris]\nkind='ris_live'\nurl='{url}'\nhosts=['rrc00']\narchive='{files}'\n[alerts]\nhold_down_secs=0\n\
+             [sinks.file]\nkind='ndjson'\npath='alerts'"
+        );
+        let mut config = Config::parse("test", &text, dir.path()).expect("fine");
+        config.http.listen = "127.0.0.1:0".parse().expect("an address");
+        let hysteresis = Hysteresis { raise_secs: 0, clear_secs: 0 };
+        let options = Options { shards: Some(2), times: times(now), hysteresis, ..Options::default() };
+        let app = App::start(config, options).await.expect("started");
+        let base = format!("http://{}", app.address);
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(app.run_until(async {
+            let _ = stopped.await;
+        }));
+        Self { base, play, stop, running, dir }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = reqwest::get(format!("{}{path}", self.base)).await.expect("an answer");
+        serde_json::from_str(&answer.text().await.expect("text")).expect("JSON")
+    }
+
+    /// Asks until the answer is as it should be.
+    async fn until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.get(path).await;
+                if is_so(&answer) {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        match timeout(Duration::from_secs(60), asking).await {
+            Ok(answer) => answer,
+            Err(_) => panic!("{path} never was so: {}", self.get(path).await),
+        }
+    }
+
+    async fn end(self) {
+        self.stop.send(()).expect("still running");
+        timeout(Duration::from_secs(30), self.running).await.expect("an end").expect("no panic").expect("no failure");
+        drop(self.dir);
+    }
+}
+
+fn says(list: &Value, what: &str) -> bool {
+    list.as_array().is_some_and(|list| list.iter().any(|entry| entry.to_string().contains(what)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_kafka_brings_is_judged_before_its_offset_is_committed() {
-    use bmp_messages::{announce, openbmp, peer, route_monitoring};
-    use rdkafka::producer::{FutureProducer, FutureRecord};
+async fn with_an_archive_it_knows_what_is_normal_and_finds_a_live_hijack_of_it() {
+    let archive = Arc::new(Archive::default());
+    let app = Running::start(&archive).await;
+    let is_ready = |answer: &Value| answer["ready"] == true && !says(&answer["degraded"], "learning");
+    app.until("/readyz", is_ready).await;
+    let status = app.get("/api/v1/status").await;
+    assert_eq!((&status["archives"][0]["seeded"], &status["archives"][0]["routes"]), (&1.into(), &5.into()));
+    assert_eq!(status["baseline"], "ready");
+    for peer in 1..=3 {
+        app.play.send(news(peer, "198.51.100.0/25", 64_511)).await.expect("played");
+    }
+    let list = app.until("/api/v1/incidents", |list| list["count"] != 0).await;
+    let incident = &list["incidents"][0];
+    assert_eq!((&incident["class"], &incident["detected_origins"][0]), (&"subprefix_hijack".into(), &64_511.into()));
+    assert_eq!(incident["inputs"]["baseline"]["state"], "ready");
+    assert_eq!(app.get("/api/v1/status").await["feeds"][0]["peers_up"], 3);
+    app.end().await;
+}
 
-    const TOPIC: &str = "routeviews.linx.3001.bmp_raw";
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cluster = rdkafka::mocking::MockCluster::new(1).expect("a broker");
-    cluster.create_topic(TOPIC, 1, 1).expect("a topic");
-    let brokers = cluster.bootstrap_servers();
-    let hijack = route_monitoring(&peer("192.0.2.1", 3_001), &announce("198.51.100.0/24", &[6447, 3_001, 64_511]));
-    let payload = openbmp("linx", 1, 1_772_334_242, &hijack);
-    let producer: FutureProducer =
-        rdkafka::ClientConfig::new().set("bootstrap.servers", &brokers).create().expect("a producer");
-    producer.send(FutureRecord::<(), _>::to(TOPIC).payload(&payload), LONG).await.expect("published");
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_archive_is_down_it_is_learning_and_says_why_and_a_loss_is_a_gap() {
+    let archive = Arc::new(Archive::default());
+    archive.is_down.store(true, Ordering::Relaxed);
+    let app = Running::start(&archive).await;
+    let has_notice = |kind: &'static str| move |status: &Value| says(&status["notices"], kind);
+    app.until("/api/v1/status", has_notice("\"learning\"")).await;
+    let readiness = app.until("/readyz", |answer| answer["ready"] == true && says(&answer["degraded"], "503")).await;
+    assert!(says(&readiness["degraded"], "learning (0 of 1 dumps of ris read"), "{readiness}");
+    let text = reqwest::get(format!("{}/metrics", app.base)).await.expect("metrics").text().await.expect("text");
+    assert!(text.contains("bgpwarden_notices_active{kind=\"learning\"} 1"));
 
-    let dir = tempfile::tempdir().expect("a directory");
-    let text = format!(
-        "[feeds.views]\nkind = 'openbmp'\nbrokers = '{brokers}'\n\
-         properties = {{ 'auto.offset.reset' = 'earliest', 'auto.commit.interval.ms' = 50 }}\n\
-         [[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\n\
-         prefix = '198.51.100.0/24'\nexpected_origins = [64496]"
-    );
-    let mut config = Config::parse("test", &text, dir.path()).expect("fine");
-    config.http.listen = "127.0.0.1:0".parse().expect("an address");
-    let alerts = dir.path().join("alerts.ndjson");
-    config.sinks[0].kind = SinkKind::Ndjson { to: NdjsonTarget::File(alerts.clone()) };
-    let app = App::start(config, Options { record: None, shards: Some(2) }).await.expect("started");
-    let base = format!("http://{}", app.address);
-    let (stop, stopped) = oneshot::channel();
-    let running = tokio::spawn(app.run_until(async {
-        let _ = stopped.await;
-    }));
-    let through = async {
-        loop {
-            let brokers = brokers.clone();
-            let look = tokio::task::spawn_blocking(move || committed(&brokers, "bgpwarden-views", TOPIC));
-            if look.await.expect("no panic") != Some(1) {
-                continue;
-            }
-            let list: Value = serde_json::from_str(&body_of(format!("{base}/api/v1/incidents")).await).expect("JSON");
-            if list["count"] != 0 {
-                return list;
-            }
-        }
-    };
-    let list = timeout(LONG, through).await.expect("in time");
-    let path = &list["incidents"][0]["sample_paths"][0];
-    assert_eq!((&path["collector"], &path["as_path"]), (&"route-views.linx".into(), &"3001 64511".into()));
-    stop.send(()).expect("still running");
-    timeout(LONG, running).await.expect("an end").expect("no panic").expect("no failure");
+    archive.is_down.store(false, Ordering::Relaxed);
+    app.until("/api/v1/status", |status| status["baseline"] == "ready" && !says(&status["notices"], "\"learning\""))
+        .await;
+
+    app.play.send(news(1, "203.0.113.0/24", 64_497)).await.expect("played");
+    app.until("/api/v1/status", |status| status["feeds"][0]["updates"] == 1).await;
+    app.play.send(String::new()).await.expect("closed");
+    let status = app.until("/api/v1/status", |status| says(&status["gaps"], "\"lost\"")).await;
+    assert!(status["routes"].as_u64() >= Some(5), "tables are kept: {status}");
+    app.until("/api/v1/status", |status| says(&status["gaps"], "\"filling\"")).await;
+    let page = reqwest::get(&app.base).await.expect("a page").text().await.expect("text");
+    assert!(page.contains("What was not seen") && page.contains("filling"));
+    app.end().await;
 }

@@ -3,14 +3,17 @@
 //! TOML becomes a [`Config`] in one step: unknown keys, wrong types and impossible combinations are found here,
 //! all at once, each with its line. Whatever holds a `Config` need not doubt it.
 
+mod archive;
 mod bmp;
 mod reader;
 mod show;
+mod store;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use archive::Archive;
 pub use bmp::{Bmp, OpenBmp, Router};
 use ipnet::IpNet;
 pub use reader::Secret;
@@ -18,6 +21,7 @@ use reader::{Section, Source};
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
+pub use store::Store;
 
 use rules::desk::Settings;
 
@@ -33,6 +37,7 @@ pub struct Config {
     pub rpki: Rpki,
     pub relations: Relations,
     pub alerts: Alerts,
+    pub store: Store,
     pub sinks: Vec<Sink>,
     pub watch: Vec<Constituent>,
 }
@@ -57,6 +62,19 @@ impl Default for Http {
 pub struct Feed {
     pub name: Arc<str>,
     pub kind: FeedKind,
+    /// What was before it, and what it missed.
+    pub archive: Option<Archive>,
+    /// Connected and without a message for this long, it is silent.
+    pub silent_secs: u64,
+}
+
+impl Feed {
+    /// RIS Live sends thousands of messages a second, and answers a ping every 30 seconds.
+    pub const SILENT_SECS: u64 = 60;
+
+    pub fn new(name: impl Into<Arc<str>>, kind: FeedKind) -> Self {
+        Self { name: name.into(), kind, archive: None, silent_secs: Self::SILENT_SECS }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,10 +231,11 @@ impl Config {
             rpki: rpki(root.section("rpki")),
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
+            store: store::read(root.section("store")),
             sinks: sinks(&mut root),
             watch: watch(root.section("watch")),
         };
-        root.later(&["store", "routes"]);
+        root.later(&["routes"]);
         root.finish();
         let problems = source.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
@@ -231,7 +250,8 @@ impl Config {
 }
 
 fn default_feeds() -> Vec<Feed> {
-    vec![Feed { name: "ris-live".into(), kind: FeedKind::ris_live() }]
+    let archive = Some(Archive::ris());
+    vec![Feed { archive, ..Feed::new("ris-live", FeedKind::ris_live()) }]
 }
 
 fn default_sinks() -> Vec<Sink> {
@@ -295,9 +315,14 @@ fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
         Some(KnownFeed::RisLive) => ris_live(&mut section),
         Some(KnownFeed::Mrt) => mrt(&mut section),
     };
+    let is_live = !matches!(kind, FeedKind::Mrt { .. });
+    let archive = if is_live { archive::archive(&mut section, &kind) } else { None };
+    // A station has idle_secs: its routers may rightly say nothing for longer.
+    let is_station = matches!(kind, FeedKind::Bmp(_));
+    let silent_secs = if is_live && !is_station { section.integer("silent_secs", 10..=86_400) } else { None };
     section.later(&["scope", "tlp"]);
     section.finish();
-    Some(Feed { name: name.into(), kind })
+    Some(Feed { archive, silent_secs: silent_secs.unwrap_or(Feed::SILENT_SECS), ..Feed::new(name, kind) })
 }
 
 fn ris_live(section: &mut Section<'_>) -> FeedKind {

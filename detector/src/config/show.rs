@@ -28,6 +28,8 @@ impl Display for Config {
         writeln!(f, "\n[alerts]")?;
         writeln!(f, "hold_down_secs = {}\nreopen_secs = {}", self.alerts.hold_down_secs, self.alerts.reopen_secs)?;
         writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
+        writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
+        writeln!(f, "retention_days = {}", self.store.retention_days)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }
@@ -48,7 +50,8 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             writeln!(f, "kind = \"ris_live\"\nurl = {}\nclient = {}", quoted(url), quoted(client))?;
             writeln!(f, "hosts = {}\nprefixes = {}", quoted_list(hosts), quoted_list(prefixes))?;
             optional(f, "peer", peer.as_ref(), "all")?;
-            optional(f, "path", path.as_ref(), "all")
+            optional(f, "path", path.as_ref(), "all")?;
+            show_archive(f, feed)
         }
         FeedKind::Bmp(bmp) => show_bmp(f, bmp),
         FeedKind::OpenBmp(openbmp) => show_openbmp(f, openbmp),
@@ -80,6 +83,14 @@ fn show_properties(f: &mut Formatter<'_>, properties: &[(String, super::Secret)]
         true => writeln!(f, "# properties: none"),
         false => writeln!(f, "# properties: set: {}", names.join(", ")),
     }
+}
+
+fn show_archive(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
+    writeln!(f, "silent_secs = {}\nbootstrap = {}", feed.silent_secs, feed.archive.is_some())?;
+    let Some(archive) = &feed.archive else { return Ok(()) };
+    let names: Vec<_> = archive.collectors.iter().map(|collector| &collector.name).collect();
+    writeln!(f, "collectors = {}", quoted_list(&names))?;
+    optional(f, "archive", archive.base.as_ref(), "where the collectors' files are published")
 }
 
 fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {

@@ -28,6 +28,11 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         prefixes = ["192.0.2.0/24"]
         peer = "2001:db8::1"
         path = "64496$"
+        [feeds.ris]
+        kind = "ris_live"
+        hosts = ["rrc12", "rrc00"]
+        archive = "http://192.0.2.80/ris"
+        silent_secs = 120
         [feeds.dumps]
         kind = "mrt"
         files = ["rrc00=/data/updates.gz", "https://example.net/updates.gz"]
@@ -50,6 +55,9 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         [alerts]
         min_peer_ases = 3
         tlp = "amber+strict"
+        [store]
+        path = "/var/lib/bgpwarden/a.db"
+        retention_days = 7
         [sinks.bus]
         kind = "kafka"
         brokers = "kafka1:9092,kafka2:9092"
@@ -75,6 +83,25 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
     assert_eq!(config.watch[0].resources.len(), 2);
     assert_eq!(parse(&config.to_string()).expect("fine"), config);
     assert_eq!(parse(&Config::without_file().to_string()).expect("fine"), Config::without_file());
+}
+
+#[test]
+fn all_of_the_public_ris_live_has_a_past_and_a_part_or_another_server_only_if_told() {
+    let collectors = |keys: &str| {
+        let config = parse(&format!("[feeds.a]\nkind = 'ris_live'\n{keys}")).expect("fine");
+        let archive = config.feeds[0].archive.clone();
+        archive.map(|archive| archive.collectors.iter().map(|c| c.name.to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(collectors("").map(|all| all.len()), Some(23));
+    assert_eq!(collectors("hosts = ['rrc12', 'rrc00.ripe.net', 'rrc00']"), Some(vec!["rrc00".into(), "rrc12".into()]));
+    assert_eq!(collectors("collectors = ['rrc00']"), Some(vec!["rrc00".into()]));
+    for keys in ["bootstrap = false", "url = 'ws://127.0.0.1/'", "prefixes = ['192.0.2.0/24']", "path = '64496$'"] {
+        assert_eq!(collectors(keys), None, "{keys}");
+    }
+    assert_eq!(
+        collectors("url = 'ws://127.0.0.1/'\nhosts = ['rrc00']\narchive = 'http://127.0.0.1/'").map(|c| c.len()),
+        Some(1)
+    );
 }
 
 #[test]
@@ -127,9 +154,15 @@ fn problems_name_key_line_and_way_out() {
             "feeds.a.properties.group.id: bgpwarden sets this itself",
         ),
         ("[feeds.a]\nurl = 'x'", "bgpwarden.toml:1: feeds.a.kind: is missing"),
+        ("[feeds.a]\nkind = 'ris_live'\narchive = '/data'", "feeds.a.archive: expected a URL that begins with http://"),
+        ("[feeds.a]\nkind = 'ris_live'\ncollectors = ['../x']", "\"../x\" is no collector of RIS or RouteViews"),
+        ("[feeds.a]\nkind = 'ris_live'\nbootstrap = true\npeer = '192.0.2.1'", "feeds.a.bootstrap: dumps know neither"),
+        ("[feeds.a]\nkind = 'mrt'\nfiles = ['x']\nbootstrap = true", "feeds.a.bootstrap: unknown key"),
         ("feeds = 3", "feeds: expected a table, found 3"),
         ("[feeds]\na = 3", "feeds.a: expected a table [feeds.NAME], found 3"),
-        ("[store]", "store: comes with a later version"),
+        ("[routes]", "routes: comes with a later version"),
+        ("[store]\npath = ''", "store.path: is empty"),
+        ("[store]\nretention_days = 0", "store.retention_days: expected an integer from 1 to 36500, found 0"),
         ("[rpki]\nrtr = ['x']", "rpki.rtr: comes with a later version"),
         ("[sinks.a]\nkind = 'kafka'", "sinks.a.brokers: is missing"),
         ("[[watch.constituents]]\nname = 'x'", "a constituent needs asns, prefixes or resources"),

@@ -169,7 +169,7 @@ impl Shard {
                 self.peer_as.push(point.peer_as);
             }
             Event::Update(update) => self.update(update, now),
-            Event::Seed(update) => self.seed(update),
+            Event::Seed(update) => self.seed(update, now),
             Event::SeedDone { .. } => self.seed_done(now),
             Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
             Event::Rpki(delta) => self.rpki_changed(delta, now),
@@ -450,14 +450,22 @@ impl Shard {
         }
     }
 
-    fn seed(&mut self, update: &Update) {
+    /// A route of a dump. Dumps may come while news do: what is under suspicion is no history, and a route that takes the
+    /// place of an offending one is judged.
+    fn seed(&mut self, update: &Update, now: Timestamp) {
         if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
             return;
         }
         let path = self.intern(&update.attributes);
-        for nlri in update.announced.iter().filter(|n| self.range.holds(&n.prefix)) {
+        let range = self.range;
+        for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
             self.rib.paths.retain(path);
             let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
+            self.mark_seeded(change.prefix, path);
+            if self.rib.entry(change.prefix).offending > 0 && change.old.is_some_and(|old| old != path) {
+                let key = (change.prefix, update.vantage, nlri.path_id);
+                self.judge(key, path, false, update.seen, Cause::Update, now);
+            }
             if let Some(old) = change.old {
                 self.rib.paths.release(old);
             }
@@ -468,7 +476,16 @@ impl Shard {
         self.rib.paths.release(path);
     }
 
-    /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing.
+    fn mark_seeded(&mut self, at: PrefixRef, path: PathRef) {
+        let Some(origin_as) = self.rib.paths.origin_as(path) else { return };
+        let origins = &mut self.rib.entry_mut(at).origins;
+        if let Some(held) = origins.iter_mut().find(|o| o.asn == origin_as && !o.suspicious) {
+            held.seeded = true;
+        }
+    }
+
+    /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing, and origins that
+    /// came after the dumps and are still there.
     fn seed_done(&mut self, now: Timestamp) {
         self.learning = false;
         let mut known = self.links_of_dump();
@@ -481,9 +498,22 @@ impl Shard {
         self.refresh_paths();
         self.report_tables();
         for at in self.rib.all() {
-            if self.watch.covers(&self.rib.entry(at).prefix) {
-                self.judge_prefix(at, ReasonCode::Seen, now);
+            let entry = self.rib.entry(at);
+            let has_newcomer = entry.origins.iter().any(|o| !o.seeded && o.routes > 0);
+            if has_newcomer || self.watch.covers(&entry.prefix) {
+                self.judge_standing(at, now);
             }
+        }
+    }
+
+    /// Judges what stands at a prefix once the baseline is known. A newcomer stands there since it came.
+    fn judge_standing(&mut self, at: PrefixRef, now: Timestamp) {
+        for route in self.rib.entry(at).routes.clone() {
+            let origin_as = self.rib.paths.origin_as(route.path);
+            let newcomer = self.rib.entry(at).origins.iter().find(|o| Some(o.asn) == origin_as && !o.seeded);
+            let seen = newcomer.map_or(now, |o| o.since);
+            let key = (at, route.vantage, route.path_id);
+            self.judge(key, route.path, false, seen, Cause::Data(ReasonCode::Seen), now);
         }
     }
 
@@ -499,6 +529,10 @@ impl Shard {
         for route in &entry.routes {
             let facts = self.rib.paths.facts(route.path);
             let Some(adjacency) = facts.adjacency() else { continue };
+            // Where all places are taken, nobody knows who came after the dump.
+            if !entry.was_in_dump(adjacency.origin_as) && entry.origins.len() < limits::ORIGINS_PER_PREFIX {
+                continue;
+            }
             seen_by.push((adjacency, self.peer_as[route.vantage.0 as usize]));
             if facts.proofs.leak.is_some() || facts.bogon.is_some() {
                 known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
@@ -514,9 +548,6 @@ impl Shard {
         if by_two {
             let adjacencies: Vec<Adjacency> = seen_by.iter().map(|(a, _)| *a).collect();
             self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
-        }
-        for held in &mut self.rib.entry_mut(at).origins {
-            held.seeded = true;
         }
     }
 

@@ -82,16 +82,6 @@ impl Prometheus {
     pub async fn until_some(&self, expression: &str, secs: u64) -> Vec<Value> {
         until(expression, secs, async || self.query(expression).await.ok().filter(|found| !found.is_empty())).await
     }
-
-    /// Names of the alerts that fire.
-    pub async fn firing(&self) -> Vec<String> {
-        let found = self.query("ALERTS{alertstate=\"firing\"}").await.unwrap_or_default();
-        let mut names: Vec<_> =
-            found.iter().filter_map(|series| Some(series["metric"]["alertname"].as_str()?.to_owned())).collect();
-        names.sort();
-        names.dedup();
-        names
-    }
 }
 
 fn percent_encoded(text: &str) -> String {
