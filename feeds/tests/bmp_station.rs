@@ -121,9 +121,9 @@ async fn two_routers_speak_at_once_and_strangers_are_refused() {
     let mut b = station.connect("127.0.0.2").await;
     station.says(&["lab/b live"]).await;
     a.write_all(&[initiation("edge-a"), peer_up(&one(), 64_520)].concat()).await.expect("written");
-    station.says(&["0 is a 64500 192.0.2.1", "0 up"]).await;
+    station.says(&["0 is a AS64500 192.0.2.1", "0 up"]).await;
     b.write_all(&peer_up(&one(), 64_521)).await.expect("written");
-    station.says(&["1 is b 64500 192.0.2.1", "1 up"]).await;
+    station.says(&["1 is b AS64500 192.0.2.1", "1 up"]).await;
     b.write_all(&route_monitoring(&one(), &announce(PREFIX, &[64_500]))).await.expect("written");
     station.says(&["1 +1 -0"]).await;
     a.write_all(&route_monitoring(&one(), &withdraw(PREFIX))).await.expect("written");
@@ -149,7 +149,7 @@ async fn a_message_may_come_in_pieces_and_a_connection_may_end_within_one() {
         a.write_all(&[*octet]).await.expect("written");
         a.flush().await.expect("flushed");
     }
-    station.says(&["0 is a 64500 192.0.2.1", "0 up"]).await;
+    station.says(&["0 is a AS64500 192.0.2.1", "0 up"]).await;
     a.write_all(&whole[..60]).await.expect("written");
     drop(a);
     station.says(&["lab/a lost, a gap: closed by the router within a message", "0 down"]).await;
@@ -191,7 +191,7 @@ async fn a_router_that_says_it_leaves_is_believed() {
     let mut station = Station::of_two(8).await;
     let mut a = station.connect("127.0.0.1").await;
     a.write_all(&[peer_up(&one(), 64_520), termination(2)].concat()).await.expect("written");
-    station.says(&["lab/a live", "0 is a 64500 192.0.2.1", "0 up"]).await;
+    station.says(&["lab/a live", "0 is a AS64500 192.0.2.1", "0 up"]).await;
     station.says(&["lab/a lost, a gap: closed by the router: it is out of resources", "0 down"]).await;
 }
 
@@ -200,7 +200,7 @@ async fn a_router_that_connects_again_replaces_its_older_connection() {
     let mut station = Station::of_two(8).await;
     let mut first = station.connect("127.0.0.1").await;
     first.write_all(&peer_up(&one(), 64_520)).await.expect("written");
-    station.says(&["lab/a live", "0 is a 64500 192.0.2.1", "0 up"]).await;
+    station.says(&["lab/a live", "0 is a AS64500 192.0.2.1", "0 up"]).await;
     let mut second = station.connect("127.0.0.1").await;
     second.write_all(&peer_up(&one(), 64_520)).await.expect("written");
     station.says(&["lab/a lost, a gap: the router connected again", "0 down", "lab/a live, a gap", "0 up"]).await;
@@ -242,7 +242,7 @@ async fn a_slow_consumer_makes_the_router_wait_and_loses_nothing() {
         a.write_all(&update.repeat(MESSAGES)).await.expect("written");
         a
     });
-    station.says(&["lab/a live", "0 is a 64500 192.0.2.1", "0 up"]).await;
+    station.says(&["lab/a live", "0 is a AS64500 192.0.2.1", "0 up"]).await;
     for taken in 0..MESSAGES {
         assert_eq!(station.next().await, "0 +1 -0");
         let read = station.router("a").tally.total() as usize;

@@ -315,11 +315,10 @@ fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
         Some(KnownFeed::RisLive) => ris_live(&mut section),
         Some(KnownFeed::Mrt) => mrt(&mut section),
     };
-    let is_live = !matches!(kind, FeedKind::Mrt { .. });
-    let archive = if is_live { archive::archive(&mut section, &kind) } else { None };
-    // A station has idle_secs: its routers may rightly say nothing for longer.
-    let is_station = matches!(kind, FeedKind::Bmp(_));
-    let silent_secs = if is_live && !is_station { section.integer("silent_secs", 10..=86_400) } else { None };
+    // A router tells its whole table when it connects, and may rightly be quiet for longer: see idle_secs.
+    let is_published = !matches!(kind, FeedKind::Mrt { .. } | FeedKind::Bmp(_));
+    let archive = if is_published { archive::archive(&mut section, &kind) } else { None };
+    let silent_secs = if is_published { section.integer("silent_secs", 10..=86_400) } else { None };
     section.later(&["scope", "tlp"]);
     section.finish();
     Some(Feed { archive, silent_secs: silent_secs.unwrap_or(Feed::SILENT_SECS), ..Feed::new(name, kind) })

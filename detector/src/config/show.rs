@@ -54,7 +54,10 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             show_archive(f, feed)
         }
         FeedKind::Bmp(bmp) => show_bmp(f, bmp),
-        FeedKind::OpenBmp(openbmp) => show_openbmp(f, openbmp),
+        FeedKind::OpenBmp(openbmp) => {
+            show_openbmp(f, openbmp)?;
+            show_archive(f, feed)
+        }
         FeedKind::Mrt { files, rib } => {
             writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", quoted_list(files), quoted_list(rib))
         }

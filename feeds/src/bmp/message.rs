@@ -146,6 +146,7 @@ impl PeerHeader {
             (false, false, false) => Rib::PrePolicy,
         };
         let address = match flags & V6 != 0 {
+            _ if is_loc_rib => Ipv4Addr::UNSPECIFIED.into(),
             true => Ipv6Addr::from(address).into(),
             // In the last four octets.
             false => Ipv4Addr::from(address as u32).into(),
@@ -161,9 +162,9 @@ impl PeerHeader {
         })
     }
 
-    /// Stands for routes that the router itself originates, as FRR does, and for no session.
+    /// Stands for routes that the router itself originates, as FRR has it, and for no session: those have an address.
     pub fn is_nobody(&self) -> bool {
-        self.rib != Rib::LocRib && self.address.is_unspecified() && self.asn == Asn(0)
+        self.rib != Rib::LocRib && self.address.is_unspecified()
     }
 }
 
@@ -236,14 +237,15 @@ mod tests {
     #[test]
     fn the_flags_of_a_loc_rib_are_not_those_of_a_peer() {
         let (v4, v6) = ("192.0.2.1".parse::<IpAddr>().expect("an address"), "2001:db8::c000:201".parse().expect("one"));
+        let nobody = Ipv4Addr::UNSPECIFIED.into();
         for (kind, flags, rib, address) in [
             (0, 0, Rib::PrePolicy, v4),
             (0, 0x80, Rib::PrePolicy, v6),
             (0, 0x40, Rib::PostPolicy, v4),
             (0, 0x10, Rib::Out, v4),
             (0, 0x50, Rib::Out, v4),
-            (3, 0, Rib::LocRib, v4),
-            (3, 0xf0, Rib::LocRib, v4),
+            (3, 0, Rib::LocRib, nobody),
+            (3, 0xf0, Rib::LocRib, nobody),
         ] {
             let found = head(kind, flags, 0);
             assert_eq!((found.rib, found.address), (rib, address), "type {kind}, flags {flags:#x}");

@@ -123,17 +123,25 @@ fn an_initiation_ends_nothing_and_a_termination_only_who_was_silent_since() {
 fn real_messages_of_route_views_are_read() {
     let read = |name: &str| {
         let path = data::data(&format!("bmp/openbmp-raw/{name}"))?;
-        let mut reader = input::open(&path.display().to_string(), Use::Updates).expect("OpenBMP");
-        let items: Vec<Item> = reader.by_ref().collect();
-        Some((items, reader.counts().clone()))
+        let (mut decoder, mut items) = (Decoder::default(), Vec::new());
+        decoder.message(TOPIC, &std::fs::read(path).expect("a file").into(), None, &mut items);
+        Some((items, decoder.take_counts()))
     };
     let Some((items, counts)) = read("openbmp_01.bin") else { return };
     assert!(items.is_empty() && counts.skipped == 1 && counts.error_count() == 0, "a Peer Down of an unknown peer");
     let (items, counts) = read("openbmp_02.bin").expect("beside it");
     let Event::Vantage(_, point) = &items[0].event else { panic!("{items:?}") };
-    assert_eq!(point.to_string(), "linx 6830 2001:7f8:4::1aae:4");
+    assert_eq!(point.to_string(), "route-views.linx AS6830 2001:7f8:4::1aae:4");
     assert_eq!(path_of(&items), "6830 9002 207083 208046");
     assert_eq!((counts.announced, counts.error_count()), (1, 0));
+}
+
+#[test]
+fn messages_one_behind_the_other_are_a_file_that_replay_reads() {
+    let file = [openbmp("linx", 1, SECS, &update()), openbmp("linx", 1, SECS, &update()), b"OBM".to_vec()].concat();
+    let mut reader = input::from_bytes(file.into(), "x", Use::Updates).expect("OpenBMP");
+    assert_eq!((reader.kind(), reader.by_ref().count()), (input::Kind::Bmp, 3));
+    assert_eq!((reader.counts().announced, reader.counts().errors[kind::TRUNCATED]), (2, 1));
 }
 
 proptest! {

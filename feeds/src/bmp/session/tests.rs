@@ -78,7 +78,7 @@ fn update_of(path: &[u32]) -> Vec<u8> {
 fn a_session_comes_up_tells_its_table_and_goes_down() {
     let mut router = Router::new();
     assert_eq!(router.says(initiation("edge1.example.net")), [""; 0]);
-    assert_eq!(router.says(peer_up(&one(), LOCAL)), ["0 is edge1 64500 192.0.2.1", "0 up"]);
+    assert_eq!(router.says(peer_up(&one(), LOCAL)), ["0 is edge1 AS64500 192.0.2.1", "0 up"]);
     assert_eq!(
         router.says(route_monitoring(&one(), &update_of(&[64_500, 64_496]))),
         ["0 +203.0.113.0/24 [64500 64496]"]
@@ -113,7 +113,7 @@ fn the_first_announcement_of_a_better_table_drops_what_the_lesser_one_told() {
     let update = update_of(&[64_500, 64_496]);
     assert_eq!(
         router.says(route_monitoring(&loc, &update)),
-        ["0 is edge1 64520 0.0.0.0", "0 up", "0 +203.0.113.0/24 [64500 64496]"]
+        ["0 is edge1 AS64520 0.0.0.0", "0 up", "0 +203.0.113.0/24 [64500 64496]"]
     );
     router.says(peer_up(&one(), LOCAL));
     assert_eq!(router.says(route_monitoring(&post, &update)), ["0 down", "1 +203.0.113.0/24 [64500 64496]"]);
@@ -151,7 +151,7 @@ fn a_loc_rib_without_a_peer_up_is_read_and_its_own_routes_have_the_routers_as() 
     let mut router = Router::new();
     assert_eq!(
         router.says(route_monitoring(&loc_rib(LOCAL), &update_of(&[]))),
-        ["0 is edge1 64520 0.0.0.0", "0 up", "0 +203.0.113.0/24 [64520]"]
+        ["0 is edge1 AS64520 0.0.0.0", "0 up", "0 +203.0.113.0/24 [64520]"]
     );
     // 0x80 says "filtered" of a Loc-RIB.
     let filtered = loc_rib(LOCAL).with(0x80);
@@ -190,7 +190,7 @@ fn a_collectors_own_as_is_taken_off_every_path() {
     let mut router = Router::with(settings);
     let says = router.says(route_monitoring(&one(), &update_of(&[6447, 64_501, 64_496])));
     // Nobody said that it came up, and the stream may begin anywhere: this is no table transfer.
-    assert_eq!(says, ["0 is route-views5 64500 192.0.2.1", "0 +203.0.113.0/24 [64501 64496]"]);
+    assert_eq!(says, ["0 is route-views5 AS64500 192.0.2.1", "0 +203.0.113.0/24 [64501 64496]"]);
     assert_eq!(router.says(route_monitoring(&one(), &withdraw("198.51.100.0/24"))), ["0 -198.51.100.0/24 []"]);
 }
 
@@ -331,7 +331,7 @@ fn peers_are_bounded_and_who_is_down_makes_room() {
     assert_eq!(router.says(peer_up(&three, LOCAL)), [""; 0]);
     assert_eq!(router.counts.errors[kind::TOO_MANY_PEERS], 1);
     router.says(peer_down(&two, 1));
-    assert_eq!(router.says(peer_up(&three, LOCAL)), ["2 is edge1 64502 2001:db8::3", "2 up"]);
+    assert_eq!(router.says(peer_up(&three, LOCAL)), ["2 is edge1 AS64502 2001:db8::3", "2 up"]);
 }
 
 #[test]
