@@ -7,6 +7,7 @@
 mod delivery;
 mod intake;
 mod reporting;
+mod rpki;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -116,7 +117,7 @@ impl App {
             Some(address) => Some(http::bind(address).await?),
             None => None,
         };
-        let rpki = data::rpki(&config.rpki.files, &config.rpki.aspas, Some(intake::now()))?;
+        let rpki = rpki::load(config.rpki.clone())?;
         let (relations, warnings) =
             data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
         for warning in rpki.warnings.iter().chain(&warnings) {
@@ -138,8 +139,8 @@ impl App {
         let delivery = tokio::spawn(delivering);
 
         let watched = config.watch.len();
-        let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
-        let intake = intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone());
+        let given = intake::Given { rpki, relations, watch: Watch::new(config.watch) };
+        let intake = intake::start(config.feeds, given, engine.intake, recorder, metrics.clone());
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),

@@ -1,7 +1,8 @@
 //! The outside world in: bytes become the types of `rules`, and parser types stop here.
 //!
 //! [`input`] opens what `replay` reads, [`ris_live`] follows the live feed, [`vrp_file`] and [`relations_file`]
-//! read what routes are judged by, [`record`] writes and reads the whole history. Nothing here judges a route.
+//! read what routes are judged by, [`rtr`], [`vrp_poll`] and [`slurm`] the same from caches, over HTTP and from the operator,
+//! [`record`] writes and reads the whole history. Nothing here judges a route.
 
 pub mod backoff;
 pub mod convert;
@@ -13,6 +14,10 @@ pub mod mrt_write;
 pub mod record;
 pub mod relations_file;
 pub mod ris_live;
+pub mod rpki_set;
+pub mod rtr;
+pub mod slurm;
 mod source;
 mod vantage;
 pub mod vrp_file;
+pub mod vrp_poll;

@@ -10,18 +10,16 @@ use feeds::counts::Counts;
 use feeds::input::{self, Item, Use};
 use feeds::record::Writer;
 use feeds::ris_live;
-use rules::alert::SourceState;
 use rules::bgp::Timestamp;
 use rules::event::Event;
 use rules::relations::Relations;
-use rules::rpki::Delta;
 use rules::watch::Watch;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::{Feed, FeedKind, Rpki};
-use crate::data;
+use super::rpki;
+use crate::config::{Feed, FeedKind};
 use crate::failure::Failure;
 use crate::metrics::{Metrics, Stage};
 use crate::pipeline::Intake;
@@ -40,7 +38,7 @@ pub fn now() -> Timestamp {
 
 /// What routes are judged by at the start.
 pub struct Given {
-    pub rpki: Delta,
+    pub rpki: rpki::Loaded,
     pub relations: Relations,
     pub watch: Watch,
 }
@@ -61,7 +59,7 @@ pub struct FileStatus {
 pub struct Health {
     pub feeds: Vec<(Arc<str>, FeedHealth)>,
     pub seeding: AtomicBool,
-    pub rpki: Mutex<Delta>,
+    pub rpki: Arc<rpki::Health>,
     pub relations: (rules::alert::Source, usize),
 }
 
@@ -71,7 +69,7 @@ pub struct Taken {
     pub events: u64,
 }
 
-enum Input {
+pub(super) enum Input {
     Items(usize, Vec<Item>),
     Own(Event),
 }
@@ -103,7 +101,6 @@ impl Running {
 /// Starts all feeds and the sequencer.
 pub fn start(
     feeds: Vec<Feed>,
-    rpki: Rpki,
     given: Given,
     intake: Intake,
     recorder: Option<Recorder>,
@@ -113,11 +110,11 @@ pub fn start(
     let health = Arc::new(Health {
         feeds: feeds.iter().map(|feed| (feed.name.clone(), FeedHealth::of(&feed.kind))).collect(),
         seeding: AtomicBool::new(true),
-        rpki: Mutex::new(given.rpki.clone()),
+        rpki: given.rpki.health(),
         relations: (given.relations.source.clone(), given.relations.len()),
     });
     let mut front = Front { sequencer: Sequencer::default(), intake, recorder, metrics, taken: Taken::default() };
-    front.begin(given);
+    let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
     tokio::spawn(feed_all(feeds, rpki, Mouth { queue, stopped }, health.clone()));
@@ -142,9 +139,11 @@ struct Mouth {
 
 /// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
 /// read, and what was read still goes on.
-async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<Health>) {
-    seed(&feeds, &mouth, &health).await;
+async fn feed_all(feeds: Vec<Feed>, rpki: rpki::Loaded, mut mouth: Mouth, health: Arc<Health>) {
     let (mut readers, mut movers) = (JoinSet::new(), JoinSet::new());
+    readers.spawn(rpki.follow(mouth.queue.clone(), health.rpki.clone()));
+    health.rpki.first_answers().await;
+    seed(&feeds, &mouth, &health).await;
     for (source, feed) in feeds.into_iter().enumerate() {
         match (feed.kind, &health.feeds[source].1) {
             (FeedKind::Mrt { files, .. }, FeedHealth::Mrt(status)) => {
@@ -163,7 +162,6 @@ async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<He
             _ => unreachable!("the health of a feed is made from its kind"),
         }
     }
-    readers.spawn(refresh_rpki(rpki, mouth.queue.clone(), health));
     // An error means that nobody is left who could say it.
     let _ = mouth.stopped.wait_for(|stopped| *stopped).await;
     readers.shutdown().await;
@@ -243,46 +241,6 @@ fn sum(a: &Counts, b: &Counts) -> Counts {
     }
 }
 
-/// Reads the files again and again, since they change and what is in them expires. What cannot be read leaves the
-/// data as it was, marked stale.
-async fn refresh_rpki(rpki: Rpki, queue: Sender<Input>, health: Arc<Health>) {
-    if rpki.files.is_empty() && rpki.aspas.is_empty() {
-        return;
-    }
-    let mut every = tokio::time::interval(Duration::from_secs(rpki.refresh_secs));
-    every.tick().await;
-    loop {
-        every.tick().await;
-        let (files, aspas) = (rpki.files.clone(), rpki.aspas.clone());
-        let read = tokio::task::spawn_blocking(move || data::rpki(&files, &aspas, Some(now()))).await;
-        let before = health.rpki.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let after = match read {
-            Ok(Ok(read)) => read.delta,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "RPKI data not refreshed");
-                stale(before.clone())
-            }
-            Err(_) => return,
-        };
-        if after != before {
-            let change = data::change(&before, &after);
-            *health.rpki.lock().unwrap_or_else(PoisonError::into_inner) = after;
-            if queue.send(Input::Own(Event::Rpki(Arc::new(change)))).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn stale(mut delta: Delta) -> Delta {
-    for source in [&mut delta.vrps, &mut delta.aspas] {
-        if source.state == SourceState::Fresh {
-            source.state = SourceState::Stale;
-        }
-    }
-    delta
-}
-
 /// The sequencer task.
 struct Front {
     sequencer: Sequencer,
@@ -293,10 +251,11 @@ struct Front {
 }
 
 impl Front {
-    fn begin(&mut self, given: Given) {
+    /// Says everything given; what goes on to be followed comes back.
+    fn begin(&mut self, mut given: Given) -> rpki::Loaded {
         let at = now();
-        if !(given.rpki.announced_vrps.is_empty() && given.rpki.announced_aspas.is_empty()) {
-            self.sequencer.push_own(Event::Rpki(Arc::new(given.rpki)), at);
+        if let Some(delta) = given.rpki.delta.take() {
+            self.sequencer.push_own(Event::Rpki(Arc::new(delta)), at);
         }
         if !given.relations.is_empty() {
             self.sequencer.push_own(Event::Relations(Arc::new(given.relations)), at);
@@ -304,6 +263,7 @@ impl Front {
         if !given.watch.is_empty() {
             self.sequencer.push_own(Event::Watch(Arc::new(given.watch)), at);
         }
+        given.rpki
     }
 
     /// Works until every feed is gone. A batch is what is there now; it never waits to fill.

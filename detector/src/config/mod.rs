@@ -4,6 +4,7 @@
 //! all at once, each with its line. Whatever holds a `Config` need not doubt it.
 
 mod reader;
+mod rpki;
 mod show;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 pub use reader::Secret;
 use reader::{Section, Source};
+pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
@@ -83,19 +85,6 @@ impl FeedKind {
             peer: None,
             path: None,
         }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rpki {
-    pub files: Vec<PathBuf>,
-    pub aspas: Vec<PathBuf>,
-    pub refresh_secs: u64,
-}
-
-impl Default for Rpki {
-    fn default() -> Self {
-        Self { files: Vec::new(), aspas: Vec::new(), refresh_secs: 600 }
     }
 }
 
@@ -175,9 +164,9 @@ impl Kafka {
 }
 
 impl Config {
-    /// What runs without a file: RIS Live in, NDJSON on stdout out.
+    /// What runs without a file: RIS Live and public VRPs in, NDJSON on stdout out.
     pub fn without_file() -> Self {
-        Self { feeds: default_feeds(), sinks: default_sinks(), ..Self::default() }
+        Self { feeds: default_feeds(), rpki: Rpki::public(), sinks: default_sinks(), ..Self::default() }
     }
 
     /// Reads a file, or gives the defaults.
@@ -204,7 +193,7 @@ impl Config {
         let config = Self {
             http: http(root.section("http")),
             feeds: feeds(&mut root),
-            rpki: rpki(root.section("rpki")),
+            rpki: rpki::read(&mut root),
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
             sinks: sinks(&mut root),
@@ -333,18 +322,6 @@ fn input(source: &Source<'_>, spec: &str) -> String {
     let path =
         if path.contains("://") || path == "-" { path.to_owned() } else { source.resolve(path).display().to_string() };
     collector.map_or(path.clone(), |collector| format!("{collector}={path}"))
-}
-
-fn rpki(mut section: Section<'_>) -> Rpki {
-    let default = Rpki::default();
-    let rpki = Rpki {
-        files: section.paths("files"),
-        aspas: section.paths("aspas"),
-        refresh_secs: section.integer("refresh_secs", 10..=86_400).unwrap_or(default.refresh_secs),
-    };
-    section.later(&["rtr", "url", "slurm"]);
-    section.finish();
-    rpki
 }
 
 fn relations(mut section: Section<'_>) -> Relations {
