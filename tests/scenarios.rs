@@ -52,6 +52,7 @@ stories! {
     a_private_as_is_left_in_the_path
     a_repeat_count_taken_for_an_as
     a_reset_session_that_sends_its_table_again_is_no_news
+    a_roa_of_the_holder_makes_a_hijack_graver
     a_roa_takes_the_alarm_back
     a_second_victim_joins_the_open_story
     a_session_that_returns_with_the_route_goes_on_with_the_story
@@ -61,15 +62,18 @@ stories! {
     a_watched_network_hears_at_once_and_is_confirmed_later
     a_wrong_digit_in_an_as_number
     an_aggregate_over_the_networks_of_others
+    an_aspa_that_is_published_opens_a_leak_and_one_that_is_mended_takes_it_back
     back_within_the_hour_is_the_same_incident
     cantv_leaks_between_two_providers_proven_by_aspa
     cantv_leaks_between_two_providers_proven_by_relations
+    expired_vrps_are_not_evaluated_and_no_verdict_flips
     fifty_more_specifics_of_ones_own_are_an_internal_leak
     lawful_changes_are_silent
     one_address_is_hijacked_while_its_network_is_leaked
     pakistan_telecom_announces_youtube
     quad101_for_three_and_a_half_minutes
     shorter_than_the_hold_down_is_told_once_it_is_over
+    space_closed_by_an_as0_roa_stays_squatted_while_the_roa_cannot_be_read
     space_under_an_as0_roa_is_squatted
     special_space_and_numbers_are_bogons
     the_most_specific_watched_resource_names_the_upstreams

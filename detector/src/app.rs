@@ -11,6 +11,7 @@ mod intake;
 mod live;
 mod receipts;
 mod reporting;
+mod rpki;
 mod said;
 
 use std::io::IsTerminal;
@@ -142,7 +143,7 @@ impl App {
         };
         let stations = bmp::bind(&config.feeds).await?;
         let station_addresses = stations.values().filter_map(|listener| listener.local_addr().ok()).collect();
-        let rpki = data::rpki(&config.rpki.files, &config.rpki.aspas, Some(now()))?;
+        let rpki = rpki::load(config.rpki.clone())?;
         let (relations, warnings) =
             data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
         for warning in rpki.warnings.iter().chain(&warnings) {
@@ -176,10 +177,9 @@ impl App {
         let delivery = tokio::spawn(delivering.run(engine.outputs));
 
         let watched = config.watch.len();
-        let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch), stations };
+        let given = intake::Given { rpki, relations, watch: Watch::new(config.watch), stations };
         let intake = intake::start(
             config.feeds,
-            config.rpki,
             given,
             engine.intake,
             engine.status.clone(),

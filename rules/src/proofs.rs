@@ -1,6 +1,6 @@
 //! What a path proves by itself: ASPA, OTC and relations side by side, and the leak that follows from them.
 
-use crate::alert::{AspaProof, CheckState, OtcProof, ValleyProof};
+use crate::alert::{AspaProof, AspaState, CheckState, OtcProof, ValleyProof};
 use crate::bgp::{Asn, PathAttributes};
 use crate::leak::{aspa, otc, valley};
 use crate::relations::{Relation, Relations};
@@ -38,6 +38,18 @@ pub struct LeakProof {
     pub at_origin: bool,
     /// The receiver is the observer's own neighbor, so one session may be all there is to it.
     pub at_observer: bool,
+}
+
+impl PathProofs {
+    /// What rules ask of it differs: the leak, or what ASPAs attest.
+    pub fn says_otherwise(&self, other: &Self) -> bool {
+        let attested = |proofs: &'_ Self| {
+            let is_evaluated = proofs.aspa.verdict != AspaState::NotEvaluated;
+            let hops = proofs.aspa.hops.iter().filter(|h| is_evaluated && h.authorized != Authorized::NoAttestation);
+            hops.map(|h| (h.customer, h.provider, h.authorized)).collect::<Vec<_>>()
+        };
+        self.leak != other.leak || attested(self) != attested(other)
+    }
 }
 
 impl LeakProof {

@@ -19,13 +19,53 @@ impl Desk {
             return;
         };
         self.hold(at, sighting, &attributes);
-        let offence = &mut self.offences[at.0 as usize];
-        if better(&finding, &offence.best) {
-            offence.best = finding.clone();
-        }
-        match offence.incident {
+        self.weigh(at, sighting, &finding, &attributes);
+        match self.offences[at.0 as usize].incident {
             Some(incident) => self.member_seen(incident, at, sighting, &finding, &attributes),
             None => self.try_open(at),
+        }
+    }
+
+    /// Keeps the gravest finding. New facts make all that was found before them old: the first finding of their event
+    /// takes its place.
+    fn weigh(&mut self, at: OffenceRef, sighting: &Sighting, finding: &Arc<Finding>, attributes: &Arc<PathAttributes>) {
+        let seq = self.new_facts.is_some().then_some(self.seq);
+        let offence = &mut self.offences[at.0 as usize];
+        if seq.is_some() && offence.weighed_in != seq {
+            offence.weighed_in = seq;
+            offence.best = finding.clone();
+            offence.first = finding.clone();
+            offence.first_route = (sighting.vantage, attributes.clone());
+            self.note_new_facts(at);
+        } else if better(finding, &offence.best) {
+            offence.best = finding.clone();
+        }
+    }
+
+    /// What stood alone by its proof would need company now: new facts took the proof away.
+    pub(super) fn has_lost_its_proof(&self, sighting: &Sighting, finding: &Finding) -> Option<EndedBy> {
+        let kind = sighting.class.kind();
+        let key = OffenceKey { kind, key_as: sighting.key_as, prefix: sighting.prefix };
+        let offence = &self.offences[self.by_key.get(&key)?.0 as usize];
+        let stood_alone = offence.incident.is_some() && !offence.best.needs_company;
+        let code = if matches!(kind, Kind::Leak | Kind::Forged) { ReasonCode::Aspa } else { ReasonCode::Roa };
+        (self.new_facts.is_some() && stood_alone && finding.needs_company).then_some(EndedBy::Cleared(code))
+    }
+
+    /// The incident of the offence rests on other facts now.
+    fn note_new_facts(&mut self, at: OffenceRef) {
+        let reason = self.new_facts_about(ReasonCode::DataChanged, at);
+        let offence = &mut self.offences[at.0 as usize];
+        match offence.incident {
+            Some(story) => {
+                let incident = &mut self.incidents[story.0 as usize];
+                incident.new_facts = reason;
+                incident.reweigh = true;
+                self.dirty.insert(story);
+            }
+            // It began in this very event.
+            None if offence.first_at == self.now && offence.began_by.is_none() => offence.began_by = reason,
+            None => {}
         }
     }
 
@@ -48,6 +88,8 @@ impl Desk {
             first: finding.clone(),
             first_route: (sighting.vantage, attributes.clone()),
             best: finding.clone(),
+            weighed_in: None,
+            began_by: None,
             incident: None,
             past: Vec::new(),
             last_end: ReasonCode::Withdrawn,
@@ -73,6 +115,7 @@ impl Desk {
 
     fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) {
         let peer_as = self.peer_as(sighting.vantage);
+        let is_same_route = self.new_facts.is_some();
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
         offence.lost.retain(|(v, _)| *v != sighting.vantage);
@@ -87,6 +130,8 @@ impl Desk {
             attributes: attributes.clone(),
         };
         match offence.holder(sighting.vantage, sighting.path_id, sighting.class) {
+            // Judged otherwise, it is still the route that it was.
+            Ok(_) if is_same_route => {}
             Ok(i) => {
                 let old = std::mem::replace(&mut offence.holders[i], holder);
                 self.record_route(at, &old, Some(sighting.seen));
@@ -216,6 +261,9 @@ impl Desk {
         }
         self.count_holder(at, sighting.vantage, is_last, -1);
         self.record_route(at, &holder, Some(sighting.seen));
+        if is_last && self.new_facts.is_some() {
+            self.note_new_facts(at);
+        }
         if is_last {
             let code = match by {
                 EndedBy::Withdrawn => ReasonCode::Withdrawn,
@@ -236,7 +284,7 @@ impl Desk {
         }
         offence.ended = Some(seen);
         match offence.incident {
-            Some(incident) => self.member_over(incident, seen, code),
+            Some(incident) => self.member_over(incident, at, seen, code),
             None => self.over_before_told(at, code),
         }
     }

@@ -58,8 +58,12 @@ pub struct Offence {
     /// The first route, and the finding that judged it.
     pub first: Arc<Finding>,
     pub first_route: (VantageId, Arc<PathAttributes>),
-    /// The finding with the most points so far.
+    /// The finding with the most points so far; under new facts, of those who hold it still.
     pub best: Arc<Finding>,
+    /// The event with new facts that it was weighed in last.
+    pub weighed_in: Option<u64>,
+    /// The facts that made standing routes an offence; none if a route did.
+    pub began_by: Option<Reason>,
     pub incident: Option<IncidentRef>,
     /// Routes that ended before there was an incident to record them under.
     pub past: Vec<RouteRecord>,
@@ -103,6 +107,7 @@ pub struct Due {
 pub struct Told {
     pub at: Timestamp,
     pub severity: Option<Severity>,
+    pub score: i32,
     pub class: Option<Class>,
     pub provisional: bool,
     pub suspects: Vec<Asn>,
@@ -121,6 +126,7 @@ pub struct Incident {
     pub status: Status,
     pub class: Class,
     pub severity: Severity,
+    pub score: i32,
     pub provisional: bool,
     pub started: Timestamp,
     pub opened: Timestamp,
@@ -155,6 +161,10 @@ pub struct Incident {
     pub segments: BTreeMap<SegmentKey, usize>,
     pub due: Vec<Due>,
     pub told: Told,
+    /// New facts about it that were not told yet.
+    pub new_facts: Option<Reason>,
+    /// They may have made it less grave.
+    pub reweigh: bool,
 }
 
 pub type SegmentKey = (Asn, Asn, Asn, Option<u8>);

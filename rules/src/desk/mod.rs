@@ -6,6 +6,7 @@
 
 mod gate;
 mod incident;
+mod new_facts;
 mod render;
 mod score;
 mod short_prefix;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use crate::alert::{Alert, Class, Gap, Inputs, ReasonCode, Severity, Source, Tlp};
+use crate::alert::{Alert, Class, Gap, Inputs, Reason, ReasonCode, Severity, Source, Tlp};
 use crate::bgp::{Asn, Timestamp, VantageId, VantagePoint};
 use crate::event::{Event, FeedChange, Stamped};
 use crate::finding::{Finding, Kind};
@@ -29,6 +30,7 @@ use crate::relations::Relations;
 use crate::rpki::Delta;
 use crate::shard::{Known, Phase, Report, Sighting};
 use incident::{Incident, IncidentRef, Offence, OffenceKey, OffenceRef};
+use new_facts::NewFacts;
 use short_prefix::ShortPrefixes;
 use tables::Tables;
 use timers::{Timer, Timers};
@@ -90,6 +92,9 @@ pub struct Desk {
     gaps: Vec<Gap>,
     vrps: Option<Source>,
     aspas: Option<Source>,
+    /// The number of the event, and what of the RPKI changed by it.
+    seq: u64,
+    new_facts: Option<NewFacts>,
     baseline_as_of: Option<Timestamp>,
     suppressed: BTreeMap<(Class, Suppressed), u64>,
     record_routes: bool,
@@ -106,6 +111,7 @@ impl Desk {
         let is_end = matches!(stamped.event, Event::End);
         self.run_timers(stamped.at, is_end);
         self.now = self.now.max(stamped.at);
+        self.seq = stamped.seq;
         match &stamped.event {
             Event::Vantage(id, point) => {
                 debug_assert_eq!(id.0 as usize, self.vantage.len());
@@ -155,6 +161,7 @@ impl Desk {
             self.tables.refresh(&self.vantage);
         }
         self.flush();
+        self.new_facts = None;
         if matches!(stamped.event, Event::End) {
             self.record_open_routes();
         }
@@ -197,9 +204,19 @@ impl Desk {
         }
     }
 
-    fn rpki_changed(&mut self, delta: &Delta) {
+    fn rpki_changed(&mut self, delta: &Arc<Delta>) {
         self.vrps = Some(delta.vrps.clone());
         self.aspas = Some(delta.aspas.clone());
+        self.new_facts = Some(NewFacts::new(delta.clone()));
+    }
+
+    /// Why an offence is weighed anew in this event; none if nothing but routes changed.
+    fn new_facts_about(&self, code: ReasonCode, at: OffenceRef) -> Option<Reason> {
+        let facts = self.new_facts.as_ref()?;
+        let offence = &self.offences[at.0 as usize];
+        let (kind, path) = (offence.key.kind, &offence.first_route.1.as_path);
+        let named = facts.reason(code, kind, &offence.key.prefix, path);
+        Some(named.unwrap_or_else(|| facts.arrival(code, kind)))
     }
 
     /// Without a dump, a day of watching has to do; the shards keep the same time.
@@ -229,7 +246,10 @@ impl Desk {
                 if self.is_old_news(&finding) {
                     return;
                 }
-                self.seen(&sighting, finding, attributes);
+                match self.has_lost_its_proof(&sighting, &finding) {
+                    Some(by) => self.ended(&sighting, by),
+                    None => self.seen(&sighting, finding, attributes),
+                }
             }
         }
     }

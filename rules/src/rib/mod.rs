@@ -5,7 +5,7 @@
 
 mod paths;
 
-pub use paths::{PathFacts, PathRef, PathTable};
+pub use paths::{PathFacts, PathRef, PathSet, PathTable};
 
 use std::hash::BuildHasher;
 

@@ -23,7 +23,8 @@
 //! `watch NAME [prefixes PREFIX…] [origins AS…] [upstreams AS…] [asns AS…]`.
 //! **when**, at a time of the day (or a full RFC 3339 one): `WHO announce PREFIX… path AS… [otc AS] [blackhole] [id N]` ·
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
-//! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `A sells to B` and its like (more relations) ·
+//! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
+//! · `A sells to B` and its like (more relations) ·
 //! `watch …` (one more) · `clock` (time passes).
 //! `WHO` is a vantage point, several with commas between, or `all`. A path is written as the peer heard it: where the
 //! peer's own AS does not stand first, it is put there.
@@ -178,6 +179,9 @@ fn facts_of(alert: &Alert, number: usize, day: &str) -> Facts {
     facts.insert("class", one(&alert.class));
     facts.insert("severity", one(&alert.severity));
     facts.insert("reason", one(&alert.reason.code));
+    facts.insert("because", alert.reason.detail.split_whitespace().map(str::to_owned).collect());
+    facts.insert("by", vec![alert.reason.source.clone()]);
+    facts.insert("vrp_state", one(&alert.inputs.vrps.state));
     facts.insert("suspects", ases(&alert.suspect_ases));
     facts.insert("prefixes", alert.prefixes.iter().map(ToString::to_string).collect());
     facts.insert("status", one(&alert.status));
@@ -229,6 +233,8 @@ struct Reader {
     seeds: Vec<Update>,
     vrps: Vec<Vrp>,
     aspas: BTreeMap<Asn, Vec<Asn>>,
+    vrps_state: SourceState,
+    aspas_state: SourceState,
     edges: BTreeSet<(Asn, Asn, Relation)>,
     siblings: Vec<Vec<Asn>>,
     constituents: Vec<Constituent>,
@@ -246,6 +252,8 @@ impl Default for Reader {
             seeds: Vec::new(),
             vrps: Vec::new(),
             aspas: BTreeMap::new(),
+            vrps_state: SourceState::Fresh,
+            aspas_state: SourceState::Fresh,
             edges: BTreeSet::new(),
             siblings: Vec::new(),
             constituents: Vec::new(),
@@ -350,6 +358,12 @@ impl Reader {
                 }
                 events.push(Event::Rpki(Arc::new(delta)));
             }
+            [kind @ ("vrps" | "aspas"), state] => {
+                let of = if *kind == "vrps" { &mut self.vrps_state } else { &mut self.aspas_state };
+                let known = SourceState::ALL.iter().find(|s| s.word() == *state);
+                *of = *known.ok_or_else(|| format!("{state:?} is no state of a source"))?;
+                events.push(Event::Rpki(Arc::new(self.empty_delta(at))));
+            }
             ["watch", name, rest @ ..] => {
                 self.constituents.push(constituent(name, rest)?);
                 events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
@@ -442,14 +456,16 @@ impl Reader {
     }
 
     fn empty_delta(&self, at: Timestamp) -> Delta {
-        let of = |name: &str, is_empty: bool| if is_empty { Source::none() } else { source(name, at) };
+        let of = |name: &str, is_empty: bool, state| {
+            if is_empty { Source::none() } else { Source { state, ..source(name, at) } }
+        };
         Delta {
             announced_vrps: Vec::new(),
             withdrawn_vrps: Vec::new(),
             announced_aspas: BTreeMap::new(),
             withdrawn_aspas: Vec::new(),
-            vrps: of("vrps", self.vrps.is_empty()),
-            aspas: of("aspas", self.aspas.is_empty()),
+            vrps: of("vrps", self.vrps.is_empty(), self.vrps_state),
+            aspas: of("aspas", self.aspas.is_empty(), self.aspas_state),
         }
     }
 
@@ -484,8 +500,11 @@ impl Reader {
 }
 
 /// Names of facts, as in [`facts_of`].
-const FACTS: [&str; 20] = [
+const FACTS: [&str; 23] = [
     "reason",
+    "because",
+    "by",
+    "vrp_state",
     "suspects",
     "prefixes",
     "status",
