@@ -4,6 +4,7 @@
 //! read what routes are judged by, [`record`] writes and reads the whole history. Nothing here judges a route.
 
 pub mod backoff;
+pub mod checkpoint;
 pub mod convert;
 pub mod counts;
 pub mod input;

@@ -3,8 +3,10 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod memory;
 mod sighting;
 
+use memory::Before;
 pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -115,6 +117,7 @@ pub struct Shard {
     active: HashMap<RouteKey, SmallVec<[Active; 1]>, RandomState>,
     tables: BTreeMap<(VantageId, Family), i64>,
     rov: RovCounts,
+    before: Option<Before>,
     out: Vec<Report>,
 }
 
@@ -148,6 +151,7 @@ impl Shard {
             active: HashMap::default(),
             tables: BTreeMap::new(),
             rov: RovCounts::default(),
+            before: None,
             out: Vec::new(),
         }
     }
@@ -169,15 +173,16 @@ impl Shard {
                 self.peer_as.push(point.peer_as);
             }
             Event::Update(update) => self.update(update, now),
-            Event::Seed(update) => self.seed(update),
+            Event::Seed(update) => self.seed(update, now),
             Event::SeedDone { .. } => self.seed_done(now),
             Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
             Event::Rpki(delta) => self.rpki_changed(delta, now),
             Event::Relations(relations) => self.relations_changed(relations.clone(), now),
             Event::Watch(watch) => self.watch_changed(watch.clone(), now),
+            Event::Restore(checkpoint) => self.restore(checkpoint, now),
             Event::Tick => self.tick(now),
             Event::End => self.report_tables(),
-            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) => {}
+            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) | Event::Checkpoint => {}
         }
         let first = out.len();
         out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));
@@ -211,9 +216,11 @@ impl Shard {
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, path);
-        if change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
-            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+        let is_news = change.old != Some(path) && self.is_news(update, change.prefix);
+        if is_news && !self.is_plainly_fine(change.prefix, path, now) {
             let key = (change.prefix, update.vantage, nlri.path_id);
+            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+            let was_valid = was_valid || self.stood_as_hijack(key, path);
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
             self.revisit_funnel(change.prefix, update, now);
         }
@@ -450,14 +457,22 @@ impl Shard {
         }
     }
 
-    fn seed(&mut self, update: &Update) {
+    fn seed(&mut self, update: &Update, now: Timestamp) {
         if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
             return;
         }
         let path = self.intern(&update.attributes);
-        for nlri in update.announced.iter().filter(|n| self.range.holds(&n.prefix)) {
+        let range = self.range;
+        for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
             self.rib.paths.retain(path);
             let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
+            if change.old != Some(path)
+                && self.is_news_of_dump(update, change.prefix)
+                && !self.is_plainly_fine(change.prefix, path, now)
+            {
+                let key = (change.prefix, update.vantage, nlri.path_id);
+                self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
+            }
             if let Some(old) = change.old {
                 self.rib.paths.release(old);
             }
@@ -470,13 +485,13 @@ impl Shard {
 
     /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing.
     fn seed_done(&mut self, now: Timestamp) {
+        let has_baseline = self.before.is_some() && !self.learning;
         self.learning = false;
-        let mut known = self.links_of_dump();
-        for at in self.rib.all() {
-            self.make_baseline(at, &mut known);
-        }
+        let known = if has_baseline { self.extend_baseline() } else { self.baseline_of_dump() };
         for fact in known {
-            self.learn(fact);
+            if !self.is_fact_disputed(&fact) {
+                self.learn(fact);
+            }
         }
         self.refresh_paths();
         self.report_tables();
@@ -485,6 +500,16 @@ impl Shard {
                 self.judge_prefix(at, ReasonCode::Seen, now);
             }
         }
+    }
+
+    fn baseline_of_dump(&mut self) -> BTreeSet<Known> {
+        let mut known = self.links_of_dump();
+        for at in self.rib.all() {
+            if !self.is_disputed(at) {
+                self.make_baseline(at, &mut known);
+            }
+        }
+        known
     }
 
     /// Every two ASes that stand next to each other somewhere in the dump.
@@ -605,6 +630,7 @@ impl Shard {
         if self.learning && now.secs_since(since) >= limits::LEARNING_SECS as f64 {
             self.learning = false;
         }
+        self.settle_restart(now);
         self.report_tables();
     }
 

@@ -24,7 +24,8 @@
 //! **when**, at a time of the day (or a full RFC 3339 one): `WHO announce PREFIX… path AS… [otc AS] [blackhole] [id N]` ·
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
 //! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `A sells to B` and its like (more relations) ·
-//! `watch …` (one more) · `clock` (time passes).
+//! `watch …` (one more) · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
+//! checkpoint) · `WHO dump PREFIX… path AS…` (a route of a dump read after it) · `dump_read`.
 //! `WHO` is a vantage point, several with commas between, or `all`. A path is written as the peer heard it: where the
 //! peer's own AS does not stand first, it is put there.
 //! **then**: `#INCIDENT TIME TRANSITION CLASS SEVERITY`, then facts, a name and its values each. All facts that stand there
@@ -56,7 +57,8 @@ pub type Facts = BTreeMap<&'static str, Vec<String>>;
 /// A story that was read.
 pub struct Scenario {
     pub story: String,
-    pub events: Vec<(Timestamp, Event)>,
+    /// What happened, one list for each life of the process.
+    pub lives: Vec<Vec<(Timestamp, Event)>>,
     /// What has to be said, in order, and nothing else.
     pub then: Vec<Facts>,
     day: String,
@@ -114,7 +116,8 @@ impl FromStr for Scenario {
             let what = "a story has the parts given, when and then, and ends with \"nothing else\"".into();
             return Err(BadScenario { line: text.lines().count(), what });
         }
-        Ok(Self { story: reader.story, events: reader.events, then: reader.then, day: reader.day })
+        reader.lives.push(std::mem::take(&mut reader.events));
+        Ok(Self { story: reader.story, lives: reader.lives, then: reader.then, day: reader.day })
     }
 }
 
@@ -232,6 +235,7 @@ struct Reader {
     edges: BTreeSet<(Asn, Asn, Relation)>,
     siblings: Vec<Vec<Asn>>,
     constituents: Vec<Constituent>,
+    lives: Vec<Vec<(Timestamp, Event)>>,
     events: Vec<(Timestamp, Event)>,
     then: Vec<Facts>,
 }
@@ -249,6 +253,7 @@ impl Default for Reader {
             edges: BTreeSet::new(),
             siblings: Vec::new(),
             constituents: Vec::new(),
+            lives: Vec::new(),
             events: Vec::new(),
             then: Vec::new(),
         }
@@ -292,6 +297,16 @@ impl Reader {
     /// Says everything given, in the order of a process that starts.
     fn settle_given(&mut self) {
         let at = self.midnight().unwrap_or_default();
+        let mut events = self.start(at);
+        if !self.learning {
+            events.extend(self.seeds.drain(..).map(Event::Seed));
+            events.push(Event::SeedDone { as_of: at });
+        }
+        self.events = events.into_iter().map(|event| (at, event)).collect();
+    }
+
+    /// What every process is told at its start.
+    fn start(&self, at: Timestamp) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         for (i, point) in self.vantage.iter().enumerate() {
             events.push(Event::Vantage(VantageId(i as u32), point.clone()));
@@ -310,11 +325,7 @@ impl Reader {
         if !self.constituents.is_empty() {
             events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
         }
-        if !self.learning {
-            events.extend(self.seeds.drain(..).map(Event::Seed));
-            events.push(Event::SeedDone { as_of: at });
-        }
-        self.events = events.into_iter().map(|event| (at, event)).collect();
+        events
     }
 
     fn when(&mut self, words: &[&str]) -> Said<()> {
@@ -328,6 +339,12 @@ impl Reader {
         let mut events = Vec::new();
         match rest {
             ["clock"] => events.push(Event::Tick),
+            ["checkpoint"] => events.push(Event::Checkpoint),
+            ["restart"] => {
+                self.lives.push(std::mem::take(&mut self.events));
+                events = self.start(at);
+            }
+            ["dump_read"] => events.push(Event::SeedDone { as_of: at }),
             ["vrp", sign, prefix, asn] => {
                 let vrp = vrp(prefix, asn)?;
                 self.vrps.push(vrp.clone());
@@ -367,6 +384,7 @@ impl Reader {
 
     fn deed(&self, vantage: VantageId, seen: Timestamp, deed: &str, rest: &[&str]) -> Said<Vec<Event>> {
         Ok(match deed {
+            "dump" => vec![Event::Seed(self.announcement(vantage, seen, rest)?)],
             "announce" => vec![Event::Update(self.announcement(vantage, seen, rest)?)],
             "withdraw" => {
                 let told = Told::read(rest)?;
