@@ -88,6 +88,17 @@ pub struct SinkReport {
     pub error: Option<String>,
 }
 
+/// Where incidents and undelivered alerts are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoreReport {
+    pub path: String,
+    pub bytes: u64,
+    /// Why it cannot be used now.
+    pub problem: Option<String>,
+    /// Where a damaged one was moved to since the start.
+    pub moved_aside: Option<String>,
+}
+
 /// Everything the pages and the probes say about the watching itself. Made once a second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -98,6 +109,7 @@ pub struct Report {
     pub baseline_as_of: Option<String>,
     pub sources: Vec<SourceReport>,
     pub sinks: Vec<SinkReport>,
+    pub store: StoreReport,
     pub routes: usize,
     pub watched: usize,
 }
@@ -131,6 +143,9 @@ impl Report {
         if self.baseline == BaselineState::Loading {
             reasons.push("the baseline is still being loaded".to_owned());
         }
+        if let Some(problem) = &self.store.problem {
+            reasons.push(format!("store not writable: {problem}; alerts are delivered without it"));
+        }
         reasons
     }
 
@@ -150,6 +165,9 @@ impl Report {
             if let Some(error) = &sink.error {
                 degraded.push(format!("sink {} fails: {error}", sink.name));
             }
+        }
+        if let Some(aside) = &self.store.moved_aside {
+            degraded.push(format!("the store was damaged and a new one begun; the old one is kept as {aside}"));
         }
         degraded
     }
@@ -182,6 +200,17 @@ mod tests {
             assert_eq!(readiness.reasons, [why]);
         }
         assert!(report(FeedState::Live, BaselineState::Ready).readiness().degraded.is_empty());
+    }
+
+    #[test]
+    fn a_store_that_fails_is_red_and_one_that_was_replaced_is_said() {
+        let mut report = report(FeedState::Live, BaselineState::Ready);
+        report.store.problem = Some("no space for \"x\"".into());
+        let readiness = report.readiness();
+        assert!(!readiness.ready && readiness.reasons[0].starts_with("store not writable: no space for"));
+        report.store = StoreReport { moved_aside: Some("x.damaged".into()), ..StoreReport::default() };
+        let readiness = report.readiness();
+        assert!(readiness.ready && readiness.degraded[0].ends_with("x.damaged"));
     }
 
     #[test]

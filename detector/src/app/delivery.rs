@@ -7,44 +7,75 @@ use rules::alert::Alert;
 use rules::desk::Output;
 use tokio::sync::mpsc::Receiver;
 
-use super::intake::now;
+use super::now;
 use crate::alert::{WireContext, to_json};
 use crate::metrics::{Metrics, Stage};
-use crate::sink::{Delivery, Route};
+use crate::sink::dispatch::{Decided, Dispatch, outlived};
+use crate::sink::{Delivery, merely_refreshes};
 use crate::text;
 use crate::view::IncidentView;
+
+/// Batches of the desk that go into one transaction if they wait together.
+const TOGETHER: usize = 64;
+/// How often incidents are looked for that have outlived their time.
+const RETENTION: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delivered {
     pub alerts: u64,
 }
 
-/// Writes each alert once and hands the same bytes to everybody, until the engine is done.
-pub async fn run(
-    mut outputs: Receiver<Vec<Output>>,
-    mut routes: Vec<Route>,
-    context: WireContext,
-    view: Arc<IncidentView>,
-    metrics: Arc<Metrics>,
-) -> Delivered {
-    let mut delivered = Delivered::default();
-    while let Some(batch) = outputs.recv().await {
-        for output in batch {
-            let Output::Alert(alert) = output else { continue };
-            delivered.alerts += 1;
-            let json: Arc<str> = to_json(&alert, &context).into();
-            log(&alert);
-            metrics.alert(&alert);
-            let waited = (now() - alert.time).try_into().unwrap_or_default();
-            metrics.latency(Stage::Decided, Duration::from_micros(waited));
-            let delivery = Delivery::new(&alert, json.clone());
-            view.put(alert, json);
-            for route in &mut routes {
-                route.push(&delivery).await;
+/// Hands every alert to store and sinks, to the pages and the metrics.
+pub struct Delivering {
+    pub dispatch: Dispatch,
+    pub retention_days: u64,
+    pub context: WireContext,
+    pub view: Arc<IncidentView>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Delivering {
+    /// Writes each alert once and hands the same bytes to everybody, until the engine is done.
+    pub async fn run(mut self, mut outputs: Receiver<Vec<Output>>) -> Delivered {
+        let mut delivered = Delivered::default();
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut retention = tokio::time::interval(RETENTION);
+        let mut batches = Vec::new();
+        loop {
+            tokio::select! {
+                taken = outputs.recv_many(&mut batches, TOGETHER) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    let alerts = batches.drain(..).flatten().filter_map(|output| match output {
+                        Output::Alert(alert) => Some(alert),
+                        Output::Route(_) => None,
+                    });
+                    let decided: Vec<_> = alerts.map(|alert| self.show(alert)).collect();
+                    delivered.alerts += decided.len() as u64;
+                    if !decided.is_empty() {
+                        self.dispatch.put(decided).await;
+                    }
+                }
+                _ = second.tick() => self.dispatch.retry().await,
+                _ = retention.tick() => self.dispatch.forget(outlived(self.retention_days)).await,
             }
         }
+        self.dispatch.retry().await;
+        delivered
     }
-    delivered
+
+    fn show(&self, alert: Arc<Alert>) -> Decided {
+        let json: Arc<str> = to_json(&alert, &self.context).into();
+        log(&alert);
+        self.metrics.alert(&alert);
+        let waited = (now() - alert.time).try_into().unwrap_or_default();
+        self.metrics.latency(Stage::Decided, Duration::from_micros(waited));
+        let decided =
+            Decided { delivery: Delivery::new(&alert, json.clone()), merely_refreshes: merely_refreshes(&alert) };
+        self.view.put(alert, json);
+        decided
+    }
 }
 
 /// One line per transition.

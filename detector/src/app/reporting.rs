@@ -11,11 +11,13 @@ use rules::desk::Suppressed;
 use tokio::sync::watch;
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
-use crate::health::{BaselineState, FeedReport, FeedState, Report, SinkReport, SourceReport};
+use crate::health::{BaselineState, FeedReport, FeedState, Report, SinkReport, SourceReport, StoreReport};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
 use crate::pipeline;
+use crate::sink::dispatch::DispatchStatus;
 use crate::sink::outbox::Outbox;
 use crate::sink::status::SinkStatus;
+use crate::store::Store;
 
 /// A feed that says nothing for this long is silent: RIS Live brings thousands of messages a second.
 const SILENT: f64 = 60.0;
@@ -24,6 +26,8 @@ pub struct Reporter {
     pub health: Arc<Health>,
     pub engine: Arc<pipeline::Status>,
     pub sinks: Vec<(Arc<str>, Arc<Outbox>, Arc<SinkStatus>)>,
+    pub store: Store,
+    pub dispatched: Arc<DispatchStatus>,
     pub metrics: Arc<Metrics>,
     pub watched: usize,
 }
@@ -53,6 +57,7 @@ impl Reporter {
             baseline,
             sources: self.sources(now),
             sinks: self.sinks(),
+            store: self.store(),
             routes,
             watched: self.watched,
             ..Report::at(now)
@@ -136,6 +141,17 @@ impl Reporter {
         }
         self.metrics.queue_stalled(Queue::Outbox, stalled);
         reports
+    }
+
+    fn store(&self) -> StoreReport {
+        let status = self.store.status();
+        self.metrics.store(status, &self.dispatched);
+        StoreReport {
+            path: self.store.location().to_owned(),
+            bytes: status.bytes(),
+            problem: status.problem(),
+            moved_aside: status.moved_aside().map(|path| path.display().to_string()),
+        }
     }
 
     fn suppressed(&self) {

@@ -4,7 +4,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::{Feed, FeedKind, NdjsonTarget};
+use crate::config::{Feed, FeedKind, NdjsonTarget, SinkKind};
+use crate::store::Location;
 
 /// One UPDATE a line, as RIS Live sends them: a dump's worth of history is missing, so the watched resource says
 /// what is expected.
@@ -32,6 +33,7 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
     config.http.listen = "127.0.0.1:0".parse().expect("an address");
     let kind = FeedKind::Mrt { files: vec![input.display().to_string()], rib: vec![] };
     config.feeds = vec![Feed { name: "file".into(), kind }];
+    config.store.location = Location::File(dir.path().join("store.db"));
     config.sinks[0].kind = SinkKind::Ndjson { to: NdjsonTarget::File(alerts.clone()) };
     let options = Options { record: Some(dir.path().join("events")), shards: Some(2) };
     let app = App::start(config, options).await.expect("started");

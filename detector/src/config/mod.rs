@@ -5,6 +5,7 @@
 
 mod reader;
 mod show;
+mod store;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 pub use reader::Secret;
 use reader::{Section, Source};
+pub use store::Store;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
@@ -31,6 +33,7 @@ pub struct Config {
     pub rpki: Rpki,
     pub relations: Relations,
     pub alerts: Alerts,
+    pub store: Store,
     pub sinks: Vec<Sink>,
     pub watch: Vec<Constituent>,
 }
@@ -207,10 +210,11 @@ impl Config {
             rpki: rpki(root.section("rpki")),
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
+            store: store::read(root.section("store")),
             sinks: sinks(&mut root),
             watch: watch(root.section("watch")),
         };
-        root.later(&["store", "routes"]);
+        root.later(&["routes"]);
         root.finish();
         let problems = source.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }

@@ -28,6 +28,8 @@ impl Display for Config {
         writeln!(f, "\n[alerts]")?;
         writeln!(f, "hold_down_secs = {}\nreopen_secs = {}", self.alerts.hold_down_secs, self.alerts.reopen_secs)?;
         writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
+        writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
+        writeln!(f, "retention_days = {}", self.store.retention_days)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }

@@ -40,6 +40,9 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         [alerts]
         min_peer_ases = 3
         tlp = "amber+strict"
+        [store]
+        path = "/var/lib/bgpwarden/a.db"
+        retention_days = 7
         [sinks.bus]
         kind = "kafka"
         brokers = "kafka1:9092,kafka2:9092"
@@ -98,7 +101,9 @@ fn problems_name_key_line_and_way_out() {
         ("[feeds.a]\nurl = 'x'", "bgpwarden.toml:1: feeds.a.kind: is missing"),
         ("feeds = 3", "feeds: expected a table, found 3"),
         ("[feeds]\na = 3", "feeds.a: expected a table [feeds.NAME], found 3"),
-        ("[store]", "store: comes with a later version"),
+        ("[routes]", "routes: comes with a later version"),
+        ("[store]\npath = ''", "store.path: is empty"),
+        ("[store]\nretention_days = 0", "store.retention_days: expected an integer from 1 to 36500, found 0"),
         ("[rpki]\nrtr = ['x']", "rpki.rtr: comes with a later version"),
         ("[sinks.a]\nkind = 'kafka'", "sinks.a.brokers: is missing"),
         ("[[watch.constituents]]\nname = 'x'", "a constituent needs asns, prefixes or resources"),

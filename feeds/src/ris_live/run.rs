@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use rules::bgp::{Timestamp, VantageId};
@@ -21,6 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use super::{Config, Decoder, Status, decoder};
 use crate::backoff::Backoff;
+use crate::clock::now;
 use crate::input::Item;
 
 /// Octets of frames that may wait for the converter: at 4,000 frames/s of 600 octets about half a minute.
@@ -339,11 +340,6 @@ impl Feed {
         let waited = u64::try_from(before.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.status.stalled_micros.fetch_add(waited, Relaxed);
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
