@@ -6,6 +6,7 @@
 
 mod delivery;
 mod intake;
+mod memory;
 mod reporting;
 
 use std::io::IsTerminal;
@@ -26,9 +27,9 @@ use crate::failure::Failure;
 use crate::health::Report;
 use crate::http::{self, Site};
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Threads};
+use crate::pipeline::{self, Extras, Threads};
 use crate::sink::dispatch::Dispatch;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::view::IncidentView;
 use crate::{cli, sink};
 use delivery::{Delivered, Delivering};
@@ -135,8 +136,12 @@ impl App {
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
         let sink::start::Started { routes, tasks: sinks } = sink::start::start(&config.sinks, &store, &instance).await?;
 
+        // What is forgotten at the end anyway needs no checkpoint.
+        let keeps = config.store.location != store::Location::Memory;
+        let before = if keeps { memory::load(&store).await } else { None };
+        let extras = Extras { routes: false, memory: keeps };
         let shards = options.shards.unwrap_or_else(pipeline::default_shards);
-        let engine = pipeline::start(config.alerts.settings(), shards, false)
+        let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let metrics = Arc::new(Metrics::new());
         let view = Arc::new(IncidentView::default());
@@ -149,6 +154,7 @@ impl App {
         let dispatched = dispatch.status();
         let delivering = Delivering {
             dispatch,
+            keeper: memory::Keeper::new(store.clone()),
             retention_days: config.store.retention_days,
             context,
             view: view.clone(),
@@ -157,8 +163,10 @@ impl App {
         let delivery = tokio::spawn(delivering.run(engine.outputs));
 
         let watched = config.watch.len();
-        let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
-        let intake = intake::start(config.feeds, config.rpki, given, engine.intake, recorder, metrics.clone());
+        let given = intake::Given { before, rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
+        let checkpoints = keeps.then(|| Duration::from_secs(config.store.checkpoint_secs));
+        let engine_in = intake::Engine { intake: engine.intake, recorder, checkpoints };
+        let intake = intake::start(config.feeds, config.rpki, given, engine_in, metrics.clone());
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),

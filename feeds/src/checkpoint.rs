@@ -56,18 +56,15 @@ pub fn unpack(bytes: &[u8]) -> Result<Checkpoint, BadCheckpoint> {
     Ok(checkpoint)
 }
 
-/// A chapter as one line.
-pub fn chapter_line(chapter: &Chapter) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(chapter)?;
-    line.push(b'\n');
-    Ok(line)
+/// A chapter as JSON.
+pub fn chapter_bytes(chapter: &Chapter) -> io::Result<Vec<u8>> {
+    Ok(serde_json::to_vec(chapter)?)
 }
 
-/// A line of [`chapter_line`]; none if it was cut short or damaged.
-pub fn chapter(line: &[u8]) -> Option<Chapter> {
-    let chapter: Chapter = serde_json::from_slice(line).ok()?;
-    let is_sound = chapter.story.best < chapter.story.members.len();
-    is_sound.then_some(chapter)
+/// What [`chapter_bytes`] wrote; none if it is damaged.
+pub fn chapter(bytes: &[u8]) -> Option<Chapter> {
+    let chapter: Chapter = serde_json::from_slice(bytes).ok()?;
+    chapter.check().ok().map(|()| chapter)
 }
 
 #[cfg(test)]

@@ -100,6 +100,9 @@ pub struct Member {
 /// A story as it was when an alert of it left: what has to be added to the last checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Chapter {
+    /// The event that changed it, and the time of the alert.
+    pub seq: u64,
+    pub at: Timestamp,
     pub story: Story,
     /// The vantage points it names; of more than [`limits::CHAPTER_MEMBERS`] offences the first stand in it.
     pub points: BTreeMap<u32, Arc<VantagePoint>>,
@@ -122,6 +125,8 @@ pub enum Unsound {
     Version(u32),
     #[error("an incident of it has no offence")]
     Empty,
+    #[error("an incident of it counts beyond all reason")]
+    Count,
     #[error("it names a prefix that no table holds")]
     Prefix,
 }
@@ -138,15 +143,40 @@ impl Parts {
     }
 }
 
+impl Story {
+    fn check(&self) -> Result<(), Unsound> {
+        if self.best >= self.members.len() {
+            return Err(Unsound::Empty);
+        }
+        let is_small = |n: usize| n < limits::OFFENCES;
+        let segments = &self.incident.segments;
+        if self.incident.sequence > u32::MAX / 2 || !segments.values().all(|n| is_small(*n)) {
+            return Err(Unsound::Count);
+        }
+        Ok(())
+    }
+}
+
+impl Chapter {
+    /// As [`Checkpoint::check`].
+    pub fn check(&self) -> Result<(), Unsound> {
+        self.story.check()
+    }
+}
+
 impl Checkpoint {
+    /// What is known without one: nothing.
+    pub fn empty() -> Self {
+        let desk = DeskMemory { learning: true, ..DeskMemory::default() };
+        Self { version: VERSION, seq: 0, at: Timestamp::MIN, desk, prefixes: Vec::new() }
+    }
+
     /// Whatever reads one from outside asks this before it goes on.
     pub fn check(&self) -> Result<(), Unsound> {
         if self.version != VERSION {
             return Err(Unsound::Version(self.version));
         }
-        if self.desk.stories.iter().any(|s| s.members.is_empty() || s.best >= s.members.len()) {
-            return Err(Unsound::Empty);
-        }
+        self.desk.stories.iter().try_for_each(Story::check)?;
         let is_routed = |p: &IpNet| p.trunc() == *p && p.prefix_len() >= Family::of(p).shortest_routed();
         if !self.prefixes.iter().all(|p| is_routed(&p.0) && p.2.len() <= limits::ORIGINS_PER_PREFIX) {
             return Err(Unsound::Prefix);
@@ -156,6 +186,10 @@ impl Checkpoint {
 
     /// Puts a story in the place of an older state of it. Members that only the older one names stay.
     pub fn take_in(&mut self, chapter: Chapter) {
+        if chapter.at < self.at {
+            return;
+        }
+        self.seq = self.seq.max(chapter.seq);
         let numbers: BTreeMap<u32, u32> = chapter.points.into_iter().map(|(n, p)| (n, self.number_of(p))).collect();
         let mut story = chapter.story;
         for member in &mut story.members {

@@ -12,6 +12,7 @@ use feeds::record::Writer;
 use feeds::ris_live;
 use rules::alert::SourceState;
 use rules::bgp::Timestamp;
+use rules::checkpoint::Checkpoint;
 use rules::event::Event;
 use rules::relations::Relations;
 use rules::rpki::Delta;
@@ -19,6 +20,7 @@ use rules::watch::Watch;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::config::{Feed, FeedKind, Rpki};
 use crate::data;
@@ -40,6 +42,8 @@ pub fn now() -> Timestamp {
 
 /// What routes are judged by at the start.
 pub struct Given {
+    /// What was known before a restart.
+    pub before: Option<Checkpoint>,
     pub rpki: Delta,
     pub relations: Relations,
     pub watch: Watch,
@@ -76,7 +80,7 @@ enum Input {
     Own(Event),
 }
 
-type Recorder = Writer<BufWriter<std::fs::File>>;
+pub type Recorder = Writer<BufWriter<std::fs::File>>;
 
 /// Opens the file of `--record`.
 pub fn recorder(path: &Path) -> Result<Recorder, Failure> {
@@ -100,15 +104,16 @@ impl Running {
     }
 }
 
+/// Where events go.
+pub struct Engine {
+    pub intake: Intake,
+    pub recorder: Option<Recorder>,
+    /// How often everything that must outlive a restart is asked for.
+    pub checkpoints: Option<Duration>,
+}
+
 /// Starts all feeds and the sequencer.
-pub fn start(
-    feeds: Vec<Feed>,
-    rpki: Rpki,
-    given: Given,
-    intake: Intake,
-    recorder: Option<Recorder>,
-    metrics: Arc<Metrics>,
-) -> Running {
+pub fn start(feeds: Vec<Feed>, rpki: Rpki, given: Given, engine: Engine, metrics: Arc<Metrics>) -> Running {
     let (queue, inputs) = mpsc::channel(FEED_QUEUE);
     let health = Arc::new(Health {
         feeds: feeds.iter().map(|feed| (feed.name.clone(), FeedHealth::of(&feed.kind))).collect(),
@@ -116,7 +121,7 @@ pub fn start(
         rpki: Mutex::new(given.rpki.clone()),
         relations: (given.relations.source.clone(), given.relations.len()),
     });
-    let mut front = Front { sequencer: Sequencer::default(), intake, recorder, metrics, taken: Taken::default() };
+    let mut front = Front { sequencer: Sequencer::default(), engine, metrics, taken: Taken::default() };
     front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
@@ -286,8 +291,7 @@ fn stale(mut delta: Delta) -> Delta {
 /// The sequencer task.
 struct Front {
     sequencer: Sequencer,
-    intake: Intake,
-    recorder: Option<Recorder>,
+    engine: Engine,
     metrics: Arc<Metrics>,
     taken: Taken,
 }
@@ -295,6 +299,9 @@ struct Front {
 impl Front {
     fn begin(&mut self, given: Given) {
         let at = now();
+        if let Some(checkpoint) = given.before {
+            self.sequencer.restore(Arc::new(checkpoint), at);
+        }
         if !(given.rpki.announced_vrps.is_empty() && given.rpki.announced_aspas.is_empty()) {
             self.sequencer.push_own(Event::Rpki(Arc::new(given.rpki)), at);
         }
@@ -309,6 +316,8 @@ impl Front {
     /// Works until every feed is gone. A batch is what is there now; it never waits to fill.
     async fn run(mut self, mut inputs: Receiver<Input>) -> Taken {
         let mut second = tokio::time::interval(Duration::from_secs(1));
+        let every = self.engine.checkpoints.unwrap_or(Duration::from_secs(1));
+        let mut checkpoint = tokio::time::interval_at(Instant::now() + every, every);
         loop {
             tokio::select! {
                 input = inputs.recv() => match input {
@@ -317,13 +326,19 @@ impl Front {
                 },
                 // In a quiet second, timers still have to fire.
                 _ = second.tick() => self.sequencer.push_own(Event::Tick, now()),
+                _ = checkpoint.tick(), if self.engine.checkpoints.is_some() => {
+                    self.sequencer.push_own(Event::Checkpoint, now());
+                }
             }
             if inputs.is_empty() && !self.flush().await {
                 break;
             }
         }
+        if self.engine.checkpoints.is_some() {
+            self.sequencer.push_own(Event::Checkpoint, now());
+        }
         self.flush().await;
-        if let Some(recorder) = self.recorder
+        if let Some(recorder) = self.engine.recorder
             && let Err(error) = recorder.finish()
         {
             tracing::error!(%error, "the recording is not complete");
@@ -353,12 +368,12 @@ impl Front {
     async fn flush(&mut self) -> bool {
         let Some(batch) = self.sequencer.take() else { return true };
         self.taken.events += batch.len() as u64;
-        if let Some(recorder) = &mut self.recorder
+        if let Some(recorder) = &mut self.engine.recorder
             && let Err(error) = batch.iter().try_for_each(|stamped| recorder.write(stamped))
         {
             tracing::error!(%error, "recording ends here");
-            self.recorder = None;
+            self.engine.recorder = None;
         }
-        self.intake.send(batch).await
+        self.engine.intake.send(batch).await
     }
 }

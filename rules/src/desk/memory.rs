@@ -3,7 +3,7 @@
 //! Of an offence that was held, the holders become sessions that are waited for: each says by its next word about the
 //! prefix, by its table, or by an hour of silence whether the route is still there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::incident::{IncidentRef, Lost, Offence, OffenceRef};
@@ -18,8 +18,8 @@ use crate::limits;
 pub struct Before {
     /// When the checkpoint was made.
     at: Timestamp,
-    /// Sessions whose table a dump brought, and the time of that dump.
-    dumped: BTreeMap<VantageId, Timestamp>,
+    /// Sessions whose table a dump brought.
+    dumped: BTreeSet<VantageId>,
 }
 
 impl Desk {
@@ -80,7 +80,7 @@ impl Desk {
             .iter()
             .flat_map(|m| m.offence.lost.iter().map(|l| l.vantage).chain([m.offence.first_route.0]));
         let points = named.filter_map(|v| Some((v.0, self.vantage.get(v.0 as usize)?.clone()))).collect();
-        Chapter { story, points }
+        Chapter { seq: self.seq, at: self.now, story, points }
     }
 
     /// Goes on where the checkpoint was made.
@@ -90,7 +90,7 @@ impl Desk {
         self.learning_since = memory.learning_since;
         self.baseline_as_of = memory.baseline_as_of;
         self.known.extend(memory.known.iter().copied());
-        self.before = Some(Before { at: checkpoint.at, dumped: BTreeMap::new() });
+        self.before = Some(Before { at: checkpoint.at, dumped: BTreeSet::new() });
         let ours: HashMap<&Arc<VantagePoint>, VantageId> =
             self.vantage.iter().enumerate().map(|(i, v)| (v, VantageId(i as u32))).collect();
         let numbers: Vec<Option<VantageId>> = memory.vantage.iter().map(|v| ours.get(v).copied()).collect();
@@ -172,19 +172,27 @@ impl Desk {
         self.before.as_ref().is_some_and(|b| seen <= b.at.plus_secs(-limits::LAG_SECS))
     }
 
-    pub(super) fn seeded(&mut self, update: &Update) {
-        if let Some(before) = &mut self.before {
-            let dump = before.dumped.entry(update.vantage).or_insert(update.seen);
-            *dump = update.seen.max(*dump);
+    /// A short prefix of a dump is history, unless an offence there was left open.
+    pub(super) fn seed_short(&mut self, update: &Update) {
+        if update.announced.iter().any(|n| self.awaited.contains_key(&n.prefix)) {
+            for sighting in self.short.apply(update) {
+                self.sighting(sighting);
+            }
+        } else {
+            self.short.seed(update);
         }
     }
 
-    /// A table of after the checkpoint shows what is still there.
-    pub(super) fn dumped_tables_are_back(&mut self) {
-        let Some(before) = &mut self.before else { return };
-        let dumped = std::mem::take(&mut before.dumped);
-        let since = before.at;
-        for (vantage, _) in dumped.into_iter().filter(|(_, seen)| *seen > since) {
+    pub(super) fn seeded(&mut self, update: &Update) {
+        if let Some(before) = &mut self.before {
+            before.dumped.insert(update.vantage);
+        }
+    }
+
+    /// Tables of after the checkpoint, or that were followed to there, show what is still held.
+    pub(super) fn dumped_tables_are_back(&mut self, as_of: Timestamp) {
+        let Some(before) = self.before.as_mut().filter(|b| as_of > b.at) else { return };
+        for vantage in std::mem::take(&mut before.dumped) {
             self.table_is_back(vantage);
         }
     }

@@ -80,6 +80,7 @@ pub enum Suppressed {
 pub struct Desk {
     settings: Settings,
     now: Timestamp,
+    seq: u64,
     learning: bool,
     learning_since: Option<Timestamp>,
     vantage: Vec<Arc<VantagePoint>>,
@@ -125,6 +126,7 @@ impl Desk {
         let is_end = matches!(stamped.event, Event::End);
         self.run_timers(stamped.at, is_end);
         self.now = self.now.max(stamped.at);
+        self.seq = stamped.seq;
         match &stamped.event {
             Event::Vantage(id, point) => {
                 debug_assert_eq!(id.0 as usize, self.vantage.len());
@@ -153,7 +155,7 @@ impl Desk {
             Event::Relations(relations) => self.relations = Some(relations.clone()),
             Event::Feed(change) => self.feed_changed(change),
             Event::Seed(update) => {
-                self.short.seed(update);
+                self.seed_short(update);
                 self.seeded(update);
             }
             Event::Restore(checkpoint) => self.restore(checkpoint),
@@ -175,9 +177,9 @@ impl Desk {
     /// All reports of the event are in: whatever changed goes out.
     pub fn finish(&mut self, stamped: &Stamped) {
         match &stamped.event {
-            Event::SeedDone { .. } => {
+            Event::SeedDone { as_of } => {
                 self.tables.refresh(&self.vantage);
-                self.dumped_tables_are_back();
+                self.dumped_tables_are_back(*as_of);
             }
             Event::Vantage(..) => self.tables.refresh(&self.vantage),
             Event::Update(update) | Event::Seed(update) => self.heard(update),

@@ -10,9 +10,12 @@ impl Rib {
         entries.filter(|e| e.baseline.is_some() || !e.origins.is_empty()).map(Entry::memory).collect()
     }
 
-    /// Takes a prefix back, without routes.
+    /// Takes a prefix back, without routes. What the table knows by itself is better than any memory.
     pub fn remember(&mut self, memory: &PrefixMemory) {
         let PrefixMemory(prefix, baseline, origins) = memory;
+        if self.find(prefix).is_some() {
+            return;
+        }
         let at = self.place(*prefix);
         let entry = self.entry_mut(at);
         entry.baseline.clone_from(baseline);
