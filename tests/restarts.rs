@@ -25,8 +25,8 @@ const LIFE: (u64, u64) = (2_000, 9_000);
 
 /// Nobody does two things: those would be one story.
 const CULPRITS: [u32; 23] = [
-    64497, 64498, 64499, 64503, 64504, 64505, 64506, 64507, 64508, 64509, 65536, 65537, 65538, 65539, 65540, 65541, 65542,
-    65543, 65544, 65545, 65546, 65547, 65548,
+    64497, 64498, 64499, 64503, 64504, 64505, 64506, 64507, 64508, 64509, 65536, 65537, 65538, 65539, 65540, 65541,
+    65542, 65543, 65544, 65545, 65546, 65547, 65548,
 ];
 
 /// The hijack of that number: who, and a part of 2001:db8::/32 that nobody else announces.
@@ -204,8 +204,14 @@ async fn a_run_killed_at_random_tells_every_incident_once_and_to_its_end() {
     let told = last(&all);
     for number in 0..hijacks {
         let (asn, prefix) = hijack(number);
-        let ids: Vec<_> = told.iter().filter(|(_, a)| a["prefixes"].as_array().is_some_and(|p| p.contains(&json!(prefix)))).collect();
-        assert_eq!(ids.len(), 1, "hijack {number} of {prefix} by AS{asn} has the ids {:?}", ids.iter().map(|(id, _)| id).collect::<Vec<_>>());
+        let ids: Vec<_> =
+            told.iter().filter(|(_, a)| a["prefixes"].as_array().is_some_and(|p| p.contains(&json!(prefix)))).collect();
+        assert_eq!(
+            ids.len(),
+            1,
+            "hijack {number} of {prefix} by AS{asn} has the ids {:?}",
+            ids.iter().map(|(id, _)| id).collect::<Vec<_>>()
+        );
         assert_eq!(ids[0].1["status"], "resolved", "hijack {number}: {}", ids[0].1["title"]);
     }
     for (id, last) in &told {

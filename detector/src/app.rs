@@ -4,10 +4,15 @@
 //! and outboxes, and each sink empties its outbox. A stop closes the first queue; each stage ends when the queue
 //! before it is empty, so what was read is judged and what was judged is delivered.
 
+mod bmp;
+mod bootstrap;
 mod delivery;
 mod intake;
+mod live;
 mod memory;
+mod receipts;
 mod reporting;
+mod said;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -27,14 +32,16 @@ use crate::failure::Failure;
 use crate::health::Report;
 use crate::http::{self, Site};
 use crate::metrics::Metrics;
+use crate::notice::decider::{Decider, Hysteresis};
 use crate::pipeline::{self, Extras, Threads};
 use crate::sink::dispatch::Dispatch;
 use crate::store::{self, Store};
 use crate::view::IncidentView;
 use crate::{cli, sink};
+pub use bootstrap::Times;
 use delivery::{Delivered, Delivering};
-pub use intake::now;
 use intake::Taken;
+pub use intake::now;
 
 /// How long sinks may take to deliver what is left after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
@@ -46,6 +53,10 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// None: one per core.
     pub shards: Option<usize>,
+    /// How long to wait for archives.
+    pub times: Times,
+    /// How long something must last, and be gone, before a notice says so.
+    pub hysteresis: Hysteresis,
 }
 
 /// `bgpwarden run`.
@@ -53,8 +64,11 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
     let mut config = Config::load(args.config.as_deref())?;
     args.asn.iter().for_each(|asn| config.watch_asn(*asn));
     block_on(async {
-        let options = Options { record: args.record.clone(), shards: None };
+        let options = Options { record: args.record.clone(), ..Options::default() };
         let app = App::start(config, options).await?;
+        for station in &app.stations {
+            eprintln!("bgpwarden: routers may speak BMP to {station}");
+        }
         eprintln!("bgpwarden: watching; incidents and health on http://{}/, stop with Ctrl-C", app.address);
         app.run_until(told_to_stop()).await
     })
@@ -106,6 +120,8 @@ pub async fn told_to_stop() {
 pub struct App {
     /// Where the pages are.
     pub address: SocketAddr,
+    /// Where routers connect, in the order of their feeds.
+    pub stations: Vec<SocketAddr>,
     intake: intake::Running,
     threads: Threads,
     delivery: JoinHandle<Delivered>,
@@ -125,6 +141,8 @@ impl App {
             Some(address) => Some(http::bind(address).await?),
             None => None,
         };
+        let stations = bmp::bind(&config.feeds).await?;
+        let station_addresses = stations.values().filter_map(|listener| listener.local_addr().ok()).collect();
         let rpki = data::rpki(&config.rpki.files, &config.rpki.aspas, Some(now()))?;
         let (relations, warnings) =
             data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
@@ -134,7 +152,8 @@ impl App {
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
         let store = Store::start(config.store.location.clone())?;
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
-        let sink::start::Started { routes, tasks: sinks } = sink::start::start(&config.sinks, &store, &instance).await?;
+        let sink::start::Started { routes, tasks: sinks } =
+            sink::start::start(&config.sinks, &store, &instance).await?;
 
         // What is forgotten at the end anyway needs no checkpoint.
         let keeps = config.store.location != store::Location::Memory;
@@ -150,7 +169,7 @@ impl App {
         let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
         let mut dispatch = Dispatch::new(routes, store.clone());
         // A store that cannot be used is said by health and log; alerts go out without it.
-        let _ = dispatch.acquaint().await;
+        dispatch.retry().await;
         let dispatched = dispatch.status();
         let delivering = Delivering {
             dispatch,
@@ -163,10 +182,12 @@ impl App {
         let delivery = tokio::spawn(delivering.run(engine.outputs));
 
         let watched = config.watch.len();
-        let given = intake::Given { before, rpki: rpki.delta, relations, watch: Watch::new(config.watch) };
+        let watch = Watch::new(config.watch);
+        let given = intake::Given { before, rpki: rpki.delta, relations, watch, stations };
         let checkpoints = keeps.then(|| Duration::from_secs(config.store.checkpoint_secs));
-        let engine_in = intake::Engine { intake: engine.intake, recorder, checkpoints };
-        let intake = intake::start(config.feeds, config.rpki, given, engine_in, metrics.clone());
+        let (status, judged_by) = (engine.status.clone(), engine.intake);
+        let judges = intake::Engine { intake: judged_by, status, recorder, checkpoints };
+        let intake = intake::start(config.feeds, config.rpki, given, judges, metrics.clone(), options.times);
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
@@ -176,12 +197,14 @@ impl App {
             dispatched,
             metrics: metrics.clone(),
             watched,
+            decider: Decider::new(options.hysteresis),
         };
         let reporting = tokio::spawn(reporter.run(report));
         let site = Site { view, report: receiver, metrics };
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
         let mut app = Self {
             address,
+            stations: station_addresses,
             intake,
             threads: engine.threads,
             delivery,

@@ -13,6 +13,7 @@
 
 pub mod alert;
 pub mod app;
+pub mod canary;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -22,6 +23,7 @@ pub mod explain;
 pub mod failure;
 pub mod health;
 pub mod http;
+pub mod ledger;
 pub mod metrics;
 pub mod notice;
 pub mod pipeline;

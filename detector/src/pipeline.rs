@@ -6,9 +6,10 @@
 //! cannot block in a circle.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rules::alert::{Class, Severity};
 use rules::bgp::Family;
@@ -45,6 +46,11 @@ pub struct Status {
     /// By family, IPv4 first: routes and prefixes held.
     pub held: [Held; 2],
     pub is_learning: AtomicBool,
+    /// Every event below this number is judged, and what the desk had to say of it was handed on.
+    pub judged: AtomicU64,
+    /// How long batches waited for space, in microseconds.
+    pub stalled_shards: AtomicU64,
+    pub stalled_desk: AtomicU64,
     pub desk: Mutex<DeskStatus>,
 }
 
@@ -74,14 +80,20 @@ pub struct Totals {
 pub struct Intake {
     shards: Vec<Sender<Arc<Batch>>>,
     desk: Sender<Arc<Batch>>,
+    status: Arc<Status>,
 }
 
 impl Intake {
-    /// Hands the batch to everybody; false if the engine is gone.
+    /// Hands the batch to everybody; false if the engine is gone. The time it has to wait is counted.
     pub async fn send(&self, batch: Arc<Batch>) -> bool {
-        for queue in self.shards.iter().chain([&self.desk]) {
+        let shards = self.shards.iter().map(|queue| (queue, &self.status.stalled_shards));
+        for (queue, stalled) in shards.chain([(&self.desk, &self.status.stalled_desk)]) {
+            let full_since = (queue.capacity() == 0).then(Instant::now);
             if queue.send(batch.clone()).await.is_err() {
                 return false;
+            }
+            if let Some(since) = full_since {
+                stalled.fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
             }
         }
         true
@@ -158,7 +170,7 @@ pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Resul
     let merge = Merge::new(chunks);
     let thread = std::thread::Builder::new().name("desk".into());
     let desk = thread.spawn(move || run_desk(desk, batches, merge, &out, &desk_status, extras))?;
-    let intake = Intake { shards: intakes, desk: desk_intake };
+    let intake = Intake { shards: intakes, desk: desk_intake, status: status.clone() };
     Ok(Pipeline { intake, outputs, status, threads: Threads { shards, desk } })
 }
 
@@ -232,6 +244,9 @@ fn run_desk(
         outputs.append(&mut desk.take_output());
         if !outputs.is_empty() && out.blocking_send(outputs).is_err() {
             break;
+        }
+        if let Some(last) = batch.last() {
+            status.judged.store(last.seq + 1, Ordering::Release);
         }
     }
     desk

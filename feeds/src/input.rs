@@ -14,7 +14,7 @@ use crate::mrt::{self, Mrt};
 use crate::openbmp;
 use crate::record::Recorded;
 use crate::ris_live::JsonLines;
-use crate::source::{self, Source};
+use crate::source::{self, Source, Stream};
 
 /// What the file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,18 @@ pub fn open(spec: &str, used_as: Use) -> Result<Reader, InputError> {
 /// The same from bytes, with the collector's name.
 pub fn from_bytes(bytes: Bytes, collector: &str, used_as: Use) -> Result<Reader, InputError> {
     reader(source::from_bytes(bytes, collector)?, collector, collector, used_as)
+}
+
+/// The same from a stream that is being fetched, at most `most` octets of it unpacked.
+pub(crate) fn from_stream(
+    stream: Stream,
+    of: Option<u64>,
+    name: &str,
+    collector: &str,
+    used_as: Use,
+    most: u64,
+) -> Result<Reader, InputError> {
+    reader(source::from_stream(stream, of, name, most)?, name, collector, used_as)
 }
 
 fn reader(source: Source, path: &str, collector: &str, used_as: Use) -> Result<Reader, InputError> {

@@ -33,7 +33,8 @@ fn default_location() -> Location {
     }
     let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let given = folder("STATE_DIRECTORY");
-    let own = || Some(folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?.join("bgpwarden"));
+    let own =
+        || Some(folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?.join("bgpwarden"));
     Location::File(given.or_else(own).unwrap_or_default().join(FILE))
 }
 

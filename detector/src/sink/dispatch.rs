@@ -76,12 +76,13 @@ impl Dispatch {
 
     /// Hands over what was decided. If the store fails, waits only while a sink's window is full.
     pub async fn put(&mut self, decided: Vec<Decided>) {
+        let refreshing: Vec<bool> = decided.iter().map(|decided| decided.merely_refreshes).collect();
         let puts: Vec<Put> = decided.into_iter().map(|decided| self.addressed(decided)).collect();
         match self.store(&puts).await {
             Ok(places) => self.offer(&puts, places),
             Err(_) => {
-                for put in puts {
-                    self.deliver_directly(put).await;
+                for (put, merely_refreshes) in puts.into_iter().zip(refreshing) {
+                    self.deliver_directly(put, merely_refreshes).await;
                 }
             }
         }
@@ -191,10 +192,17 @@ impl Dispatch {
         }
     }
 
-    async fn deliver_directly(&mut self, put: Put) {
+    /// Waits where a sink's window is full, but not with what merely refreshes.
+    async fn deliver_directly(&mut self, mut put: Put, merely_refreshes: bool) {
         self.status.unstored.fetch_add(1, Ordering::Relaxed);
-        for route in self.routes.iter().filter(|route| put.sinks.contains(&route.name)) {
-            route.outbox.push(Parcel::Alert(put.delivery.clone())).await;
+        for route in &self.routes {
+            let Some(i) = put.sinks.iter().position(|sink| *sink == route.name) else { continue };
+            if merely_refreshes && !route.outbox.has_room() {
+                self.status.shed.fetch_add(1, Ordering::Relaxed);
+                put.sinks.remove(i);
+            } else {
+                route.outbox.push(Parcel::Alert(put.delivery.clone())).await;
+            }
         }
         self.unstored_bytes += put.delivery.json.len();
         self.unstored.push_back(put);
@@ -217,3 +225,6 @@ fn each(puts: &[Put], places: Vec<Vec<Option<Place>>>) -> impl Iterator<Item = (
 pub fn outlived(retention_days: u64) -> Timestamp {
     now().plus_secs(-i64::try_from(retention_days).unwrap_or(i64::MAX / 86_400).saturating_mul(86_400))
 }
+
+#[cfg(test)]
+mod tests;

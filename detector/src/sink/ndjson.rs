@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rules::limits;
 
 use super::outbox::Outbox;
-use super::{Parcel, pause_after};
 use super::status::{FailureReason, SinkStatus};
+use super::{Parcel, pause_after};
 use crate::config::NdjsonTarget;
 use crate::failure::Failure;
 

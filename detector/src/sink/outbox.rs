@@ -118,8 +118,7 @@ impl Outbox {
 
     /// A single parcel always fits, however large.
     fn has_space_for(&self, state: &State, parcel: &Parcel) -> bool {
-        state.entries.is_empty()
-            || (state.entries.len() < self.most && state.bytes + parcel.bytes() <= self.most_bytes)
+        state.entries.is_empty() || (state.entries.len() < self.most && state.bytes + parcel.bytes() <= self.most_bytes)
     }
 
     /// Tells of a parcel that now waits in the store. Never waits: what does not fit into the window stays there.

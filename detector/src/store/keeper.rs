@@ -27,10 +27,27 @@ pub enum Command {
     Put(Vec<Put>, Reply<Vec<Vec<Option<Place>>>>),
     Page(Arc<str>, Place, Reply<Page>),
     Told(Arc<str>, Reply<(Told, Place)>),
-    Forget { before: Timestamp, sinks: Vec<Arc<str>>, tombstones: Vec<Arc<str>>, reply: Reply<Tombstones> },
-    CheckpointBegin { seq: u64, time: Timestamp, reply: Reply<i64> },
-    CheckpointPart { number: i64, part: i64, bytes: Vec<u8>, reply: Reply<()> },
-    CheckpointDone { number: i64, reply: Reply<()> },
+    Forget {
+        before: Timestamp,
+        sinks: Vec<Arc<str>>,
+        tombstones: Vec<Arc<str>>,
+        reply: Reply<Tombstones>,
+    },
+    CheckpointBegin {
+        seq: u64,
+        time: Timestamp,
+        reply: Reply<i64>,
+    },
+    CheckpointPart {
+        number: i64,
+        part: i64,
+        bytes: Vec<u8>,
+        reply: Reply<()>,
+    },
+    CheckpointDone {
+        number: i64,
+        reply: Reply<()>,
+    },
     LatestCheckpoint(Reply<Option<Checkpoint>>),
     Chapters(Reply<Vec<Vec<u8>>>),
     /// There are acknowledgements.
@@ -241,7 +258,14 @@ fn act(
         }
         Command::Told(sink, reply) => {
             let told = rows::told(connection, &sink, TOLD);
-            later(reply, told.map(|told| { let last = place(told.last_row); (told, last) }), outcome)
+            later(
+                reply,
+                told.map(|told| {
+                    let last = place(told.last_row);
+                    (told, last)
+                }),
+                outcome,
+            )
         }
         Command::Forget { before, sinks, tombstones, reply } => {
             let forgotten = rows::forget(connection, before.0, &sinks, &tombstones, now.0);

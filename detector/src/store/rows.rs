@@ -92,9 +92,7 @@ pub fn acknowledge(connection: &Connection, row: i64, now: i64) -> rusqlite::Res
     let Some((sink, incident, Some(sequence))) = gone else { return Ok(()) };
     let (sink, incident, sequence): (String, String, u32) = (sink, incident, sequence);
     connection
-        .prepare_cached(
-            "UPDATE deliveries SET confirmed = ?3, confirmed_at = ?4 WHERE sink = ?1 AND incident = ?2",
-        )?
+        .prepare_cached("UPDATE deliveries SET confirmed = ?3, confirmed_at = ?4 WHERE sink = ?1 AND incident = ?2")?
         .execute(params![sink, incident, sequence, now])?;
     Ok(())
 }
@@ -154,8 +152,8 @@ pub fn told(connection: &Connection, sink: &str, most: i64) -> rusqlite::Result<
         [sink],
         |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)),
     )?;
-    let mut statement = connection
-        .prepare("SELECT incident, first FROM deliveries WHERE sink = ?1 ORDER BY incident DESC LIMIT ?2")?;
+    let mut statement =
+        connection.prepare("SELECT incident, first FROM deliveries WHERE sink = ?1 ORDER BY incident DESC LIMIT ?2")?;
     let first = statement.query_map(params![sink, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Told { first: first.collect::<rusqlite::Result<_>>()?, waiting: waiting.unsigned_abs(), last_row: last })
 }
@@ -181,7 +179,8 @@ pub fn forget(
     let mut forgotten = Vec::new();
     for id in &ids {
         let mut told = connection.prepare_cached("SELECT 1 FROM deliveries WHERE sink = ?1 AND incident = ?2")?;
-        let heard: Vec<bool> = tombstones.iter().map(|sink| told.exists(params![sink, id])).collect::<Result<_, _>>()?;
+        let heard: Vec<bool> =
+            tombstones.iter().map(|sink| told.exists(params![sink, id])).collect::<Result<_, _>>()?;
         for table in ["outbox", "deliveries", "transitions"] {
             connection.prepare_cached(&format!("DELETE FROM {table} WHERE incident = ?1"))?.execute([id])?;
         }

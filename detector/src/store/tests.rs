@@ -147,7 +147,10 @@ fn a_full_disk_takes_nothing_by_halves() {
     schema::migrate(&mut connection, 0).expect("migrated");
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a count");
     connection.pragma_update(None, "max_page_count", pages).expect("no more");
-    let put = Put { delivery: Delivery { json: "x".repeat(20_000).into(), ..to(&["bus"], "bw-a", 1).delivery }, ..to(&["bus"], "bw-a", 1) };
+    let put = Put {
+        delivery: Delivery { json: "x".repeat(20_000).into(), ..to(&["bus"], "bw-a", 1).delivery },
+        ..to(&["bus"], "bw-a", 1)
+    };
     let transaction = connection.transaction().expect("begun");
     let error = rows::put(&transaction, &put, 0).expect_err("full");
     assert!(matches!(Problem::of(&Location::Memory, &error), Problem::Full(_)), "{error}");

@@ -12,6 +12,7 @@ use crate::alert::Class;
 use crate::baseline::{Adjacency, Baseline};
 use crate::bgp::{Asn, Timestamp, Update, VantageId};
 use crate::checkpoint::{Checkpoint, PrefixMemory};
+use crate::finding::Kind;
 use crate::limits;
 use crate::rib::{PathRef, PrefixRef};
 
@@ -102,10 +103,11 @@ impl Shard {
         before.offences.get(&self.rib.entry(key.0).prefix).is_some_and(|left| left.iter().any(is_it))
     }
 
-    /// Nothing may be learned from a prefix under suspicion, now or at the checkpoint.
-    pub(super) fn is_disputed(&self, at: PrefixRef) -> bool {
-        let entry = self.rib.entry(at);
-        entry.offending > 0 || self.before.as_ref().is_some_and(|b| b.offences.contains_key(&entry.prefix))
+    /// Who is the origin here, or stands next to it, was under suspicion at the checkpoint: nothing to learn from.
+    pub(super) fn was_disputed(&self, at: PrefixRef) -> bool {
+        let is_origin = |l: &Left| matches!(l.class.kind(), Kind::Origin | Kind::Forged);
+        let left = self.before.as_ref().and_then(|b| b.offences.get(&self.rib.entry(at).prefix));
+        left.is_some_and(|left| left.iter().any(is_origin))
     }
 
     pub(super) fn is_fact_disputed(&self, fact: &Known) -> bool {
@@ -118,7 +120,7 @@ impl Shard {
         let Some(first_new) = self.before.as_ref().map(|b| b.vantage) else { return BTreeSet::new() };
         let mut known = BTreeSet::new();
         for at in self.rib.all() {
-            if self.is_disputed(at) {
+            if self.rib.entry(at).offending > 0 || self.was_disputed(at) {
                 continue;
             }
             let routes = &self.rib.entry(at).routes;

@@ -457,6 +457,8 @@ impl Shard {
         }
     }
 
+    /// A route of a dump. Dumps may come while news do: what is under suspicion is no history, and a route that takes the
+    /// place of an offending one is judged.
     fn seed(&mut self, update: &Update, now: Timestamp) {
         if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
             return;
@@ -466,10 +468,12 @@ impl Shard {
         for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
             self.rib.paths.retain(path);
             let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
-            if change.old != Some(path)
-                && self.is_news_of_dump(update, change.prefix)
-                && !self.is_plainly_fine(change.prefix, path, now)
-            {
+            let is_news = self.is_news_of_dump(update, change.prefix);
+            if !is_news && !self.was_disputed(change.prefix) {
+                self.mark_seeded(change.prefix, path);
+            }
+            let takes_place = self.rib.entry(change.prefix).offending > 0 && change.old.is_some();
+            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
                 let key = (change.prefix, update.vantage, nlri.path_id);
                 self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
             }
@@ -483,7 +487,16 @@ impl Shard {
         self.rib.paths.release(path);
     }
 
-    /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing.
+    fn mark_seeded(&mut self, at: PrefixRef, path: PathRef) {
+        let Some(origin_as) = self.rib.paths.origin_as(path) else { return };
+        let origins = &mut self.rib.entry_mut(at).origins;
+        if let Some(held) = origins.iter_mut().find(|o| o.asn == origin_as && !o.suspicious) {
+            held.seeded = true;
+        }
+    }
+
+    /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing, and origins that
+    /// came after the dumps and are still there.
     fn seed_done(&mut self, now: Timestamp) {
         let has_baseline = self.before.is_some() && !self.learning;
         self.learning = false;
@@ -496,8 +509,10 @@ impl Shard {
         self.refresh_paths();
         self.report_tables();
         for at in self.rib.all() {
-            if self.watch.covers(&self.rib.entry(at).prefix) {
-                self.judge_prefix(at, ReasonCode::Seen, now);
+            let entry = self.rib.entry(at);
+            let has_newcomer = entry.origins.iter().any(|o| !o.seeded && o.routes > 0);
+            if has_newcomer || self.watch.covers(&entry.prefix) {
+                self.judge_standing(at, now);
             }
         }
     }
@@ -505,11 +520,23 @@ impl Shard {
     fn baseline_of_dump(&mut self) -> BTreeSet<Known> {
         let mut known = self.links_of_dump();
         for at in self.rib.all() {
-            if !self.is_disputed(at) {
+            if !self.was_disputed(at) {
                 self.make_baseline(at, &mut known);
             }
         }
         known
+    }
+
+    /// Judges what stands at a prefix once the baseline is known. A newcomer stands there since it came.
+    fn judge_standing(&mut self, at: PrefixRef, now: Timestamp) {
+        for route in self.rib.entry(at).routes.clone() {
+            let origin_as = self.rib.paths.origin_as(route.path);
+            let newcomer = self.rib.entry(at).origins.iter().find(|o| Some(o.asn) == origin_as && !o.seeded);
+            let seen = newcomer.map_or(now, |o| o.since);
+            let key = (at, route.vantage, route.path_id);
+            let stood = self.stood_as_hijack(key, route.path);
+            self.judge(key, route.path, stood, seen, Cause::Data(ReasonCode::Seen), now);
+        }
     }
 
     /// Every two ASes that stand next to each other somewhere in the dump.
@@ -524,6 +551,10 @@ impl Shard {
         for route in &entry.routes {
             let facts = self.rib.paths.facts(route.path);
             let Some(adjacency) = facts.adjacency() else { continue };
+            // Where all places are taken, nobody knows who came after the dump.
+            if !entry.was_in_dump(adjacency.origin_as) && entry.origins.len() < limits::ORIGINS_PER_PREFIX {
+                continue;
+            }
             seen_by.push((adjacency, self.peer_as[route.vantage.0 as usize]));
             if facts.proofs.leak.is_some() || facts.bogon.is_some() {
                 known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
@@ -539,9 +570,6 @@ impl Shard {
         if by_two {
             let adjacencies: Vec<Adjacency> = seen_by.iter().map(|(a, _)| *a).collect();
             self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
-        }
-        for held in &mut self.rib.entry_mut(at).origins {
-            held.seeded = true;
         }
     }
 
