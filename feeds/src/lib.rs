@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod backoff;
 pub mod bmp;
+pub mod checkpoint;
 mod clock;
 pub mod convert;
 pub mod counts;

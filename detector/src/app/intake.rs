@@ -13,12 +13,14 @@ use feeds::openbmp::consumer::Receipt;
 use feeds::record::Writer;
 use feeds::ris_live;
 use rules::bgp::Timestamp;
+use rules::checkpoint::Checkpoint;
 use rules::event::Event;
 use rules::relations::Relations;
 use rules::watch::Watch;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use super::bmp::{self, BmpHealth};
 use super::bootstrap::{Bootstrap, Progress, Standing, Times};
@@ -45,6 +47,8 @@ pub fn now() -> Timestamp {
 
 /// What routes are judged by at the start.
 pub struct Given {
+    /// What was known before a restart.
+    pub before: Option<Checkpoint>,
     pub rpki: rpki::Loaded,
     pub relations: Relations,
     pub watch: Watch,
@@ -95,7 +99,7 @@ pub(super) enum Input {
     Own(Event),
 }
 
-type Recorder = Writer<BufWriter<std::fs::File>>;
+pub type Recorder = Writer<BufWriter<std::fs::File>>;
 
 /// Opens the file of `--record`.
 pub fn recorder(path: &Path) -> Result<Recorder, Failure> {
@@ -119,16 +123,17 @@ impl Running {
     }
 }
 
+/// Where events go.
+pub struct Engine {
+    pub intake: Intake,
+    pub status: Arc<pipeline::Status>,
+    pub recorder: Option<Recorder>,
+    /// How often everything that must outlive a restart is asked for.
+    pub checkpoints: Option<Duration>,
+}
+
 /// Starts all feeds and the sequencer.
-pub fn start(
-    feeds: Vec<Feed>,
-    mut given: Given,
-    intake: Intake,
-    engine: Arc<pipeline::Status>,
-    recorder: Option<Recorder>,
-    metrics: Arc<Metrics>,
-    times: Times,
-) -> Running {
+pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Metrics>, times: Times) -> Running {
     let (queue, inputs) = mpsc::channel(FEED_QUEUE);
     let pasts: Vec<Past> = feeds.iter().map(Past::of).collect();
     let canaries: Vec<_> = feeds.iter().map(|feed| Arc::new(Canary::new(carries_beacons(feed)))).collect();
@@ -149,7 +154,7 @@ pub fn start(
     let stations = std::mem::take(&mut given.stations);
     let receipts = Receipts::default();
     let (sequencer, taken) = (Sequencer::default(), Taken::default());
-    let mut front = Front { sequencer, intake, engine, receipts, recorder, metrics, live, taken };
+    let mut front = Front { sequencer, engine, receipts, metrics, live, taken };
     let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
@@ -367,10 +372,8 @@ fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &F
 /// The sequencer task.
 struct Front {
     sequencer: Sequencer,
-    intake: Intake,
-    engine: Arc<pipeline::Status>,
+    engine: Engine,
     receipts: Receipts,
-    recorder: Option<Recorder>,
     metrics: Arc<Metrics>,
     live: Live,
     taken: Taken,
@@ -380,6 +383,9 @@ impl Front {
     /// Says everything given; what goes on to be followed comes back.
     fn begin(&mut self, mut given: Given) -> rpki::Loaded {
         let at = now();
+        if let Some(checkpoint) = given.before.take() {
+            self.sequencer.restore(Arc::new(checkpoint), at);
+        }
         if let Some(delta) = given.rpki.delta.take() {
             self.sequencer.push_own(Event::Rpki(Arc::new(delta)), at);
         }
@@ -395,6 +401,8 @@ impl Front {
     /// Works until every feed is gone. A batch is what is there now; it never waits to fill.
     async fn run(mut self, mut inputs: Receiver<Input>) -> Taken {
         let mut second = tokio::time::interval(Duration::from_secs(1));
+        let every = self.engine.checkpoints.unwrap_or(Duration::from_secs(1));
+        let mut checkpoint = tokio::time::interval_at(Instant::now() + every, every);
         loop {
             tokio::select! {
                 input = inputs.recv() => match input {
@@ -403,14 +411,20 @@ impl Front {
                 },
                 // In a quiet second, timers still have to fire.
                 _ = second.tick() => self.sequencer.push_own(Event::Tick, now()),
+                _ = checkpoint.tick(), if self.engine.checkpoints.is_some() => {
+                    self.sequencer.push_own(Event::Checkpoint, now());
+                }
             }
             if inputs.is_empty() && !self.flush().await {
                 break;
             }
-            self.receipts.settle(self.engine.judged.load(Ordering::Acquire));
+            self.receipts.settle(self.engine.status.judged.load(Ordering::Acquire));
+        }
+        if self.engine.checkpoints.is_some() {
+            self.sequencer.push_own(Event::Checkpoint, now());
         }
         self.flush().await;
-        if let Some(recorder) = self.recorder
+        if let Some(recorder) = self.engine.recorder
             && let Err(error) = recorder.finish()
         {
             tracing::error!(%error, "the recording is not complete");
@@ -458,12 +472,12 @@ impl Front {
         self.receipts.handed_on(batch.as_ref().and_then(|batch| batch.last()).map(|last| last.seq));
         let Some(batch) = batch else { return true };
         self.taken.events += batch.len() as u64;
-        if let Some(recorder) = &mut self.recorder
+        if let Some(recorder) = &mut self.engine.recorder
             && let Err(error) = batch.iter().try_for_each(|stamped| recorder.write(stamped))
         {
             tracing::error!(%error, "recording ends here");
-            self.recorder = None;
+            self.engine.recorder = None;
         }
-        self.intake.send(batch).await
+        self.engine.intake.send(batch).await
     }
 }

@@ -84,7 +84,7 @@ fn replayed(recording: &std::path::Path) -> String {
     let outputs = events.iter().flat_map(|event| engine.handle(event));
     let lines = outputs.filter_map(|output| match output {
         rules::desk::Output::Alert(alert) => Some(crate::alert::to_json(&alert, &WireContext::default()) + "\n"),
-        rules::desk::Output::Route(_) => None,
+        _ => None,
     });
     lines.collect()
 }

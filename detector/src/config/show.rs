@@ -29,6 +29,7 @@ impl Display for Config {
         writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
         writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
         writeln!(f, "retention_days = {}", self.store.retention_days)?;
+        writeln!(f, "checkpoint_secs = {}", self.store.checkpoint_secs)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }

@@ -3,9 +3,11 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod memory;
 mod rejudge;
 mod sighting;
 
+use memory::Before;
 pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -141,6 +143,7 @@ pub struct Shard {
     tables: BTreeMap<(VantageId, Family), i64>,
     rov: RovCounts,
     judged: u64,
+    before: Option<Before>,
     out: Vec<Report>,
 }
 
@@ -206,6 +209,7 @@ impl Shard {
             tables: BTreeMap::new(),
             rov: RovCounts::default(),
             judged: 0,
+            before: None,
             out: Vec::new(),
         }
     }
@@ -259,9 +263,10 @@ impl Shard {
             Event::Rpki(delta) => self.rpki_changed(delta, now),
             Event::Relations(relations) => self.relations_changed(relations.clone(), now),
             Event::Watch(watch) => self.watch_changed(watch.clone(), now),
+            Event::Restore(checkpoint) => self.restore(checkpoint, now),
             Event::Tick => self.tick(now),
             Event::End => self.report_tables(),
-            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) => {}
+            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) | Event::Checkpoint => {}
         }
         let first = out.len();
         out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));
@@ -295,9 +300,11 @@ impl Shard {
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, path);
-        if change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
-            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+        let is_news = change.old != Some(path) && self.is_news(update, change.prefix);
+        if is_news && !self.is_plainly_fine(change.prefix, path, now) {
             let key = (change.prefix, update.vantage, nlri.path_id);
+            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+            let was_valid = was_valid || self.stood_as_hijack(key, path);
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
             self.revisit_funnel(change.prefix, update, now);
         }
@@ -566,10 +573,14 @@ impl Shard {
         for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
             self.rib.paths.retain(path);
             let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
-            self.mark_seeded(change.prefix, path);
-            if self.rib.entry(change.prefix).offending > 0 && change.old.is_some_and(|old| old != path) {
+            let is_news = self.is_news_of_dump(update, change.prefix);
+            if !is_news && !self.was_disputed(change.prefix) {
+                self.mark_seeded(change.prefix, path);
+            }
+            let takes_place = self.rib.entry(change.prefix).offending > 0 && change.old.is_some();
+            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
                 let key = (change.prefix, update.vantage, nlri.path_id);
-                self.judge(key, path, false, update.seen, Cause::Update, now);
+                self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
             }
             if let Some(old) = change.old {
                 self.rib.paths.release(old);
@@ -592,13 +603,13 @@ impl Shard {
     /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing, and origins that
     /// came after the dumps and are still there.
     fn seed_done(&mut self, now: Timestamp) {
+        let has_baseline = self.before.is_some() && !self.learning;
         self.learning = false;
-        let mut known = self.links_of_dump();
-        for at in self.rib.all() {
-            self.make_baseline(at, &mut known);
-        }
+        let known = if has_baseline { self.extend_baseline() } else { self.baseline_of_dump() };
         for fact in known {
-            self.learn(fact);
+            if !self.is_fact_disputed(&fact) {
+                self.learn(fact);
+            }
         }
         self.refresh_paths();
         self.report_tables();
@@ -611,6 +622,16 @@ impl Shard {
         }
     }
 
+    fn baseline_of_dump(&mut self) -> BTreeSet<Known> {
+        let mut known = self.links_of_dump();
+        for at in self.rib.all() {
+            if !self.was_disputed(at) {
+                self.make_baseline(at, &mut known);
+            }
+        }
+        known
+    }
+
     /// Judges what stands at a prefix once the baseline is known. A newcomer stands there since it came.
     fn judge_standing(&mut self, at: PrefixRef, now: Timestamp) {
         for route in self.rib.entry(at).routes.clone() {
@@ -618,7 +639,8 @@ impl Shard {
             let newcomer = self.rib.entry(at).origins.iter().find(|o| Some(o.asn) == origin_as && !o.seeded);
             let seen = newcomer.map_or(now, |o| o.since);
             let key = (at, route.vantage, route.path_id);
-            self.judge(key, route.path, false, seen, Cause::Data(ReasonCode::Seen), now);
+            let stood = self.stood_as_hijack(key, route.path);
+            self.judge(key, route.path, stood, seen, Cause::Data(ReasonCode::Seen), now);
         }
     }
 
@@ -717,6 +739,7 @@ impl Shard {
         if self.learning && now.secs_since(since) >= limits::LEARNING_SECS as f64 {
             self.learning = false;
         }
+        self.settle_restart(now);
         self.report_tables();
     }
 

@@ -25,7 +25,8 @@
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
 //! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
 //! · `A sells to B` and its like (more relations) ·
-//! `watch …` (one more) · `clock` (time passes).
+//! `watch …` (one more) · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
+//! checkpoint) · `WHO dump PREFIX… path AS…` (a route of a dump read after it) · `dump_read`.
 //! `WHO` is a vantage point, several with commas between, or `all`. A path is written as the peer heard it: where the
 //! peer's own AS does not stand first, it is put there.
 //! **then**: `#INCIDENT TIME TRANSITION CLASS SEVERITY`, then facts, a name and its values each. All facts that stand there
@@ -57,7 +58,8 @@ pub type Facts = BTreeMap<&'static str, Vec<String>>;
 /// A story that was read.
 pub struct Scenario {
     pub story: String,
-    pub events: Vec<(Timestamp, Event)>,
+    /// What happened, one list for each life of the process.
+    pub lives: Vec<Vec<(Timestamp, Event)>>,
     /// What has to be said, in order, and nothing else.
     pub then: Vec<Facts>,
     day: String,
@@ -115,7 +117,8 @@ impl FromStr for Scenario {
             let what = "a story has the parts given, when and then, and ends with \"nothing else\"".into();
             return Err(BadScenario { line: text.lines().count(), what });
         }
-        Ok(Self { story: reader.story, events: reader.events, then: reader.then, day: reader.day })
+        reader.lives.push(std::mem::take(&mut reader.events));
+        Ok(Self { story: reader.story, lives: reader.lives, then: reader.then, day: reader.day })
     }
 }
 
@@ -238,6 +241,7 @@ struct Reader {
     edges: BTreeSet<(Asn, Asn, Relation)>,
     siblings: Vec<Vec<Asn>>,
     constituents: Vec<Constituent>,
+    lives: Vec<Vec<(Timestamp, Event)>>,
     events: Vec<(Timestamp, Event)>,
     then: Vec<Facts>,
 }
@@ -257,6 +261,7 @@ impl Default for Reader {
             edges: BTreeSet::new(),
             siblings: Vec::new(),
             constituents: Vec::new(),
+            lives: Vec::new(),
             events: Vec::new(),
             then: Vec::new(),
         }
@@ -300,6 +305,16 @@ impl Reader {
     /// Says everything given, in the order of a process that starts.
     fn settle_given(&mut self) {
         let at = self.midnight().unwrap_or_default();
+        let mut events = self.start(at);
+        if !self.learning {
+            events.extend(self.seeds.drain(..).map(Event::Seed));
+            events.push(Event::SeedDone { as_of: at });
+        }
+        self.events = events.into_iter().map(|event| (at, event)).collect();
+    }
+
+    /// What every process is told at its start.
+    fn start(&self, at: Timestamp) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         for (i, point) in self.vantage.iter().enumerate() {
             events.push(Event::Vantage(VantageId(i as u32), point.clone()));
@@ -318,11 +333,7 @@ impl Reader {
         if !self.constituents.is_empty() {
             events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
         }
-        if !self.learning {
-            events.extend(self.seeds.drain(..).map(Event::Seed));
-            events.push(Event::SeedDone { as_of: at });
-        }
-        self.events = events.into_iter().map(|event| (at, event)).collect();
+        events
     }
 
     fn when(&mut self, words: &[&str]) -> Said<()> {
@@ -336,6 +347,12 @@ impl Reader {
         let mut events = Vec::new();
         match rest {
             ["clock"] => events.push(Event::Tick),
+            ["checkpoint"] => events.push(Event::Checkpoint),
+            ["restart"] => {
+                self.lives.push(std::mem::take(&mut self.events));
+                events = self.start(at);
+            }
+            ["dump_read"] => events.push(Event::SeedDone { as_of: at }),
             ["vrp", sign, prefix, asn] => {
                 let vrp = vrp(prefix, asn)?;
                 self.vrps.push(vrp.clone());
@@ -381,6 +398,7 @@ impl Reader {
 
     fn deed(&self, vantage: VantageId, seen: Timestamp, deed: &str, rest: &[&str]) -> Said<Vec<Event>> {
         Ok(match deed {
+            "dump" => vec![Event::Seed(self.announcement(vantage, seen, rest)?)],
             "announce" => vec![Event::Update(self.announcement(vantage, seen, rest)?)],
             "withdraw" => {
                 let told = Told::read(rest)?;
