@@ -1,6 +1,3 @@
-#[path = "../../../feeds/tests/bmp_messages/mod.rs"]
-mod bmp_messages;
-
 use std::io::BufRead;
 use std::sync::atomic::Ordering;
 
@@ -87,62 +84,6 @@ fn replayed(recording: &std::path::Path) -> String {
         _ => None,
     });
     lines.collect()
-}
-
-async fn body_of(url: String) -> String {
-    reqwest::get(url).await.expect("an answer").text().await.expect("text")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
-    use bmp_messages::{announce, initiation, peer, peer_up, route_monitoring};
-    use tokio::io::AsyncWriteExt;
-
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let dir = tempfile::tempdir().expect("a directory");
-    let text = "[feeds.routers]\nkind = 'bmp'\nlisten = '127.0.0.1:0'\n\
-                routers = [{ address = '127.0.0.1', name = 'edge1' }]\n\
-                [[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\n\
-                prefix = '198.51.100.0/24'\nexpected_origins = [64496]";
-    let mut config = Config::parse("test", text, dir.path()).expect("fine");
-    config.http.listen = "127.0.0.1:0".parse().expect("an address");
-    let to = NdjsonTarget::File(dir.path().join("alerts.ndjson"));
-    config.sinks[0].kind = SinkKind::Ndjson { to };
-    let app = App::start(config, Options { shards: Some(2), ..Options::default() }).await.expect("started");
-    let base = format!("http://{}", app.address);
-    let mut router = tokio::net::TcpStream::connect(app.stations[0]).await.expect("a station");
-    let (stop, stopped) = oneshot::channel();
-    let running = tokio::spawn(app.run_until(async {
-        let _ = stopped.await;
-    }));
-    let head = peer("192.0.2.1", 3_001);
-    let hijack = route_monitoring(&head, &announce("198.51.100.0/24", &[3_001, 64_511]));
-    let said = [initiation("edge1.example.net"), peer_up(&head, 64_520), hijack].concat();
-    router.write_all(&said).await.expect("written");
-    let found = timeout(Duration::from_secs(20), async {
-        loop {
-            let list: Value = serde_json::from_str(&body_of(format!("{base}/api/v1/incidents")).await).expect("JSON");
-            let metrics = body_of(format!("{base}/metrics")).await;
-            if list["count"] != 0 && metrics.contains(r#"bgpwarden_peers{feed="routers",state="up"} 1"#) {
-                return list;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    });
-    let list = found.await.expect("an incident in time");
-    let path = &list["incidents"][0]["sample_paths"][0];
-    assert_eq!((&path["collector"], &path["as_path"]), (&"edge1".into(), &"3001 64511".into()));
-    let ready: Value = serde_json::from_str(&body_of(format!("{base}/readyz")).await).expect("JSON");
-    let session = &ready["sessions"]["routers"][0];
-    assert_eq!(
-        (&session["router"], &session["state"], &session["peers_up"]),
-        (&"edge1".into(), &"live".into(), &1.into())
-    );
-    assert!(session.get("peers").is_none(), "a probe that anybody may ask names no peers");
-    let page = body_of(format!("{base}/")).await;
-    assert!(page.contains("<h2>Routers</h2>") && page.contains("<td>edge1</td>"));
-    stop.send(()).expect("still running");
-    timeout(Duration::from_secs(30), running).await.expect("an end").expect("no panic").expect("no failure");
 }
 
 /// A RIS Live server for one client at a time; what is sent through the channel is played to it.

@@ -154,6 +154,7 @@ impl Station {
             undecodable: 0,
             is_silent: false,
             viewed: None,
+            is_view_old: false,
         };
         self.connections.spawn(async move {
             tokio::select! {
@@ -199,6 +200,8 @@ struct Follower {
     undecodable: u64,
     is_silent: bool,
     viewed: Option<Instant>,
+    /// Peers have changed since they were written down.
+    is_view_old: bool,
 }
 
 impl Follower {
@@ -229,6 +232,10 @@ impl Follower {
                 read = socket.fill() => read,
                 () = end.notified() => return Some("the router connected again".into()),
                 () = out.closed() => return None,
+                () = tokio::time::sleep(VIEW), if self.is_view_old => {
+                    self.view(true);
+                    continue;
+                }
                 () = idle, if !self.is_silent => {
                     self.silent().await;
                     continue;
@@ -306,10 +313,12 @@ impl Follower {
     }
 
     /// Writes down what others may look at.
-    fn view(&mut self, is_end: bool) {
+    fn view(&mut self, is_wanted: bool) {
         let has_changed = self.session.take_changed();
         let is_due = self.viewed.is_none_or(|viewed| viewed.elapsed() >= VIEW);
-        let peers = (is_end || has_changed || is_due).then(|| {
+        let is_viewed = is_wanted || has_changed || is_due;
+        self.is_view_old = !is_viewed;
+        let peers = is_viewed.then(|| {
             self.viewed = Some(Instant::now());
             self.session.peers().collect()
         });
