@@ -74,6 +74,8 @@ pub struct FeedReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SessionReport {
     pub router: String,
+    /// What the router calls itself.
+    pub sys_name: Option<String>,
     pub state: FeedState,
     /// Why it is not live.
     pub detail: Option<String>,

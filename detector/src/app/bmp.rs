@@ -118,13 +118,7 @@ fn station_report(name: &str, status: &StationStatus, metrics: &Metrics) -> Feed
     finish(FeedReport { gaps, sessions, ..counted(name, "bmp", state, &counts) }, &counts, last_message, metrics)
 }
 
-fn kafka_report(
-    name: &str,
-    status: &KafkaStatus,
-    silent_secs: f64,
-    metrics: &Metrics,
-    now: Timestamp,
-) -> FeedReport {
+fn kafka_report(name: &str, status: &KafkaStatus, silent_secs: f64, metrics: &Metrics, now: Timestamp) -> FeedReport {
     let heard = status.messages.load(Ordering::Relaxed) > 0;
     let last = heard.then(|| Timestamp(status.last_message.load(Ordering::Relaxed)));
     let age_secs = last.map_or(0.0, |last| now.secs_since(last));
@@ -164,6 +158,7 @@ fn finish(report: FeedReport, counts: &Counts, last: Option<Timestamp>, metrics:
 fn session(router: &RouterView) -> SessionReport {
     SessionReport {
         router: plain(&router.name, 64),
+        sys_name: Some(plain(&router.info.sys_name, 64)).filter(|name| !name.is_empty()),
         state: match router.state {
             RouterState::Live => FeedState::Live,
             RouterState::Silent => FeedState::Silent,

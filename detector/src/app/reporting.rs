@@ -136,9 +136,7 @@ impl Reporter {
 
     fn feed(&self, i: usize, name: &str, feed: &FeedHealth, now: Timestamp) -> FeedReport {
         match feed {
-            FeedHealth::Bmp(health) => {
-                super::bmp::report(name, health, self.health.silent_secs[i], &self.metrics, now)
-            },
+            FeedHealth::Bmp(health) => super::bmp::report(name, health, self.health.silent_secs[i], &self.metrics, now),
             FeedHealth::RisLive(status) => {
                 let canary_missed = self.health.canaries[i].missed(now).map(|due| due.to_string());
                 FeedReport { canary_missed, ..self.ris_live(name, status, self.health.silent_secs[i], now) }

@@ -70,10 +70,6 @@ pub(crate) struct PeerUp {
     pub table: Option<String>,
 }
 
-/// Names and numbers of the messages, in the order of their types.
-pub const TYPES: [&str; 7] =
-    ["route_monitoring", "statistics", "peer_down", "peer_up", "initiation", "termination", "mirroring"];
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     /// With a whole BGP message.

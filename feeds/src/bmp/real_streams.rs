@@ -243,8 +243,7 @@ fn mirrored(path: &str) -> Option<BTreeSet<(String, String)>> {
     for bytes in messages.iter().filter(|bytes| bytes[frame::HEADER - 1] == 6) {
         // Common and per-peer header, and the type and length of the TLV in front of the BGP message.
         let update = bytes.slice(frame::HEADER + 42 + 4..);
-        let session =
-            convert::Session { peer_as: Asn(0), four_octets: true, add_path: AddPath::NONE, internal: false };
+        let session = convert::Session { peer_as: Asn(0), four_octets: true, add_path: AddPath::NONE, internal: false };
         if let Ok(convert::Message::Update(heard)) = convert::message(&update, &session) {
             let path = heard.attributes.as_path.to_string();
             routes.extend(heard.announced.iter().map(|n| (n.prefix.to_string(), path.clone())));

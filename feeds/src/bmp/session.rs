@@ -51,7 +51,7 @@ pub struct Settings {
 /// What came and was rightly left out, and how often the router had to be corrected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Messages by type, in the order of [`message::TYPES`]; the last are of unknown types.
+    /// Messages by the number of their type (RFC 7854 section 4.1); the last are of unknown types.
     pub messages: [u64; 8],
     /// Route Monitoring of a table that does not count.
     pub other_rib: u64,
