@@ -9,8 +9,10 @@ mod bootstrap;
 mod delivery;
 mod intake;
 mod live;
+mod memory;
 mod receipts;
 mod reporting;
+mod rpki;
 mod said;
 
 use std::io::IsTerminal;
@@ -32,9 +34,9 @@ use crate::health::Report;
 use crate::http::{self, Site};
 use crate::metrics::Metrics;
 use crate::notice::decider::{Decider, Hysteresis};
-use crate::pipeline::{self, Threads};
+use crate::pipeline::{self, Extras, Threads};
 use crate::sink::dispatch::Dispatch;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::view::IncidentView;
 use crate::{cli, sink};
 pub use bootstrap::Times;
@@ -142,7 +144,7 @@ impl App {
         };
         let stations = bmp::bind(&config.feeds).await?;
         let station_addresses = stations.values().filter_map(|listener| listener.local_addr().ok()).collect();
-        let rpki = data::rpki(&config.rpki.files, &config.rpki.aspas, Some(now()))?;
+        let rpki = rpki::load(config.rpki.clone())?;
         let (relations, warnings) =
             data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
         for warning in rpki.warnings.iter().chain(&warnings) {
@@ -154,8 +156,12 @@ impl App {
         let sink::start::Started { routes, tasks: sinks } =
             sink::start::start(&config.sinks, &store, &instance).await?;
 
+        // What is forgotten at the end anyway needs no checkpoint.
+        let keeps = config.store.location != store::Location::Memory;
+        let before = if keeps { memory::load(&store).await } else { None };
+        let extras = Extras { routes: false, memory: keeps };
         let shards = options.shards.unwrap_or_else(pipeline::default_shards);
-        let engine = pipeline::start(config.alerts.settings(), shards, false)
+        let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let metrics = Arc::new(Metrics::new());
         let view = Arc::new(IncidentView::default());
@@ -168,6 +174,7 @@ impl App {
         let dispatched = dispatch.status();
         let delivering = Delivering {
             dispatch,
+            keeper: memory::Keeper::new(store.clone()),
             retention_days: config.store.retention_days,
             context,
             view: view.clone(),
@@ -176,17 +183,11 @@ impl App {
         let delivery = tokio::spawn(delivering.run(engine.outputs));
 
         let watched = config.watch.len();
-        let given = intake::Given { rpki: rpki.delta, relations, watch: Watch::new(config.watch), stations };
-        let intake = intake::start(
-            config.feeds,
-            config.rpki,
-            given,
-            engine.intake,
-            engine.status.clone(),
-            recorder,
-            metrics.clone(),
-            options.times,
-        );
+        let given = intake::Given { before, rpki, relations, watch: Watch::new(config.watch), stations };
+        let checkpoints = keeps.then(|| Duration::from_secs(config.store.checkpoint_secs));
+        let (status, judged_by) = (engine.status.clone(), engine.intake);
+        let judges = intake::Engine { intake: judged_by, status, recorder, checkpoints };
+        let intake = intake::start(config.feeds, given, judges, metrics.clone(), options.times);
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),

@@ -199,6 +199,8 @@ pub struct SourceReport {
     pub source: String,
     pub as_of: Option<String>,
     pub state: &'static str,
+    /// What is wrong with where it comes from; empty if nothing is.
+    pub detail: String,
 }
 
 impl SourceReport {
@@ -209,6 +211,7 @@ impl SourceReport {
             source: crate::text::plain(&source.name, 256),
             as_of: source.as_of.map(|as_of| as_of.to_string()),
             state: source.state.word(),
+            detail: String::new(),
         }
     }
 }
@@ -345,8 +348,12 @@ impl Report {
         }
         for source in self.sources.iter().filter(|source| source.state != SourceState::Fresh.word()) {
             let what = if source.state == SourceState::None.word() { "not given" } else { source.state };
-            degraded.push(format!("{} are {what}", source.kind));
+            let why = if source.detail.is_empty() { String::new() } else { format!(": {}", source.detail) };
+            degraded.push(format!("{} are {what}{why}", source.kind));
         }
+        // A source may fail while others still do.
+        let fresh = self.sources.iter().filter(|s| s.state == SourceState::Fresh.word() && !s.detail.is_empty());
+        degraded.extend(fresh.map(|s| format!("{} are fresh, but {}", s.kind, s.detail)));
         for sink in &self.sinks {
             if let Some(error) = &sink.error {
                 degraded.push(format!("sink {} fails: {error}", sink.name));

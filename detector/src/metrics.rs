@@ -119,6 +119,7 @@ pub struct Metrics {
     rpki_objects: IntGaugeVec,
     rpki_age: GaugeVec,
     rpki_state: IntGaugeVec,
+    rpki_failures: IntCounterVec,
     relations_age: Gauge,
     baseline_ready: IntGauge,
     queue_stalled: GaugeCounters,
@@ -214,6 +215,11 @@ impl Metrics {
             rpki_objects: f.gauges("rpki_objects", "VRPs and ASPAs in use.", &["kind"]),
             rpki_age: f.measures("rpki_age_seconds", "Age of the data of a source.", &["source"]),
             rpki_state: f.gauges("rpki_state", "1 for the state a source is in.", &["source", "state"]),
+            rpki_failures: f.counters(
+                "rpki_fetch_failures_total",
+                "Failed attempts to get VRPs and ASPAs, by kind of source.",
+                &["kind"],
+            ),
             relations_age: f
                 .add(Gauge::with_opts(options("relations_age_seconds", "Age of the business relations in use."))),
             baseline_ready: f.add(IntGauge::with_opts(options(
@@ -319,6 +325,11 @@ impl Metrics {
         if let Some(as_of) = source.as_of {
             self.rpki_age.with_label_values(&[kind.word()]).set(now.secs_since(as_of));
         }
+    }
+
+    /// `total` since the start; `kind` is file, url, rtr or slurm.
+    pub fn rpki_failures(&self, kind: &str, total: u64) {
+        raise_to(&self.rpki_failures.with_label_values(&[kind]), total);
     }
 
     pub fn relations(&self, source: &Source, now: Timestamp) {

@@ -21,7 +21,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::data;
 use crate::failure::Failure;
-use crate::pipeline::{self, Intake, Totals};
+use crate::pipeline::{self, Extras, Intake, Totals};
 use crate::sequencer::Sequencer;
 use deliver::Delivering;
 use merge::{Merged, Skipped};
@@ -46,7 +46,8 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
     let mut delivering = Delivering::start(&config, &context)?;
     let mut printer = Printer::open(args, context)?;
     let shards = args.shards.map_or_else(pipeline::default_shards, usize::from);
-    let engine = pipeline::start(config.alerts.settings(), shards, args.routes.is_some())
+    let extras = Extras { routes: args.routes.is_some(), memory: false };
+    let engine = pipeline::start(config.alerts.settings(), shards, extras)
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
     let mut outputs = engine.outputs;
     let feeder = Feeder {

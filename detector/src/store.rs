@@ -46,6 +46,15 @@ pub struct Place {
 pub struct Put {
     pub delivery: Delivery,
     pub sinks: Vec<Arc<str>>,
+    /// What a restart has to know of the incident after it.
+    pub chapter: Option<Chapter>,
+}
+
+/// The state of an incident that is newer than the last checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chapter {
+    pub seq: u64,
+    pub bytes: Arc<[u8]>,
 }
 
 /// A parcel that waits in an outbox.
@@ -215,6 +224,11 @@ impl Store {
     /// The newest checkpoint that is whole.
     pub async fn latest_checkpoint(&self) -> Result<Option<Checkpoint>, Problem> {
         self.ask(Command::LatestCheckpoint).await
+    }
+
+    /// What was stored with alerts since that checkpoint, the latest of each incident.
+    pub async fn chapters(&self) -> Result<Vec<Vec<u8>>, Problem> {
+        self.ask(Command::Chapters).await
     }
 
     /// A sink has it: takes it off the outbox soon, together with others. Never waits.

@@ -7,11 +7,13 @@ use rules::alert::Alert;
 use rules::desk::Output;
 use tokio::sync::mpsc::Receiver;
 
+use super::memory::Keeper;
 use super::now;
 use crate::alert::{WireContext, to_json};
 use crate::metrics::{Metrics, Stage};
 use crate::sink::dispatch::{Decided, Dispatch, outlived};
 use crate::sink::{Delivery, merely_refreshes};
+use crate::store::Chapter;
 use crate::text;
 use crate::view::IncidentView;
 
@@ -28,6 +30,7 @@ pub struct Delivered {
 /// Hands every alert to store and sinks, to the pages and the metrics.
 pub struct Delivering {
     pub dispatch: Dispatch,
+    pub keeper: Keeper,
     pub retention_days: u64,
     pub context: WireContext,
     pub view: Arc<IncidentView>,
@@ -47,34 +50,62 @@ impl Delivering {
                     if taken == 0 {
                         break;
                     }
-                    let alerts = batches.drain(..).flatten().filter_map(|output| match output {
-                        Output::Alert(alert) => Some(alert),
-                        Output::Route(_) => None,
-                    });
-                    let decided: Vec<_> = alerts.map(|alert| self.show(alert)).collect();
-                    delivered.alerts += decided.len() as u64;
-                    if !decided.is_empty() {
-                        self.dispatch.put(decided).await;
-                    }
+                    let outputs: Vec<Output> = batches.drain(..).flatten().collect();
+                    delivered.alerts += self.take(outputs).await;
                 }
                 _ = second.tick() => self.dispatch.retry().await,
                 _ = retention.tick() => self.dispatch.forget(outlived(self.retention_days)).await,
             }
         }
         self.dispatch.retry().await;
+        self.keeper.finish().await;
         delivered
     }
 
-    fn show(&self, alert: Arc<Alert>) -> Decided {
+    /// Alerts go before the checkpoints that know of them.
+    async fn take(&mut self, outputs: Vec<Output>) -> u64 {
+        let (mut decided, mut chapter, mut checkpoint) = (Vec::new(), None, None);
+        for output in outputs {
+            match output {
+                Output::Chapter(next) => chapter = Some(next),
+                Output::Alert(alert) => decided.push(self.show(alert, chapter.take().as_deref())),
+                Output::Checkpoint(parts) => checkpoint = Some(parts),
+                Output::Route(_) => {}
+            }
+        }
+        let alerts = decided.len() as u64;
+        if alerts > 0 {
+            self.dispatch.put(decided).await;
+        }
+        if let Some(parts) = checkpoint {
+            self.keeper.keep(parts);
+        }
+        alerts
+    }
+
+    fn show(&self, alert: Arc<Alert>, chapter: Option<&rules::checkpoint::Chapter>) -> Decided {
         let json: Arc<str> = to_json(&alert, &self.context).into();
         log(&alert);
         self.metrics.alert(&alert);
         let waited = (now() - alert.time).try_into().unwrap_or_default();
         self.metrics.latency(Stage::Decided, Duration::from_micros(waited));
-        let decided =
-            Decided { delivery: Delivery::new(&alert, json.clone()), merely_refreshes: merely_refreshes(&alert) };
+        let decided = Decided {
+            delivery: Delivery::new(&alert, json.clone()),
+            merely_refreshes: merely_refreshes(&alert),
+            chapter: chapter.and_then(written),
+        };
         self.view.put(alert, json);
         decided
+    }
+}
+
+fn written(chapter: &rules::checkpoint::Chapter) -> Option<Chapter> {
+    match feeds::checkpoint::chapter_bytes(chapter) {
+        Ok(bytes) => Some(Chapter { seq: chapter.seq, bytes: bytes.into() }),
+        Err(error) => {
+            tracing::error!(%error, "the state of an incident cannot be written");
+            None
+        }
     }
 }
 

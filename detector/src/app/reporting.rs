@@ -178,15 +178,19 @@ impl Reporter {
     }
 
     fn sources(&self, now: Timestamp) -> Vec<SourceReport> {
-        let rpki = self.health.rpki.lock().unwrap_or_else(PoisonError::into_inner);
-        let (vrps, aspas) = (rpki.announced_vrps.len(), rpki.announced_aspas.len());
-        self.metrics.rpki(RpkiKind::Vrps, vrps, &rpki.vrps, now);
-        self.metrics.rpki(RpkiKind::Aspas, aspas, &rpki.aspas, now);
+        let rpki = self.health.rpki.standing();
+        let ((vrps, vrps_from), (aspas, aspas_from)) = (&rpki.vrps, &rpki.aspas);
+        self.metrics.rpki(RpkiKind::Vrps, *vrps, vrps_from, now);
+        self.metrics.rpki(RpkiKind::Aspas, *aspas, aspas_from, now);
+        for (kind, failures) in &rpki.failures {
+            self.metrics.rpki_failures(kind, *failures);
+        }
+        let detail = rpki.troubles.join("; ");
         let (relations, edges) = &self.health.relations;
         self.metrics.relations(relations, now);
         vec![
-            SourceReport::new("VRPs", vrps, &rpki.vrps),
-            SourceReport::new("ASPAs", aspas, &rpki.aspas),
+            SourceReport { detail: detail.clone(), ..SourceReport::new("VRPs", *vrps, vrps_from) },
+            SourceReport { detail, ..SourceReport::new("ASPAs", *aspas, aspas_from) },
             SourceReport::new("relations", *edges, relations),
         ]
     }

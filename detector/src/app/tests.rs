@@ -35,7 +35,7 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
     let dir = tempfile::tempdir().expect("a directory");
     let (input, alerts) = (dir.path().join("frames.jsonl"), dir.path().join("alerts.ndjson"));
     std::fs::write(&input, frames()).expect("written");
-    let text = "[[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\nprefix = '198.51.100.0/24'\n\
+    let text = "[rpki]\n[[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\nprefix = '198.51.100.0/24'\n\
                 expected_origins = [64496]";
     let mut config = Config::parse("test", text, dir.path()).expect("fine");
     config.http.listen = "127.0.0.1:0".parse().expect("an address");
@@ -84,7 +84,7 @@ fn replayed(recording: &std::path::Path) -> String {
     let outputs = events.iter().flat_map(|event| engine.handle(event));
     let lines = outputs.filter_map(|output| match output {
         rules::desk::Output::Alert(alert) => Some(crate::alert::to_json(&alert, &WireContext::default()) + "\n"),
-        rules::desk::Output::Route(_) => None,
+        _ => None,
     });
     lines.collect()
 }

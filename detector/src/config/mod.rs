@@ -6,6 +6,7 @@
 mod archive;
 mod bmp;
 mod reader;
+mod rpki;
 mod show;
 mod store;
 
@@ -18,6 +19,7 @@ pub use bmp::{Bmp, OpenBmp, Router};
 use ipnet::IpNet;
 pub use reader::Secret;
 use reader::{Section, Source};
+pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
@@ -110,19 +112,6 @@ impl FeedKind {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rpki {
-    pub files: Vec<PathBuf>,
-    pub aspas: Vec<PathBuf>,
-    pub refresh_secs: u64,
-}
-
-impl Default for Rpki {
-    fn default() -> Self {
-        Self { files: Vec::new(), aspas: Vec::new(), refresh_secs: 600 }
-    }
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Relations {
     pub file: Option<PathBuf>,
@@ -199,9 +188,9 @@ impl Kafka {
 }
 
 impl Config {
-    /// What runs without a file: RIS Live in, NDJSON on stdout out.
+    /// What runs without a file: RIS Live and public VRPs in, NDJSON on stdout out.
     pub fn without_file() -> Self {
-        Self { feeds: default_feeds(), sinks: default_sinks(), ..Self::default() }
+        Self { feeds: default_feeds(), rpki: Rpki::public(), sinks: default_sinks(), ..Self::default() }
     }
 
     /// Reads a file, or gives the defaults.
@@ -228,7 +217,7 @@ impl Config {
         let config = Self {
             http: http(root.section("http")),
             feeds: feeds(&mut root),
-            rpki: rpki(root.section("rpki")),
+            rpki: rpki::read(&mut root),
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
             store: store::read(root.section("store")),
@@ -361,18 +350,6 @@ fn input(source: &Source<'_>, spec: &str) -> String {
     let path =
         if path.contains("://") || path == "-" { path.to_owned() } else { source.resolve(path).display().to_string() };
     collector.map_or(path.clone(), |collector| format!("{collector}={path}"))
-}
-
-fn rpki(mut section: Section<'_>) -> Rpki {
-    let default = Rpki::default();
-    let rpki = Rpki {
-        files: section.paths("files"),
-        aspas: section.paths("aspas"),
-        refresh_secs: section.integer("refresh_secs", 10..=86_400).unwrap_or(default.refresh_secs),
-    };
-    section.later(&["rtr", "url", "slurm"]);
-    section.finish();
-    rpki
 }
 
 fn relations(mut section: Section<'_>) -> Relations {

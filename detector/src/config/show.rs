@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
-use super::{Bmp, Config, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Sink, SinkKind};
+use super::{Bmp, Config, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind};
 use rules::watch::{Constituent, Resource};
 
 /// TOML that says the same as the file it came from. Secrets are left out, absent values are comments.
@@ -20,8 +20,7 @@ impl Display for Config {
         for feed in &self.feeds {
             show_feed(f, feed)?;
         }
-        writeln!(f, "\n[rpki]\nfiles = {}", paths(&self.rpki.files))?;
-        writeln!(f, "aspas = {}\nrefresh_secs = {}", paths(&self.rpki.aspas), self.rpki.refresh_secs)?;
+        show_rpki(f, &self.rpki)?;
         writeln!(f, "\n[relations]")?;
         optional(f, "file", self.relations.file.as_deref().map(Path::display), "the valley rule is blind")?;
         optional(f, "siblings", self.relations.siblings.as_deref().map(Path::display), "no siblings known")?;
@@ -30,6 +29,7 @@ impl Display for Config {
         writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
         writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
         writeln!(f, "retention_days = {}", self.store.retention_days)?;
+        writeln!(f, "checkpoint_secs = {}", self.store.checkpoint_secs)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }
@@ -41,6 +41,15 @@ impl Display for Config {
         }
         Ok(())
     }
+}
+
+fn show_rpki(f: &mut Formatter<'_>, rpki: &Rpki) -> fmt::Result {
+    writeln!(f, "\n[rpki]\nfiles = {}\naspas = {}", paths(&rpki.files), paths(&rpki.aspas))?;
+    writeln!(f, "rtr = {}", quoted_list(&rpki.rtr))?;
+    optional(f, "url", rpki.url.as_ref(), "none")?;
+    optional(f, "slurm", rpki.slurm.as_deref().map(Path::display), "no local exceptions")?;
+    writeln!(f, "refresh_secs = {}\nexpire_secs = {}", rpki.refresh_secs, rpki.expire_secs)?;
+    writeln!(f, "collapse_percent = {}\nfreeze_secs = {}", rpki.collapse_percent, rpki.freeze_secs)
 }
 
 fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {

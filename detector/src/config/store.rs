@@ -9,17 +9,20 @@ use crate::store::Location;
 const FILE: &str = "bgpwarden.db";
 /// Three months of some hundred incidents a day are about 1 GB.
 const RETENTION_DAYS: u64 = 90;
+const CHECKPOINT_SECS: u64 = 300;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     pub location: Location,
     /// Incidents that are over are forgotten after this.
     pub retention_days: u64,
+    /// How often what a restart needs is written down.
+    pub checkpoint_secs: u64,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { location: default_location(), retention_days: RETENTION_DAYS }
+        Self { location: default_location(), retention_days: RETENTION_DAYS, checkpoint_secs: CHECKPOINT_SECS }
     }
 }
 
@@ -48,6 +51,7 @@ pub(super) fn read(mut section: Section<'_>) -> Store {
         }
     };
     let retention_days = section.integer("retention_days", 1..=36_500).unwrap_or(default.retention_days);
+    let checkpoint_secs = section.integer("checkpoint_secs", 1..=86_400).unwrap_or(default.checkpoint_secs);
     section.finish();
-    Store { location, retention_days }
+    Store { location, retention_days, checkpoint_secs }
 }

@@ -59,12 +59,13 @@ impl Delivering {
     pub fn take(&mut self, outputs: &[Output]) -> Result<(), Failure> {
         let alerts = outputs.iter().filter_map(|output| match output {
             Output::Alert(alert) => Some(alert),
-            Output::Route(_) => None,
+            _ => None,
         });
         let decide = |alert| Decided {
             delivery: Delivery::new(alert, to_json(alert, &self.context).into()),
             // A rerun must decide alike, however much waits.
             merely_refreshes: false,
+            chapter: None,
         };
         let decided: Vec<_> = alerts.map(|alert| decide(alert)).collect();
         if decided.is_empty() {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{Delivery, Parcel, Route};
 use crate::app::now;
-use crate::store::{Place, Problem, Put, Store};
+use crate::store::{Chapter, Place, Problem, Put, Store};
 
 /// How long alerts wait for a disk that does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,6 +48,7 @@ impl DispatchStatus {
 pub struct Decided {
     pub delivery: Delivery,
     pub merely_refreshes: bool,
+    pub chapter: Option<Chapter>,
 }
 
 pub struct Dispatch {
@@ -136,7 +137,7 @@ impl Dispatch {
 
     /// Which sinks get it. One that owes too much does not get what merely refreshes.
     fn addressed(&mut self, decided: Decided) -> Put {
-        let Decided { delivery, merely_refreshes } = decided;
+        let Decided { delivery, merely_refreshes, chapter } = decided;
         let mut sinks = Vec::new();
         for route in self.routes.iter_mut().filter(|route| route.wants(&delivery)) {
             route.tell(delivery.id.clone(), delivery.sequence);
@@ -146,7 +147,7 @@ impl Dispatch {
                 sinks.push(route.name.clone());
             }
         }
-        Put { delivery, sinks }
+        Put { delivery, sinks, chapter }
     }
 
     /// Stores what it missed, then `puts`.

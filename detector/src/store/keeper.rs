@@ -49,6 +49,7 @@ pub enum Command {
         reply: Reply<()>,
     },
     LatestCheckpoint(Reply<Option<Checkpoint>>),
+    Chapters(Reply<Vec<Vec<u8>>>),
     /// There are acknowledgements.
     Acknowledge,
     Close(Reply<()>),
@@ -281,6 +282,7 @@ fn act(
         }
         Command::CheckpointDone { number, reply } => later(reply, rows::checkpoint_done(connection, number), outcome),
         Command::LatestCheckpoint(reply) => later(reply, rows::latest_checkpoint(connection), outcome),
+        Command::Chapters(reply) => later(reply, rows::chapters(connection), outcome),
         Command::Acknowledge | Command::Close(_) => return None,
     })
 }
@@ -321,6 +323,7 @@ fn refusal(command: Command) -> Option<Answer> {
         Command::CheckpointBegin { reply, .. } => refuse(reply),
         Command::CheckpointPart { reply, .. } | Command::CheckpointDone { reply, .. } => refuse(reply),
         Command::LatestCheckpoint(reply) => refuse(reply),
+        Command::Chapters(reply) => refuse(reply),
         Command::Acknowledge | Command::Close(_) => None,
     }
 }

@@ -47,6 +47,11 @@ pub fn put(connection: &Connection, put: &Put, now: i64) -> rusqlite::Result<Vec
              WHERE excluded.sequence > incidents.sequence",
         )?
         .execute(params![d.id, d.sequence, status, d.class.word(), d.severity.word(), d.time.0, now])?;
+    if let Some(chapter) = &put.chapter {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO chapters (incident, seq, bytes) VALUES (?1, ?2, ?3)")?
+            .execute(params![d.id, chapter.seq.cast_signed(), &*chapter.bytes])?;
+    }
     put.sinks.iter().map(|sink| offer(connection, sink, &d.id, d.sequence, now)).collect()
 }
 
@@ -201,10 +206,18 @@ pub fn checkpoint_part(connection: &Connection, number: i64, part: i64, bytes: &
     insert.execute(params![number, part, bytes]).map(drop)
 }
 
-/// The checkpoint is whole: the ones before it go.
+/// The checkpoint is whole: the ones before it go, and what of single incidents is in it now.
 pub fn checkpoint_done(connection: &Connection, number: i64) -> rusqlite::Result<()> {
     connection.execute("UPDATE checkpoints SET complete = 1 WHERE number = ?1", [number])?;
+    connection
+        .execute("DELETE FROM chapters WHERE seq <= (SELECT seq FROM checkpoints WHERE number = ?1)", [number])?;
     connection.execute("DELETE FROM checkpoints WHERE number < ?1", [number]).map(drop)
+}
+
+/// The latest state of every incident that changed since the newest checkpoint, as the alerts went out.
+pub fn chapters(connection: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let mut statement = connection.prepare("SELECT bytes FROM chapters ORDER BY seq, incident")?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// The newest checkpoint that is whole.

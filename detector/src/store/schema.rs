@@ -7,7 +7,7 @@ pub const APPLICATION_ID: i32 = 0x6267_7077;
 
 /// Each entry brings a file from the version before to its own, which is its place in the list. What was released
 /// never changes; a new version is a new entry.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // 1: every transition, the latest state of each incident, what each sink still has to be told, checkpoints.
     "CREATE TABLE transitions (
         number INTEGER PRIMARY KEY,
@@ -62,6 +62,12 @@ const MIGRATIONS: [&str; 1] = [
         part INTEGER NOT NULL,
         bytes BLOB NOT NULL,
         PRIMARY KEY (checkpoint, part)
+    );",
+    // 2: what a restart has to know of incidents that changed after the last checkpoint.
+    "CREATE TABLE chapters (
+        incident TEXT PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        bytes BLOB NOT NULL
     );",
 ];
 

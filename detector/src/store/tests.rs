@@ -14,7 +14,8 @@ fn delivery(id: &str, sequence: u32, transition: Transition) -> Delivery {
 
 fn to(sinks: &[&str], id: &str, sequence: u32) -> Put {
     let transition = if sequence == 1 { Transition::Opened } else { Transition::Updated };
-    Put { delivery: delivery(id, sequence, transition), sinks: sinks.iter().map(|sink| (*sink).into()).collect() }
+    let sinks = sinks.iter().map(|sink| (*sink).into()).collect();
+    Put { delivery: delivery(id, sequence, transition), sinks, chapter: None }
 }
 
 fn memory() -> Store {

@@ -73,7 +73,8 @@ async fn a_closed_outbox_ends_when_the_last_is_acknowledged() {
 /// Stores transitions of one sink; gives their places.
 async fn put(store: &Store, sink: &Arc<str>, ids: impl IntoIterator<Item = (String, u32)>) -> Vec<(Place, Parcel)> {
     let deliveries: Vec<_> = ids.into_iter().map(|(id, sequence)| delivery(&id, sequence)).collect();
-    let puts = deliveries.iter().map(|d| Put { delivery: d.clone(), sinks: vec![sink.clone()] }).collect();
+    let puts =
+        deliveries.iter().map(|d| Put { delivery: d.clone(), sinks: vec![sink.clone()], chapter: None }).collect();
     let places = store.put(puts).await.expect("stored");
     let places = places.into_iter().map(|of_sinks| of_sinks[0].expect("new"));
     places.zip(deliveries.into_iter().map(Parcel::Alert)).collect()
