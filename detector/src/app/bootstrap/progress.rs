@@ -64,7 +64,9 @@ impl Progress {
 
     fn change(&self, collector: &str, change: impl FnOnce(&mut State)) {
         let mut states = self.collectors.lock().unwrap_or_else(PoisonError::into_inner);
-        states.get_mut(collector).into_iter().for_each(change);
+        if let Some(state) = states.get_mut(collector) {
+            change(state);
+        }
     }
 
     pub fn seeded_count(&self) -> usize {
