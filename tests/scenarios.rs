@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rules::desk::Settings;
-use rules::testing::run;
+use rules::testing::run_lives;
 use rules::testing::scenario::Scenario;
 
 /// Lives through the story with one shard and with three, and compares what was said with what it says.
@@ -14,7 +14,7 @@ fn check(name: &str) {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let scenario: Scenario = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     for shards in [1, 3] {
-        let alerts = run(&scenario.events, Settings::default(), shards).alerts;
+        let alerts = run_lives(&scenario.lives, Settings::default(), shards).alerts;
         if let Some(difference) = scenario.difference(&alerts) {
             panic!("{name} with {shards} shards\n{difference}");
         }
@@ -40,6 +40,8 @@ stories! {
     a_bogon_behind_a_neighbor_that_only_another_shard_knows
     a_default_route_escapes
     a_forged_origin_behind_a_denied_neighbor
+    a_hijack_ended_while_not_watching
+    a_hijack_goes_on_across_a_restart
     a_hijack_of_three_hours_stays_open_to_its_end
     a_leak_between_two_providers_proven_by_aspa
     a_leak_between_two_providers_proven_by_relations
@@ -52,6 +54,7 @@ stories! {
     a_private_as_is_left_in_the_path
     a_repeat_count_taken_for_an_as
     a_reset_session_that_sends_its_table_again_is_no_news
+    a_roa_of_the_holder_makes_a_hijack_graver
     a_roa_takes_the_alarm_back
     a_second_victim_joins_the_open_story
     a_session_that_returns_with_the_route_goes_on_with_the_story
@@ -61,15 +64,21 @@ stories! {
     a_watched_network_hears_at_once_and_is_confirmed_later
     a_wrong_digit_in_an_as_number
     an_aggregate_over_the_networks_of_others
+    a_resolved_incident_is_reopened_after_a_restart
+    a_restart_interrupts_the_hold_down
+    a_restart_without_a_dump_hears_the_withdrawal
+    an_aspa_that_is_published_opens_a_leak_and_one_that_is_mended_takes_it_back
     back_within_the_hour_is_the_same_incident
     cantv_leaks_between_two_providers_proven_by_aspa
     cantv_leaks_between_two_providers_proven_by_relations
+    expired_vrps_are_not_evaluated_and_no_verdict_flips
     fifty_more_specifics_of_ones_own_are_an_internal_leak
     lawful_changes_are_silent
     one_address_is_hijacked_while_its_network_is_leaked
     pakistan_telecom_announces_youtube
     quad101_for_three_and_a_half_minutes
     shorter_than_the_hold_down_is_told_once_it_is_over
+    space_closed_by_an_as0_roa_stays_squatted_while_the_roa_cannot_be_read
     space_under_an_as0_roa_is_squatted
     special_space_and_numbers_are_bogons
     the_most_specific_watched_resource_names_the_upstreams

@@ -1,6 +1,6 @@
 //! By which data are routes judged: VRPs, ASPAs and relations, as files give them?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,22 +49,6 @@ pub fn rpki(vrps: &[PathBuf], aspas: &[PathBuf], expire_at: Option<Timestamp>) -
         withdrawn_aspas: Vec::new(),
     };
     Ok(RpkiData { delta, warnings })
-}
-
-/// What has to be announced and withdrawn to get from one whole to another.
-pub fn change(before: &Delta, after: &Delta) -> Delta {
-    let old: BTreeSet<_> = before.announced_vrps.iter().collect();
-    let new: BTreeSet<_> = after.announced_vrps.iter().collect();
-    let changed = |(customer, providers): &(&Asn, &Vec<Asn>)| before.announced_aspas.get(customer) != Some(providers);
-    let gone = |customer: &&Asn| !after.announced_aspas.contains_key(customer);
-    Delta {
-        announced_vrps: new.difference(&old).map(|vrp| (*vrp).clone()).collect(),
-        withdrawn_vrps: old.difference(&new).map(|vrp| (*vrp).clone()).collect(),
-        announced_aspas: after.announced_aspas.iter().filter(changed).map(|(c, p)| (*c, p.clone())).collect(),
-        withdrawn_aspas: before.announced_aspas.keys().filter(gone).copied().collect(),
-        vrps: after.vrps.clone(),
-        aspas: after.aspas.clone(),
-    }
 }
 
 fn read_all(
@@ -143,41 +127,4 @@ pub fn relations(file: Option<&Path>, siblings: Option<&Path>) -> Result<(Relati
     let name: Arc<str> = names.join(", ").into();
     let source = Source { name, serial: None, as_of, state: SourceState::Fresh };
     Ok((Relations::new(source, edges, clique, groups, ixps), warnings))
-}
-
-#[cfg(test)]
-mod tests {
-    use rules::rpki::{Rov, Vrp};
-
-    use super::*;
-
-    fn whole(vrps: &[(&str, u32)], aspas: &[(u32, u32)]) -> Delta {
-        let vrp = |(prefix, asn): &(&str, u32)| {
-            let prefix: ipnet::IpNet = prefix.parse().expect("a prefix");
-            Vrp { prefix, max_length: prefix.prefix_len(), asn: Asn(*asn), source: "ripe".into() }
-        };
-        Delta {
-            announced_vrps: vrps.iter().map(vrp).collect(),
-            withdrawn_vrps: vec![],
-            announced_aspas: aspas.iter().map(|(c, p)| (Asn(*c), vec![Asn(*p)])).collect(),
-            withdrawn_aspas: vec![],
-            vrps: Source::none(),
-            aspas: Source::none(),
-        }
-    }
-
-    #[test]
-    fn the_old_whole_and_its_change_make_the_new_whole() {
-        let before = whole(&[("192.0.2.0/24", 64496), ("198.51.100.0/24", 64497)], &[(64496, 64500), (64497, 64500)]);
-        let after = whole(&[("192.0.2.0/24", 64496), ("203.0.113.0/24", 64498)], &[(64496, 64501)]);
-        let mut snapshot = Snapshot::default();
-        snapshot.apply(&before);
-        let change = change(&before, &after);
-        assert_eq!((change.announced_vrps.len(), change.withdrawn_vrps.len()), (1, 1));
-        snapshot.apply(&change);
-        assert_eq!((snapshot.vrps.len(), snapshot.aspas.len()), (2, 1));
-        assert_eq!(snapshot.aspas.providers_of(Asn(64496)), Some(&[Asn(64501)][..]));
-        let gone = "198.51.100.0/24".parse().expect("a prefix");
-        assert_eq!(snapshot.vrps.validate(&gone, Some(Asn(64497))), Rov::NotFound);
-    }
 }

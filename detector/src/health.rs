@@ -1,5 +1,7 @@
 //! May this process be believed right now?
 
+use std::collections::BTreeMap;
+
 use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
 use serde::Serialize;
@@ -59,11 +61,50 @@ pub struct FeedReport {
     pub errors: u64,
     pub gaps: u64,
     pub last_message: Option<String>,
+    /// Routers that speak to this feed.
+    pub sessions: Vec<SessionReport>,
     /// Sessions of its collectors.
     pub peers_up: usize,
     pub peers_down: usize,
     /// When RIS beacons changed and no peer told.
     pub canary_missed: Option<String>,
+}
+
+/// How one router of a feed stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SessionReport {
+    pub router: String,
+    pub state: FeedState,
+    /// Why it is not live.
+    pub detail: Option<String>,
+    pub peers_up: usize,
+    pub peers_down: usize,
+    /// BMP messages of the present connection.
+    pub messages: u64,
+    pub updates: u64,
+    pub errors: u64,
+    pub gaps: u64,
+    pub last_message: Option<String>,
+    /// Not in `/readyz`, which anybody may ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerReport>,
+}
+
+/// How one BGP session of a router stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeerReport {
+    pub address: String,
+    pub asn: u32,
+    pub state: &'static str,
+    /// The table whose routes count.
+    pub table: Option<&'static str>,
+    /// What router and peer are to each other by their Roles (RFC 9234).
+    pub local_role: Option<&'static str>,
+    pub peer_role: Option<&'static str>,
+    pub updates: u64,
+    /// Routes the router says it holds.
+    pub routes_stated: Option<u64>,
+    pub last_message: Option<String>,
 }
 
 /// A stretch of time that was not seen.
@@ -158,6 +199,8 @@ pub struct SourceReport {
     pub source: String,
     pub as_of: Option<String>,
     pub state: &'static str,
+    /// What is wrong with where it comes from; empty if nothing is.
+    pub detail: String,
 }
 
 impl SourceReport {
@@ -168,6 +211,7 @@ impl SourceReport {
             source: crate::text::plain(&source.name, 256),
             as_of: source.as_of.map(|as_of| as_of.to_string()),
             state: source.state.word(),
+            detail: String::new(),
         }
     }
 }
@@ -181,6 +225,17 @@ pub struct SinkReport {
     pub error: Option<String>,
 }
 
+/// Where incidents and undelivered alerts are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoreReport {
+    pub path: String,
+    pub bytes: u64,
+    /// Why it cannot be used now.
+    pub problem: Option<String>,
+    /// Where a damaged one was moved to since the start.
+    pub moved_aside: Option<String>,
+}
+
 /// Everything the pages and the probes say about the watching itself. Made once a second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -191,6 +246,7 @@ pub struct Report {
     pub baseline_as_of: Option<String>,
     pub sources: Vec<SourceReport>,
     pub sinks: Vec<SinkReport>,
+    pub store: StoreReport,
     pub archives: Vec<ArchiveReport>,
     /// Open ones first, then recent ones.
     pub gaps: Vec<GapReport>,
@@ -207,6 +263,8 @@ pub struct Readiness {
     pub reasons: Vec<String>,
     /// What makes its verdicts weaker.
     pub degraded: Vec<String>,
+    /// Routers by feed.
+    pub sessions: BTreeMap<String, Vec<SessionReport>>,
 }
 
 impl Report {
@@ -214,9 +272,20 @@ impl Report {
         Self { now: Some(now.to_string()), ..Self::default() }
     }
 
+    /// Whether routers speak to any feed.
+    pub fn has_sessions(&self) -> bool {
+        self.feeds.iter().any(|feed| !feed.sessions.is_empty())
+    }
+
     pub fn readiness(&self) -> Readiness {
         let reasons = self.why_it_cannot_judge();
-        Readiness { ready: reasons.is_empty(), reasons, degraded: self.what_is_degraded() }
+        Readiness { ready: reasons.is_empty(), reasons, degraded: self.what_is_degraded(), sessions: self.sessions() }
+    }
+
+    fn sessions(&self) -> BTreeMap<String, Vec<SessionReport>> {
+        let without_peers = |session: &SessionReport| SessionReport { peers: Vec::new(), ..session.clone() };
+        let feeds = self.feeds.iter().filter(|feed| !feed.sessions.is_empty());
+        feeds.map(|feed| (feed.name.clone(), feed.sessions.iter().map(without_peers).collect())).collect()
     }
 
     fn why_it_cannot_judge(&self) -> Vec<String> {
@@ -227,6 +296,9 @@ impl Report {
         }
         if self.baseline == BaselineState::Loading {
             reasons.push("the baseline is still being loaded".to_owned());
+        }
+        if let Some(problem) = &self.store.problem {
+            reasons.push(format!("store not writable: {problem}; alerts are delivered without it"));
         }
         reasons
     }
@@ -264,14 +336,31 @@ impl Report {
         for feed in self.feeds.iter().filter(|feed| !matches!(feed.state, FeedState::Live | FeedState::Finished)) {
             degraded.push(format!("feed {} is {}", feed.name, feed.state.word()));
         }
+        for (feed, session) in self.feeds.iter().flat_map(|feed| feed.sessions.iter().map(move |s| (&feed.name, s))) {
+            let router = format!("router {} of feed {feed}", session.router);
+            if session.state != FeedState::Live {
+                let detail = session.detail.as_deref().unwrap_or("no reason known");
+                degraded.push(format!("{router} is {}: {detail}", session.state.word()));
+            } else if session.peers_down > 0 {
+                let all = session.peers_up + session.peers_down;
+                degraded.push(format!("{router}: {} of {all} peers are down", session.peers_down));
+            }
+        }
         for source in self.sources.iter().filter(|source| source.state != SourceState::Fresh.word()) {
             let what = if source.state == SourceState::None.word() { "not given" } else { source.state };
-            degraded.push(format!("{} are {what}", source.kind));
+            let why = if source.detail.is_empty() { String::new() } else { format!(": {}", source.detail) };
+            degraded.push(format!("{} are {what}{why}", source.kind));
         }
+        // A source may fail while others still do.
+        let fresh = self.sources.iter().filter(|s| s.state == SourceState::Fresh.word() && !s.detail.is_empty());
+        degraded.extend(fresh.map(|s| format!("{} are fresh, but {}", s.kind, s.detail)));
         for sink in &self.sinks {
             if let Some(error) = &sink.error {
                 degraded.push(format!("sink {} fails: {error}", sink.name));
             }
+        }
+        if let Some(aside) = &self.store.moved_aside {
+            degraded.push(format!("the store was damaged and a new one begun; the old one is kept as {aside}"));
         }
         degraded
     }
@@ -304,6 +393,17 @@ mod tests {
             assert_eq!(readiness.reasons, [why]);
         }
         assert!(report(FeedState::Live, BaselineState::Ready).readiness().degraded.is_empty());
+    }
+
+    #[test]
+    fn a_store_that_fails_is_red_and_one_that_was_replaced_is_said() {
+        let mut report = report(FeedState::Live, BaselineState::Ready);
+        report.store.problem = Some("no space for \"x\"".into());
+        let readiness = report.readiness();
+        assert!(!readiness.ready && readiness.reasons[0].starts_with("store not writable: no space for"));
+        report.store = StoreReport { moved_aside: Some("x.damaged".into()), ..StoreReport::default() };
+        let readiness = report.readiness();
+        assert!(readiness.ready && readiness.degraded[0].ends_with("x.damaged"));
     }
 
     #[test]

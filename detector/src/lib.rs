@@ -3,7 +3,8 @@
 //! ```text
 //!  feed tasks ──mpsc──> sequencer ──mpsc──> N shards ──mpsc──> desk ──mpsc──> delivery ──outbox──> sink tasks
 //!  (ris_live, mrt)      (one task)          (std threads)      (std thread)   (one task)           (ndjson, kafka)
-//!                                                                                │
+//!                                                                                │  ▲
+//!                                                                                │  └──> store (std thread, SQLite)
 //!                                                                                ├──> view ──> web pages, API
 //!                                                                                └──> metrics ──> /metrics
 //! ```
@@ -29,6 +30,7 @@ pub mod pipeline;
 pub mod replay;
 pub mod sequencer;
 pub mod sink;
+pub mod store;
 pub mod text;
 pub mod view;
 pub mod web;

@@ -17,8 +17,10 @@ use rules::bgp::{Family, Timestamp};
 
 use crate::health::FeedState;
 use crate::notice::NoticeKind;
+use crate::sink::dispatch::DispatchStatus;
 use crate::sink::outbox::Outbox;
 use crate::sink::status::{FailureReason, SinkStatus};
+use crate::store;
 
 /// Where time is measured on the way of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +119,7 @@ pub struct Metrics {
     rpki_objects: IntGaugeVec,
     rpki_age: GaugeVec,
     rpki_state: IntGaugeVec,
+    rpki_failures: IntCounterVec,
     relations_age: Gauge,
     baseline_ready: IntGauge,
     queue_stalled: GaugeCounters,
@@ -130,6 +133,10 @@ pub struct Metrics {
     sink_backlog: IntGaugeVec,
     sink_oldest: GaugeVec,
     sink_failures: IntCounterVec,
+    store_bytes: IntGauge,
+    store_writable: IntGauge,
+    store_failures: IntCounter,
+    alerts_unstored: IntCounter,
     /// Under which labels each open incident is counted.
     open: Mutex<HashMap<String, Labels>>,
 }
@@ -208,6 +215,11 @@ impl Metrics {
             rpki_objects: f.gauges("rpki_objects", "VRPs and ASPAs in use.", &["kind"]),
             rpki_age: f.measures("rpki_age_seconds", "Age of the data of a source.", &["source"]),
             rpki_state: f.gauges("rpki_state", "1 for the state a source is in.", &["source", "state"]),
+            rpki_failures: f.counters(
+                "rpki_fetch_failures_total",
+                "Failed attempts to get VRPs and ASPAs, by kind of source.",
+                &["kind"],
+            ),
             relations_age: f
                 .add(Gauge::with_opts(options("relations_age_seconds", "Age of the business relations in use."))),
             baseline_ready: f.add(IntGauge::with_opts(options(
@@ -243,6 +255,16 @@ impl Metrics {
             sink_backlog: f.gauges("sink_backlog", "Alerts a sink has not confirmed yet.", &["sink"]),
             sink_oldest: f.measures("sink_oldest_seconds", "How long the oldest of them has waited.", &["sink"]),
             sink_failures: f.counters("sink_failures_total", "Failed attempts to deliver.", &["sink", "reason"]),
+            store_bytes: f.add(IntGauge::with_opts(options("store_bytes", "Bytes of the store on disk."))),
+            store_writable: f.add(IntGauge::with_opts(options("store_writable", "1 while the store can be used."))),
+            store_failures: f.add(IntCounter::with_opts(options(
+                "store_failures_total",
+                "Attempts to write or read the store that failed.",
+            ))),
+            alerts_unstored: f.add(IntCounter::with_opts(options(
+                "alerts_unstored_total",
+                "Alerts that went to the sinks without the store, since it failed.",
+            ))),
             open: Mutex::default(),
             registry: f.0,
         };
@@ -305,6 +327,11 @@ impl Metrics {
         }
     }
 
+    /// `total` since the start; `kind` is file, url, rtr or slurm.
+    pub fn rpki_failures(&self, kind: &str, total: u64) {
+        raise_to(&self.rpki_failures.with_label_values(&[kind]), total);
+    }
+
     pub fn relations(&self, source: &Source, now: Timestamp) {
         self.relations_age.set(source.as_of.map_or(0.0, |as_of| now.secs_since(as_of)));
     }
@@ -342,8 +369,13 @@ impl Metrics {
         raise_to(&self.suppressed.with_label_values(&[class.word(), reason.word()]), total);
     }
 
-    pub fn shed(&self, total: u64) {
-        raise_to(&self.shed, total);
+    /// How the store fares, and what was done without it.
+    pub fn store(&self, store: &store::Status, dispatched: &DispatchStatus) {
+        self.store_bytes.set(store.bytes().cast_signed());
+        self.store_writable.set(i64::from(store.problem().is_none()));
+        raise_to(&self.store_failures, store.failures());
+        raise_to(&self.alerts_unstored, dispatched.unstored());
+        raise_to(&self.shed, dispatched.shed());
     }
 
     pub fn watched_prefixes(&self, seen: usize, unseen: usize) {

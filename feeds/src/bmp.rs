@@ -9,6 +9,9 @@ pub(crate) mod file;
 pub mod frame;
 pub mod message;
 mod open;
+mod peer;
+#[cfg(test)]
+mod real_streams;
 pub mod session;
 pub mod station;
 pub mod status;

@@ -158,7 +158,8 @@ pub(crate) fn update(body: Bytes, session: &Session) -> Result<Heard, &'static s
 /// The same for every shape there is.
 fn update_by_parser(body: Bytes, session: &Session) -> Result<Heard, &'static str> {
     let width = if session.four_octets { AsnLength::Bits32 } else { AsnLength::Bits16 };
-    let parsed = parse_bgp_update_message(body.clone(), session.add_path.any(), &width).map_err(|_| kind::BAD_BGP_MESSAGE)?;
+    let parsed =
+        parse_bgp_update_message(body.clone(), session.add_path.any(), &width).map_err(|_| kind::BAD_BGP_MESSAGE)?;
     let fields = Fields::of(&body).ok_or(kind::BAD_BGP_MESSAGE)?;
 
     let mut routes = if is_doubtful(&parsed, session) { fields.routes(session.add_path) } else { Routes::of(&parsed) };
@@ -548,7 +549,8 @@ pub(crate) fn prefix_of(octets: &[u8], length: u8, family: Family) -> Option<IpN
 mod tests {
     use super::*;
 
-    const NARROW: Session = Session { peer_as: Asn(64500), four_octets: false, add_path: AddPath::NONE, internal: false };
+    const NARROW: Session =
+        Session { peer_as: Asn(64500), four_octets: false, add_path: AddPath::NONE, internal: false };
     const WIDE: Session = Session { four_octets: true, ..NARROW };
     const ORIGIN: &[u8] = &[0x40, 1, 1, 0];
     /// AS_PATH 64500 64496 in four octets.
@@ -689,12 +691,8 @@ mod tests {
     #[test]
     fn path_identifiers_are_a_matter_of_each_family() {
         let only_ipv6 = Session { add_path: AddPath { ipv4: false, ipv6: true }, ..WIDE };
-        let reach: &[u8] = &[
-            &[0x80, 14, 30, 0, 2, 1, 16][..],
-            &[0x20; 16],
-            &[0, 0, 0, 0, 7, 32, 0x20, 1, 0xd, 0xb8],
-        ]
-        .concat();
+        let reach: &[u8] =
+            &[&[0x80, 14, 30, 0, 2, 1, 16][..], &[0x20; 16], &[0, 0, 0, 0, 7, 32, 0x20, 1, 0xd, 0xb8]].concat();
         let heard = heard(&[ORIGIN, PATH, reach], PREFIX, &only_ipv6);
         let prefixes: Vec<_> = heard.announced.iter().map(|route| (route.prefix.to_string(), route.path_id)).collect();
         assert_eq!(prefixes, [("192.0.2.0/24".into(), 0), ("2001:db8::/32".into(), 7)]);

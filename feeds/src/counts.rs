@@ -36,6 +36,8 @@ pub mod kind {
     pub const SERVER_ERROR: &str = "server_error";
     /// A line, frame or record longer than what is believed.
     pub const TOO_LONG: &str = "too_long";
+    /// A connection of somebody who may not connect.
+    pub const REFUSED: &str = "refused_connection";
     /// A BMP message of another version than 3.
     pub const BAD_BMP_VERSION: &str = "bad_bmp_version";
     /// A BMP or OpenBMP message whose body contradicts its type.

@@ -1,12 +1,14 @@
 //! The outside world in: bytes become the types of `rules`, and parser types stop here.
 //!
 //! [`input`] opens what `replay` reads, [`ris_live`], [`bmp`] and [`openbmp`] follow live feeds, [`archive`] knows what
-//! was before them, [`vrp_file`] and [`relations_file`] read what routes are judged by, [`record`] writes and reads the
-//! whole history. Nothing here judges a route.
+//! was before them, [`vrp_file`] and [`relations_file`] read what routes are judged by, [`rtr`], [`vrp_poll`] and [`slurm`]
+//! the same from caches, over HTTP and from the operator, [`record`] writes and reads the whole history. Nothing here
+//! judges a route.
 
 pub mod archive;
 pub mod backoff;
 pub mod bmp;
+pub mod checkpoint;
 mod clock;
 pub mod convert;
 pub mod counts;
@@ -19,6 +21,10 @@ pub mod openbmp;
 pub mod record;
 pub mod relations_file;
 pub mod ris_live;
+pub mod rpki_set;
+pub mod rtr;
+pub mod slurm;
 mod source;
 mod vantage;
 pub mod vrp_file;
+pub mod vrp_poll;

@@ -378,8 +378,12 @@ impl Routes {
         }
         let (peer_as, local_as) = (asn(&mut body, form.four_octets)?, asn(&mut body, form.four_octets)?);
         let address = endpoints(&mut body)?;
-        let session =
-            Session { peer_as, four_octets: form.four_octets, add_path: form.add_path.into(), internal: peer_as == local_as };
+        let session = Session {
+            peer_as,
+            four_octets: form.four_octets,
+            add_path: form.add_path.into(),
+            internal: peer_as == local_as,
+        };
         match convert::message(&body, &session) {
             Ok(Message::Update(heard)) => self.heard(time, peer_as, address, heard, out),
             Ok(Message::Other) => self.counts.skipped += 1,

@@ -8,7 +8,7 @@ use data::data;
 use feeds::input::{Use, from_bytes};
 use feeds::relations_file::{parse_relations, parse_siblings};
 use feeds::ris_live::decoder;
-use feeds::{counts::kind, vrp_file};
+use feeds::{counts::kind, slurm, vrp_file, vrp_poll};
 use proptest::prelude::*;
 
 /// Octets to put at places, and where to cut: what damage does to a file.
@@ -17,6 +17,11 @@ struct Damage {
     at: Vec<(prop::sample::Index, u8)>,
     cut: Option<prop::sample::Index>,
 }
+
+const SLURM: &str = r#"{"slurmVersion":2,"validationOutputFilters":{"prefixFilters":[{"prefix":"192.0.2.0/24","asn":64496},
+    {"asn":64497,"comment":"x"}],"bgpsecFilters":[],"aspaFilters":[{"customerAsn":64500}]},"locallyAddedAssertions":{
+    "prefixAssertions":[{"asn":64496,"prefix":"2001:db8::/32","maxPrefixLength":48}],"bgpsecAssertions":[],
+    "aspaAssertions":[{"customerAsn":64500,"providerAsns":[64501,0]}]}}"#;
 
 fn damage() -> impl Strategy<Value = Damage> {
     let at = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..40);
@@ -154,6 +159,10 @@ proptest! {
         read_all(damage.of(FRAME.as_bytes()));
         read_all(damage.of(RECORDING.as_bytes()));
         let _ = vrp_file::parse(&damage.of(JSON.as_bytes()), None);
+        let _ = vrp_poll::read(&damage.of(JSON.as_bytes()), rules::bgp::Timestamp(0));
+        if let Ok(exceptions) = slurm::parse(&damage.of(SLURM.as_bytes()), "slurm.json") {
+            let _ = exceptions.apply(exceptions.asserted());
+        }
         let _ = parse_relations(&damage.of(RELATIONS.as_bytes()));
         let _ = parse_siblings(&damage.of(RELATIONS.as_bytes()));
     }

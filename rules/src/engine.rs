@@ -1,7 +1,7 @@
 //! One shard and the desk in one thread: the oracle for "the number of shards does not matter".
 
 use crate::desk::{Desk, Output, Settings};
-use crate::event::Stamped;
+use crate::event::{Event, Stamped};
 use crate::shard::{KeyRange, Keyed, Shard};
 
 pub struct Engine {
@@ -32,7 +32,16 @@ impl Engine {
             self.desk.report(&keyed.report);
         }
         self.desk.finish(stamped);
-        self.desk.take_output()
+        let mut out = self.desk.take_output();
+        if matches!(stamped.event, Event::Checkpoint) {
+            out.push(self.desk.checkpoint(stamped, self.shards.iter().map(Shard::memory).collect()));
+        }
+        out
+    }
+
+    /// See [`Desk::keep_chapters`].
+    pub fn keep_chapters(&mut self) {
+        self.desk.keep_chapters();
     }
 
     pub fn desk(&self) -> &Desk {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::alert::{Class, Constituent, RovProof, words};
@@ -101,7 +102,7 @@ impl Code {
 }
 
 /// One finding about one route. Everything the desk needs to score, group and explain it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub class: Class,
     /// What groups offences into a story: the offending origin, the AS next to a forged one, or the leaker.

@@ -7,4 +7,10 @@ mod harness;
 mod servers;
 
 mod alerts_reach_kafka;
+mod kills;
+mod routers;
+mod routers_over_kafka;
+mod soak;
+mod the_story;
+mod validators;
 mod what_is_deployed;

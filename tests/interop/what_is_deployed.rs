@@ -45,6 +45,8 @@ const FAMILIES: [&str; 25] = [
 /// There only once something failed.
 const OF_FAILURES: [&str; 1] = ["bgpwarden_sink_failures_total"];
 
+const BGPWARDEN: &str = env!("CARGO_BIN_EXE_bgpwarden");
+
 fn config(live: &RisLive) -> String {
     format!(
         "[feeds.live]\nkind = \"ris_live\"\nurl = \"{}\"\n\n[rpki]\nfiles = [\"vrps.json\"]\n\n\
@@ -210,6 +212,25 @@ fn rules_route_and_manifests_are_what_their_readers_expect() {
         run("amtool", &["config", "routes", "test", &config, labels]).trim().to_owned()
     };
     assert_eq!((of("page=yes"), of("page=no")), ("pager".to_owned(), "tickets".to_owned()));
-    run(env!("CARGO_BIN_EXE_bgpwarden"), &["check", "--config", &at("bgpwarden.toml")]);
+    run(BGPWARDEN, &["check", "--config", &at("bgpwarden.toml")]);
     run("/usr/bin/python3", &[&at("../tests/interop/manifests.py"), &at("compose.yml"), &at("kubernetes.yaml")]);
+
+    // What needs a secret or the program at its place is tried with those of here.
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(here("token"), "long and random").expect("written");
+    let with = |from: &str, name: &str, changes: &[(&str, &str)]| {
+        let text = std::fs::read_to_string(at(from)).expect("it is shipped");
+        let text = changes.iter().fold(text, |text, (old, new)| text.replace(old, new));
+        std::fs::write(here(name), text).expect("written");
+        here(name)
+    };
+    let config = with("compose/bgpwarden.toml", "bgpwarden.toml", &[("/run/secrets/bgpwarden-token", &here("token"))]);
+    run(BGPWARDEN, &["check", "--config", &config]);
+    if Part::Command("systemd-analyze").path().is_some() {
+        let unit = with("bgpwarden.service", "bgpwarden.service", &[("/usr/local/bin/bgpwarden", BGPWARDEN)]);
+        run("systemd-analyze", &["verify", &unit]);
+        // Tenths of the exposure level: 100 is a service without any protection.
+        run("systemd-analyze", &["security", "--no-pager", "--offline=true", "--threshold=20", &unit]);
+    }
 }

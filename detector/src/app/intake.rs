@@ -9,26 +9,29 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use feeds::archive::Collector;
 use feeds::counts::Counts;
 use feeds::input::{self, Item, Use};
+use feeds::openbmp::consumer::Receipt;
 use feeds::record::Writer;
 use feeds::ris_live;
-use rules::alert::SourceState;
 use rules::bgp::Timestamp;
+use rules::checkpoint::Checkpoint;
 use rules::event::Event;
 use rules::relations::Relations;
-use rules::rpki::Delta;
 use rules::watch::Watch;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
+use super::bmp::{self, BmpHealth};
 use super::bootstrap::{Bootstrap, Progress, Standing, Times};
 use super::live::{Canary, Live, LiveFeed, vantage_of};
-use crate::config::{Feed, FeedKind, RIS_LIVE_URL, Rpki};
-use crate::data;
+use super::receipts::Receipts;
+use super::rpki;
+use crate::config::{Feed, FeedKind, RIS_LIVE_URL};
 use crate::failure::Failure;
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, Stage};
-use crate::pipeline::Intake;
+use crate::pipeline::{self, Intake};
 use crate::sequencer::Sequencer;
 
 /// Batches of one feed that may wait: 64 x at most 256 updates.
@@ -44,14 +47,19 @@ pub fn now() -> Timestamp {
 
 /// What routes are judged by at the start.
 pub struct Given {
-    pub rpki: Delta,
+    /// What was known before a restart.
+    pub before: Option<Checkpoint>,
+    pub rpki: rpki::Loaded,
     pub relations: Relations,
     pub watch: Watch,
+    /// Where routers connect, by the position of their feed.
+    pub stations: bmp::Stations,
 }
 
 /// How a feed stands.
 pub enum FeedHealth {
     RisLive(Arc<ris_live::Status>),
+    Bmp(BmpHealth),
     Mrt(Arc<FileStatus>),
 }
 
@@ -65,7 +73,7 @@ pub struct FileStatus {
 pub struct Health {
     pub feeds: Vec<(Arc<str>, FeedHealth)>,
     pub seeding: AtomicBool,
-    pub rpki: Mutex<Delta>,
+    pub rpki: Arc<rpki::Health>,
     pub relations: (rules::alert::Source, usize),
     pub archives: Vec<(Arc<str>, Arc<Progress>)>,
     pub ledger: Arc<Mutex<Ledger>>,
@@ -82,6 +90,8 @@ pub struct Taken {
 
 pub(super) enum Input {
     Items(usize, Vec<Item>),
+    /// What came before it is wanted to be known as judged.
+    Receipt(Receipt),
     /// What an archive says: beside a live feed some of it is old.
     Archive(usize, Vec<Item>),
     /// The archive has told all of a feed, as of so many losses.
@@ -89,7 +99,7 @@ pub(super) enum Input {
     Own(Event),
 }
 
-type Recorder = Writer<BufWriter<std::fs::File>>;
+pub type Recorder = Writer<BufWriter<std::fs::File>>;
 
 /// Opens the file of `--record`.
 pub fn recorder(path: &Path) -> Result<Recorder, Failure> {
@@ -113,16 +123,17 @@ impl Running {
     }
 }
 
+/// Where events go.
+pub struct Engine {
+    pub intake: Intake,
+    pub status: Arc<pipeline::Status>,
+    pub recorder: Option<Recorder>,
+    /// How often everything that must outlive a restart is asked for.
+    pub checkpoints: Option<Duration>,
+}
+
 /// Starts all feeds and the sequencer.
-pub fn start(
-    feeds: Vec<Feed>,
-    rpki: Rpki,
-    given: Given,
-    intake: Intake,
-    recorder: Option<Recorder>,
-    metrics: Arc<Metrics>,
-    times: Times,
-) -> Running {
+pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Metrics>, times: Times) -> Running {
     let (queue, inputs) = mpsc::channel(FEED_QUEUE);
     let pasts: Vec<Past> = feeds.iter().map(Past::of).collect();
     let canaries: Vec<_> = feeds.iter().map(|feed| Arc::new(Canary::new(carries_beacons(feed)))).collect();
@@ -131,7 +142,7 @@ pub fn start(
     let health = Arc::new(Health {
         feeds: feeds.iter().map(|feed| (feed.name.clone(), FeedHealth::of(&feed.kind))).collect(),
         seeding: AtomicBool::new(true),
-        rpki: Mutex::new(given.rpki.clone()),
+        rpki: given.rpki.health(),
         relations: (given.relations.source.clone(), given.relations.len()),
         archives: (feeds.iter().zip(&pasts).filter(|(_, past)| !past.collectors.is_empty()))
             .map(|(feed, past)| (feed.name.clone(), past.progress.clone()))
@@ -140,12 +151,15 @@ pub fn start(
         canaries,
         silent_secs: feeds.iter().map(|feed| feed.silent_secs).collect(),
     });
-    let sequencer = Sequencer::default();
-    let mut front = Front { sequencer, intake, recorder, metrics, live, taken: Taken::default() };
-    front.begin(given);
+    let stations = std::mem::take(&mut given.stations);
+    let receipts = Receipts::default();
+    let (sequencer, taken) = (Sequencer::default(), Taken::default());
+    let mut front = Front { sequencer, engine, receipts, metrics, live, taken };
+    let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
-    tokio::spawn(feed_all(feeds, rpki, Mouth { queue, stopped }, health.clone(), pasts, times));
+    let past = History { pasts, times };
+    tokio::spawn(feed_all(feeds, stations, rpki, Mouth { queue, stopped }, health.clone(), past));
     Running { health, stop, sequencer }
 }
 
@@ -188,6 +202,8 @@ impl FeedHealth {
     fn of(kind: &FeedKind) -> Self {
         match kind {
             FeedKind::RisLive { .. } => Self::RisLive(Arc::default()),
+            FeedKind::Bmp(_) => Self::Bmp(BmpHealth::Station(Arc::default())),
+            FeedKind::OpenBmp(_) => Self::Bmp(BmpHealth::Kafka(Arc::default())),
             FeedKind::Mrt { .. } => Self::Mrt(Arc::default()),
         }
     }
@@ -200,12 +216,27 @@ struct Mouth {
     stopped: signal::Receiver<bool>,
 }
 
+/// What archives have to tell, by feed, and how long to wait for it.
+struct History {
+    pasts: Vec<Past>,
+    times: Times,
+}
+
 /// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
 /// read, and what was read still goes on.
-async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<Health>, pasts: Vec<Past>, times: Times) {
-    seed(&feeds, &mouth, &health).await;
+async fn feed_all(
+    feeds: Vec<Feed>,
+    mut stations: bmp::Stations,
+    rpki: rpki::Loaded,
+    mut mouth: Mouth,
+    health: Arc<Health>,
+    past: History,
+) {
     let (mut readers, mut movers) = (JoinSet::new(), JoinSet::new());
-    let archives = archives(&feeds, pasts, times, &mouth, &health);
+    readers.spawn(rpki.follow(mouth.queue.clone(), health.rpki.clone()));
+    health.rpki.first_answers().await;
+    seed(&feeds, &mouth, &health).await;
+    let archives = archives(&feeds, past, &mouth, &health);
     let has_archive: Vec<bool> = (0..feeds.len()).map(|i| archives.iter().any(|a| a.source == i)).collect();
     for archive in archives {
         readers.spawn(archive.run());
@@ -227,17 +258,28 @@ async fn feed_all(feeds: Vec<Feed>, rpki: Rpki, mut mouth: Mouth, health: Arc<He
                 readers.spawn(ris_live::run(config, feed.name, out, status.clone()));
                 movers.spawn(forward(source, items, mouth.queue.clone()));
             }
+            (FeedKind::Bmp(config), FeedHealth::Bmp(BmpHealth::Station(status))) => {
+                let Some(listener) = stations.remove(&source) else { continue };
+                let (out, items) = mpsc::channel(FEED_QUEUE);
+                readers.spawn(bmp::listen(listener, config, feed.name, out, status.clone()));
+                movers.spawn(forward(source, items, mouth.queue.clone()));
+            }
+            (FeedKind::OpenBmp(config), FeedHealth::Bmp(BmpHealth::Kafka(status))) => {
+                let (out, batches) = mpsc::channel(FEED_QUEUE);
+                readers.spawn(bmp::consume(config, feed.name, out, status.clone()));
+                movers.spawn(bmp::forward(source, batches, mouth.queue.clone()));
+            }
             _ => unreachable!("the health of a feed is made from its kind"),
         }
     }
-    readers.spawn(refresh_rpki(rpki, mouth.queue.clone(), health));
     // An error means that nobody is left who could say it.
     let _ = mouth.stopped.wait_for(|stopped| *stopped).await;
     readers.shutdown().await;
     while movers.join_next().await.is_some() {}
 }
 
-fn archives(feeds: &[Feed], pasts: Vec<Past>, times: Times, mouth: &Mouth, health: &Health) -> Vec<Bootstrap> {
+fn archives(feeds: &[Feed], history: History, mouth: &Mouth, health: &Health) -> Vec<Bootstrap> {
+    let History { pasts, times } = history;
     let mut first_source = feeds.len();
     let mut all = Vec::new();
     for (source, (feed, past)) in feeds.iter().zip(pasts).enumerate() {
@@ -317,7 +359,9 @@ fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &F
     loop {
         let batch: Vec<Item> = reader.by_ref().take(FILE_BATCH).collect();
         newest = newest.max(batch.iter().map(|item| item.time).max());
-        *status.counts.lock().unwrap_or_else(PoisonError::into_inner) = sum(&before, reader.counts());
+        let mut counts = before.clone();
+        counts.add(reader.counts().clone());
+        *status.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
         let stopped = *mouth.stopped.borrow();
         if stopped || batch.is_empty() || mouth.queue.blocking_send(Input::Items(source, batch)).is_err() {
             return newest;
@@ -325,76 +369,25 @@ fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &F
     }
 }
 
-fn sum(a: &Counts, b: &Counts) -> Counts {
-    let mut errors = a.errors.clone();
-    for (kind, count) in &b.errors {
-        *errors.entry(kind).or_default() += count;
-    }
-    Counts {
-        elements: a.elements + b.elements,
-        announced: a.announced + b.announced,
-        withdrawn: a.withdrawn + b.withdrawn,
-        otc: a.otc + b.otc,
-        skipped: a.skipped + b.skipped,
-        errors,
-    }
-}
-
-/// Reads the files again and again, since they change and what is in them expires. What cannot be read leaves the
-/// data as it was, marked stale.
-async fn refresh_rpki(rpki: Rpki, queue: Sender<Input>, health: Arc<Health>) {
-    if rpki.files.is_empty() && rpki.aspas.is_empty() {
-        return;
-    }
-    let mut every = tokio::time::interval(Duration::from_secs(rpki.refresh_secs));
-    every.tick().await;
-    loop {
-        every.tick().await;
-        let (files, aspas) = (rpki.files.clone(), rpki.aspas.clone());
-        let read = tokio::task::spawn_blocking(move || data::rpki(&files, &aspas, Some(now()))).await;
-        let before = health.rpki.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let after = match read {
-            Ok(Ok(read)) => read.delta,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "RPKI data not refreshed");
-                stale(before.clone())
-            }
-            Err(_) => return,
-        };
-        if after != before {
-            let change = data::change(&before, &after);
-            *health.rpki.lock().unwrap_or_else(PoisonError::into_inner) = after;
-            if queue.send(Input::Own(Event::Rpki(Arc::new(change)))).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn stale(mut delta: Delta) -> Delta {
-    for source in [&mut delta.vrps, &mut delta.aspas] {
-        if source.state == SourceState::Fresh {
-            source.state = SourceState::Stale;
-        }
-    }
-    delta
-}
-
 /// The sequencer task.
 struct Front {
     sequencer: Sequencer,
-    intake: Intake,
-    recorder: Option<Recorder>,
+    engine: Engine,
+    receipts: Receipts,
     metrics: Arc<Metrics>,
     live: Live,
     taken: Taken,
 }
 
 impl Front {
-    fn begin(&mut self, given: Given) {
+    /// Says everything given; what goes on to be followed comes back.
+    fn begin(&mut self, mut given: Given) -> rpki::Loaded {
         let at = now();
-        if !(given.rpki.announced_vrps.is_empty() && given.rpki.announced_aspas.is_empty()) {
-            self.sequencer.push_own(Event::Rpki(Arc::new(given.rpki)), at);
+        if let Some(checkpoint) = given.before.take() {
+            self.sequencer.restore(Arc::new(checkpoint), at);
+        }
+        if let Some(delta) = given.rpki.delta.take() {
+            self.sequencer.push_own(Event::Rpki(Arc::new(delta)), at);
         }
         if !given.relations.is_empty() {
             self.sequencer.push_own(Event::Relations(Arc::new(given.relations)), at);
@@ -402,11 +395,14 @@ impl Front {
         if !given.watch.is_empty() {
             self.sequencer.push_own(Event::Watch(Arc::new(given.watch)), at);
         }
+        given.rpki
     }
 
     /// Works until every feed is gone. A batch is what is there now; it never waits to fill.
     async fn run(mut self, mut inputs: Receiver<Input>) -> Taken {
         let mut second = tokio::time::interval(Duration::from_secs(1));
+        let every = self.engine.checkpoints.unwrap_or(Duration::from_secs(1));
+        let mut checkpoint = tokio::time::interval_at(Instant::now() + every, every);
         loop {
             tokio::select! {
                 input = inputs.recv() => match input {
@@ -415,13 +411,20 @@ impl Front {
                 },
                 // In a quiet second, timers still have to fire.
                 _ = second.tick() => self.sequencer.push_own(Event::Tick, now()),
+                _ = checkpoint.tick(), if self.engine.checkpoints.is_some() => {
+                    self.sequencer.push_own(Event::Checkpoint, now());
+                }
             }
             if inputs.is_empty() && !self.flush().await {
                 break;
             }
+            self.receipts.settle(self.engine.status.judged.load(Ordering::Acquire));
+        }
+        if self.engine.checkpoints.is_some() {
+            self.sequencer.push_own(Event::Checkpoint, now());
         }
         self.flush().await;
-        if let Some(recorder) = self.recorder
+        if let Some(recorder) = self.engine.recorder
             && let Err(error) = recorder.finish()
         {
             tracing::error!(%error, "the recording is not complete");
@@ -433,6 +436,7 @@ impl Front {
         let at = now();
         match input {
             Input::Own(event) => self.sequencer.push_own(event, at),
+            Input::Receipt(receipt) => self.receipts.note(receipt),
             Input::Items(source, items) => {
                 if let Some(last) = items.last() {
                     let lag = (at - last.time).try_into().unwrap_or_default();
@@ -464,14 +468,16 @@ impl Front {
     }
 
     async fn flush(&mut self) -> bool {
-        let Some(batch) = self.sequencer.take() else { return true };
+        let batch = self.sequencer.take();
+        self.receipts.handed_on(batch.as_ref().and_then(|batch| batch.last()).map(|last| last.seq));
+        let Some(batch) = batch else { return true };
         self.taken.events += batch.len() as u64;
-        if let Some(recorder) = &mut self.recorder
+        if let Some(recorder) = &mut self.engine.recorder
             && let Err(error) = batch.iter().try_for_each(|stamped| recorder.write(stamped))
         {
             tracing::error!(%error, "recording ends here");
-            self.recorder = None;
+            self.engine.recorder = None;
         }
-        self.intake.send(batch).await
+        self.engine.intake.send(batch).await
     }
 }

@@ -13,14 +13,18 @@ use rules::limits;
 use tokio::sync::watch;
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
-use crate::health::{BaselineState, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport};
+use crate::health::{
+    BaselineState, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport, StoreReport,
+};
 use crate::ledger::{Cause, Ledger};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
 use crate::notice::decider::Decider;
 use crate::notice::{Notice, NoticeKind, NoticeState};
 use crate::pipeline;
+use crate::sink::dispatch::DispatchStatus;
 use crate::sink::outbox::Outbox;
 use crate::sink::status::SinkStatus;
+use crate::store::Store;
 use crate::text;
 
 /// Gaps told in one report.
@@ -30,6 +34,8 @@ pub struct Reporter {
     pub health: Arc<Health>,
     pub engine: Arc<pipeline::Status>,
     pub sinks: Vec<(Arc<str>, Arc<Outbox>, Arc<SinkStatus>)>,
+    pub store: Store,
+    pub dispatched: Arc<DispatchStatus>,
     pub metrics: Arc<Metrics>,
     pub watched: usize,
     pub decider: Decider,
@@ -87,6 +93,7 @@ impl Reporter {
             baseline,
             sources,
             sinks: self.sinks(),
+            store: self.store(),
             archives: self.health.archives.iter().map(|(feed, progress)| progress.report(feed)).collect(),
             gaps: self.ledger().gaps().take(GAPS).map(GapReport::new).collect(),
             routes,
@@ -129,6 +136,7 @@ impl Reporter {
 
     fn feed(&self, i: usize, name: &str, feed: &FeedHealth, now: Timestamp) -> FeedReport {
         match feed {
+            FeedHealth::Bmp(health) => super::bmp::report(name, health, &self.metrics, now),
             FeedHealth::RisLive(status) => {
                 let canary_missed = self.health.canaries[i].missed(now).map(|due| due.to_string());
                 FeedReport { canary_missed, ..self.ris_live(name, status, self.health.silent_secs[i], now) }
@@ -170,15 +178,19 @@ impl Reporter {
     }
 
     fn sources(&self, now: Timestamp) -> Vec<SourceReport> {
-        let rpki = self.health.rpki.lock().unwrap_or_else(PoisonError::into_inner);
-        let (vrps, aspas) = (rpki.announced_vrps.len(), rpki.announced_aspas.len());
-        self.metrics.rpki(RpkiKind::Vrps, vrps, &rpki.vrps, now);
-        self.metrics.rpki(RpkiKind::Aspas, aspas, &rpki.aspas, now);
+        let rpki = self.health.rpki.standing();
+        let ((vrps, vrps_from), (aspas, aspas_from)) = (&rpki.vrps, &rpki.aspas);
+        self.metrics.rpki(RpkiKind::Vrps, *vrps, vrps_from, now);
+        self.metrics.rpki(RpkiKind::Aspas, *aspas, aspas_from, now);
+        for (kind, failures) in &rpki.failures {
+            self.metrics.rpki_failures(kind, *failures);
+        }
+        let detail = rpki.troubles.join("; ");
         let (relations, edges) = &self.health.relations;
         self.metrics.relations(relations, now);
         vec![
-            SourceReport::new("VRPs", vrps, &rpki.vrps),
-            SourceReport::new("ASPAs", aspas, &rpki.aspas),
+            SourceReport { detail: detail.clone(), ..SourceReport::new("VRPs", *vrps, vrps_from) },
+            SourceReport { detail, ..SourceReport::new("ASPAs", *aspas, aspas_from) },
             SourceReport::new("relations", *edges, relations),
         ]
     }
@@ -199,6 +211,17 @@ impl Reporter {
         }
         self.metrics.queue_stalled(Queue::Outbox, stalled);
         reports
+    }
+
+    fn store(&self) -> StoreReport {
+        let status = self.store.status();
+        self.metrics.store(status, &self.dispatched);
+        StoreReport {
+            path: self.store.location().to_owned(),
+            bytes: status.bytes(),
+            problem: status.problem(),
+            moved_aside: status.moved_aside().map(|path| path.display().to_string()),
+        }
     }
 
     fn suppressed(&self) {
@@ -224,7 +247,7 @@ fn publish(notice: &Notice) {
     }
 }
 
-fn counted(name: &str, kind: &'static str, state: FeedState, counts: &Counts) -> FeedReport {
+pub(super) fn counted(name: &str, kind: &'static str, state: FeedState, counts: &Counts) -> FeedReport {
     FeedReport {
         name: name.to_owned(),
         kind,

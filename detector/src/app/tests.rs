@@ -1,3 +1,6 @@
+#[path = "../../../feeds/tests/bmp_messages/mod.rs"]
+mod bmp_messages;
+
 use std::io::BufRead;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +12,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::bootstrap::tests::{Archive, times};
 use super::*;
-use crate::config::{Feed, FeedKind, NdjsonTarget};
+use crate::config::{Feed, FeedKind, NdjsonTarget, SinkKind};
+use crate::store::Location;
 
 /// One UPDATE a line, as RIS Live sends them: a dump's worth of history is missing, so the watched resource says
 /// what is expected.
@@ -31,11 +35,12 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
     let dir = tempfile::tempdir().expect("a directory");
     let (input, alerts) = (dir.path().join("frames.jsonl"), dir.path().join("alerts.ndjson"));
     std::fs::write(&input, frames()).expect("written");
-    let text = "[[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\nprefix = '198.51.100.0/24'\n\
+    let text = "[rpki]\n[[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\nprefix = '198.51.100.0/24'\n\
                 expected_origins = [64496]";
     let mut config = Config::parse("test", text, dir.path()).expect("fine");
     config.http.listen = "127.0.0.1:0".parse().expect("an address");
     let kind = FeedKind::Mrt { files: vec![input.display().to_string()], rib: vec![] };
+    config.store.location = Location::File(dir.path().join("store.db"));
     config.feeds = vec![Feed::new("file", kind)];
     config.sinks[0].kind = SinkKind::Ndjson { to: NdjsonTarget::File(alerts.clone()) };
     let options = Options { record: Some(dir.path().join("events")), shards: Some(2), ..Options::default() };
@@ -79,9 +84,65 @@ fn replayed(recording: &std::path::Path) -> String {
     let outputs = events.iter().flat_map(|event| engine.handle(event));
     let lines = outputs.filter_map(|output| match output {
         rules::desk::Output::Alert(alert) => Some(crate::alert::to_json(&alert, &WireContext::default()) + "\n"),
-        rules::desk::Output::Route(_) => None,
+        _ => None,
     });
     lines.collect()
+}
+
+async fn body_of(url: String) -> String {
+    reqwest::get(url).await.expect("an answer").text().await.expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
+    use bmp_messages::{announce, initiation, peer, peer_up, route_monitoring};
+    use tokio::io::AsyncWriteExt;
+
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "[feeds.routers]\nkind = 'bmp'\nlisten = '127.0.0.1:0'\n\
+                routers = [{ address = '127.0.0.1', name = 'edge1' }]\n\
+                [[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\n\
+                prefix = '198.51.100.0/24'\nexpected_origins = [64496]";
+    let mut config = Config::parse("test", text, dir.path()).expect("fine");
+    config.http.listen = "127.0.0.1:0".parse().expect("an address");
+    let to = NdjsonTarget::File(dir.path().join("alerts.ndjson"));
+    config.sinks[0].kind = SinkKind::Ndjson { to };
+    let app = App::start(config, Options { shards: Some(2), ..Options::default() }).await.expect("started");
+    let base = format!("http://{}", app.address);
+    let mut router = tokio::net::TcpStream::connect(app.stations[0]).await.expect("a station");
+    let (stop, stopped) = oneshot::channel();
+    let running = tokio::spawn(app.run_until(async {
+        let _ = stopped.await;
+    }));
+    let head = peer("192.0.2.1", 3_001);
+    let hijack = route_monitoring(&head, &announce("198.51.100.0/24", &[3_001, 64_511]));
+    let said = [initiation("edge1.example.net"), peer_up(&head, 64_520), hijack].concat();
+    router.write_all(&said).await.expect("written");
+    let found = timeout(Duration::from_secs(20), async {
+        loop {
+            let list: Value = serde_json::from_str(&body_of(format!("{base}/api/v1/incidents")).await).expect("JSON");
+            let metrics = body_of(format!("{base}/metrics")).await;
+            if list["count"] != 0 && metrics.contains(r#"bgpwarden_peers{feed="routers",state="up"} 1"#) {
+                return list;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let list = found.await.expect("an incident in time");
+    let path = &list["incidents"][0]["sample_paths"][0];
+    assert_eq!((&path["collector"], &path["as_path"]), (&"edge1".into(), &"3001 64511".into()));
+    let ready: Value = serde_json::from_str(&body_of(format!("{base}/readyz")).await).expect("JSON");
+    let session = &ready["sessions"]["routers"][0];
+    assert_eq!(
+        (&session["router"], &session["state"], &session["peers_up"]),
+        (&"edge1".into(), &"live".into(), &1.into())
+    );
+    assert!(session.get("peers").is_none(), "a probe that anybody may ask names no peers");
+    let page = body_of(format!("{base}/")).await;
+    assert!(page.contains("<h2>Routers</h2>") && page.contains("<td>edge1</td>"));
+    stop.send(()).expect("still running");
+    timeout(Duration::from_secs(30), running).await.expect("an end").expect("no panic").expect("no failure");
 }
 
 /// A RIS Live server for one client at a time; what is sent through the channel is played to it.
@@ -105,7 +166,7 @@ async fn ris_live() -> (String, mpsc::Sender<String>) {
 
 /// An announcement by one of the five peers of the archive's dump.
 fn news(peer: u32, prefix: &str, origin_as: u32) -> String {
-    let (time, asn) = (intake::now().secs(), 64_500 + peer);
+    let (time, asn) = (now().secs(), 64_500 + peer);
     format!(
         r#"{{"type":"ris_message","data":{{"timestamp":{time},"peer":"192.0.2.{peer}","peer_asn":"{asn}","id":"x","host":"rrc00.ripe.net","type":"UPDATE","path":[{asn},64510,{origin_as}],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.{peer}","prefixes":["{prefix}"]}}],"withdrawals":[]}}}}"#
     )
@@ -133,7 +194,7 @@ impl Running {
         let mut config = Config::parse("test", &text, dir.path()).expect("fine");
         config.http.listen = "127.0.0.1:0".parse().expect("an address");
         let hysteresis = Hysteresis { raise_secs: 0, clear_secs: 0 };
-        let options = Options { shards: Some(2), times: times(intake::now), hysteresis, ..Options::default() };
+        let options = Options { shards: Some(2), times: times(now), hysteresis, ..Options::default() };
         let app = App::start(config, options).await.expect("started");
         let base = format!("http://{}", app.address);
         let (stop, stopped) = oneshot::channel();

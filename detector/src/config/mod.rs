@@ -4,20 +4,26 @@
 //! all at once, each with its line. Whatever holds a `Config` need not doubt it.
 
 mod archive;
+mod bmp;
 mod reader;
+mod rpki;
 mod show;
+mod store;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use archive::Archive;
+pub use bmp::{Bmp, OpenBmp, Router};
 use ipnet::IpNet;
 pub use reader::Secret;
 use reader::{Section, Source};
+pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
+pub use store::Store;
 
 use rules::desk::Settings;
 
@@ -33,6 +39,7 @@ pub struct Config {
     pub rpki: Rpki,
     pub relations: Relations,
     pub alerts: Alerts,
+    pub store: Store,
     pub sinks: Vec<Sink>,
     pub watch: Vec<Constituent>,
 }
@@ -84,6 +91,10 @@ pub enum FeedKind {
         peer: Option<IpAddr>,
         path: Option<String>,
     },
+    /// Routers that connect to us.
+    Bmp(Bmp),
+    /// What collectors publish on Kafka.
+    OpenBmp(OpenBmp),
     /// Read once at the start: `rib` is the baseline, `files` are news.
     Mrt { files: Vec<String>, rib: Vec<String> },
 }
@@ -98,19 +109,6 @@ impl FeedKind {
             peer: None,
             path: None,
         }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rpki {
-    pub files: Vec<PathBuf>,
-    pub aspas: Vec<PathBuf>,
-    pub refresh_secs: u64,
-}
-
-impl Default for Rpki {
-    fn default() -> Self {
-        Self { files: Vec::new(), aspas: Vec::new(), refresh_secs: 600 }
     }
 }
 
@@ -190,9 +188,9 @@ impl Kafka {
 }
 
 impl Config {
-    /// What runs without a file: RIS Live in, NDJSON on stdout out.
+    /// What runs without a file: RIS Live and public VRPs in, NDJSON on stdout out.
     pub fn without_file() -> Self {
-        Self { feeds: default_feeds(), sinks: default_sinks(), ..Self::default() }
+        Self { feeds: default_feeds(), rpki: Rpki::public(), sinks: default_sinks(), ..Self::default() }
     }
 
     /// Reads a file, or gives the defaults.
@@ -219,13 +217,14 @@ impl Config {
         let config = Self {
             http: http(root.section("http")),
             feeds: feeds(&mut root),
-            rpki: rpki(root.section("rpki")),
+            rpki: rpki::read(&mut root),
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
+            store: store::read(root.section("store")),
             sinks: sinks(&mut root),
             watch: watch(root.section("watch")),
         };
-        root.later(&["store", "routes"]);
+        root.later(&["routes"]);
         root.finish();
         let problems = source.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
@@ -274,7 +273,8 @@ fn http(mut section: Section<'_>) -> Http {
 enum KnownFeed {
     RisLive,
     Mrt,
-    Later,
+    Bmp,
+    OpenBmp,
 }
 
 fn feeds(root: &mut Section<'_>) -> Vec<Feed> {
@@ -289,20 +289,18 @@ fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
     let kinds = [
         ("ris_live", KnownFeed::RisLive),
         ("mrt", KnownFeed::Mrt),
-        ("bmp", KnownFeed::Later),
-        ("openbmp", KnownFeed::Later),
+        ("bmp", KnownFeed::Bmp),
+        ("openbmp", KnownFeed::OpenBmp),
     ];
     let kind = match section.word("kind", &kinds) {
         None => {
             if !section.has("kind") {
-                section.problem("kind", "is missing; one of ris_live, mrt");
+                section.problem("kind", "is missing; one of ris_live, mrt, bmp, openbmp");
             }
             return None;
         }
-        Some(KnownFeed::Later) => {
-            section.problem("kind", "this kind of feed comes with a later version; now: ris_live, mrt");
-            return None;
-        }
+        Some(KnownFeed::Bmp) => FeedKind::Bmp(bmp::bmp(&name, &mut section)),
+        Some(KnownFeed::OpenBmp) => FeedKind::OpenBmp(bmp::openbmp(&name, &mut section)),
         Some(KnownFeed::RisLive) => ris_live(&mut section),
         Some(KnownFeed::Mrt) => mrt(&mut section),
     };
@@ -352,18 +350,6 @@ fn input(source: &Source<'_>, spec: &str) -> String {
     let path =
         if path.contains("://") || path == "-" { path.to_owned() } else { source.resolve(path).display().to_string() };
     collector.map_or(path.clone(), |collector| format!("{collector}={path}"))
-}
-
-fn rpki(mut section: Section<'_>) -> Rpki {
-    let default = Rpki::default();
-    let rpki = Rpki {
-        files: section.paths("files"),
-        aspas: section.paths("aspas"),
-        refresh_secs: section.integer("refresh_secs", 10..=86_400).unwrap_or(default.refresh_secs),
-    };
-    section.later(&["rtr", "url", "slurm"]);
-    section.finish();
-    rpki
 }
 
 fn relations(mut section: Section<'_>) -> Relations {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
-use super::{Config, Feed, FeedKind, Kafka, NdjsonTarget, Sink, SinkKind};
+use super::{Bmp, Config, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind};
 use rules::watch::{Constituent, Resource};
 
 /// TOML that says the same as the file it came from. Secrets are left out, absent values are comments.
@@ -20,14 +20,16 @@ impl Display for Config {
         for feed in &self.feeds {
             show_feed(f, feed)?;
         }
-        writeln!(f, "\n[rpki]\nfiles = {}", paths(&self.rpki.files))?;
-        writeln!(f, "aspas = {}\nrefresh_secs = {}", paths(&self.rpki.aspas), self.rpki.refresh_secs)?;
+        show_rpki(f, &self.rpki)?;
         writeln!(f, "\n[relations]")?;
         optional(f, "file", self.relations.file.as_deref().map(Path::display), "the valley rule is blind")?;
         optional(f, "siblings", self.relations.siblings.as_deref().map(Path::display), "no siblings known")?;
         writeln!(f, "\n[alerts]")?;
         writeln!(f, "hold_down_secs = {}\nreopen_secs = {}", self.alerts.hold_down_secs, self.alerts.reopen_secs)?;
         writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
+        writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
+        writeln!(f, "retention_days = {}", self.store.retention_days)?;
+        writeln!(f, "checkpoint_secs = {}", self.store.checkpoint_secs)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }
@@ -41,6 +43,15 @@ impl Display for Config {
     }
 }
 
+fn show_rpki(f: &mut Formatter<'_>, rpki: &Rpki) -> fmt::Result {
+    writeln!(f, "\n[rpki]\nfiles = {}\naspas = {}", paths(&rpki.files), paths(&rpki.aspas))?;
+    writeln!(f, "rtr = {}", quoted_list(&rpki.rtr))?;
+    optional(f, "url", rpki.url.as_ref(), "none")?;
+    optional(f, "slurm", rpki.slurm.as_deref().map(Path::display), "no local exceptions")?;
+    writeln!(f, "refresh_secs = {}\nexpire_secs = {}", rpki.refresh_secs, rpki.expire_secs)?;
+    writeln!(f, "collapse_percent = {}\nfreeze_secs = {}", rpki.collapse_percent, rpki.freeze_secs)
+}
+
 fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
     writeln!(f, "\n[feeds.{}]", key(&feed.name))?;
     match &feed.kind {
@@ -51,9 +62,35 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             optional(f, "path", path.as_ref(), "all")?;
             show_archive(f, feed)
         }
+        FeedKind::Bmp(bmp) => show_bmp(f, bmp),
+        FeedKind::OpenBmp(openbmp) => show_openbmp(f, openbmp),
         FeedKind::Mrt { files, rib } => {
             writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", quoted_list(files), quoted_list(rib))
         }
+    }
+}
+
+fn show_bmp(f: &mut Formatter<'_>, bmp: &Bmp) -> fmt::Result {
+    let router =
+        |router: &super::Router| format!("{{ address = {}, name = {} }}", quoted(router.address), quoted(&router.name));
+    let routers: Vec<_> = bmp.routers.iter().map(router).collect();
+    writeln!(f, "kind = \"bmp\"\nlisten = \"{}\"\nrouters = [{}]", bmp.listen, routers.join(", "))?;
+    writeln!(f, "idle_secs = {}\nmax_routers = {}\nmax_peers = {}", bmp.idle_secs, bmp.max_routers, bmp.max_peers)
+}
+
+fn show_openbmp(f: &mut Formatter<'_>, openbmp: &OpenBmp) -> fmt::Result {
+    writeln!(f, "kind = \"openbmp\"\nbrokers = {}", quoted(&openbmp.brokers))?;
+    writeln!(f, "topics = {}\ngroup = {}", quoted_list(&openbmp.topics), quoted(&openbmp.group))?;
+    writeln!(f, "collector_as = {}", openbmp.collector_as.map_or(0, |asn| asn.0))?;
+    show_properties(f, &openbmp.properties)
+}
+
+/// Names alone: a value may be a secret.
+fn show_properties(f: &mut Formatter<'_>, properties: &[(String, super::Secret)]) -> fmt::Result {
+    let names: Vec<_> = properties.iter().map(|(name, _)| name.as_str()).collect();
+    match names.is_empty() {
+        true => writeln!(f, "# properties: none"),
+        false => writeln!(f, "# properties: set: {}", names.join(", ")),
     }
 }
 
@@ -81,11 +118,7 @@ fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
 fn show_kafka(f: &mut Formatter<'_>, kafka: &Kafka) -> fmt::Result {
     writeln!(f, "brokers = {}\nalerts_topic = {}", quoted(&kafka.brokers), quoted(&kafka.alerts_topic))?;
     writeln!(f, "incidents_topic = {}\ncreate_topics = {}", quoted(&kafka.incidents_topic), kafka.create_topics)?;
-    let names: Vec<_> = kafka.properties.iter().map(|(name, _)| name.as_str()).collect();
-    match names.is_empty() {
-        true => writeln!(f, "# properties: none"),
-        false => writeln!(f, "# properties: set: {}", names.join(", ")),
-    }
+    show_properties(f, &kafka.properties)
 }
 
 fn show_constituent(f: &mut Formatter<'_>, constituent: &Constituent) -> fmt::Result {

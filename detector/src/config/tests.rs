@@ -37,14 +37,32 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         kind = "mrt"
         files = ["rrc00=/data/updates.gz", "https://example.net/updates.gz"]
         rib = ["/data/rib.gz"]
+        [feeds.routers]
+        kind = "bmp"
+        listen = "[::]:11019"
+        routers = [{ address = "192.0.2.1", name = "edge1" }, { address = "2001:db8::/32", name = "lab" }]
+        idle_secs = 60
+        [feeds.views]
+        kind = "openbmp"
+        brokers = "kafka1:9092"
+        topics = ["x"]
+        collector_as = 0
         [rpki]
         files = ["/var/rpki.json"]
+        rtr = ["127.0.0.1:3323", "[2001:db8::1]:323"]
+        url = "https://vrps.example.net/json"
         refresh_secs = 60
+        expire_secs = 7200
+        collapse_percent = 20
+        freeze_secs = 60
         [relations]
         file = "/var/rel.txt"
         [alerts]
         min_peer_ases = 3
         tlp = "amber+strict"
+        [store]
+        path = "/var/lib/bgpwarden/a.db"
+        retention_days = 7
         [sinks.bus]
         kind = "kafka"
         brokers = "kafka1:9092,kafka2:9092"
@@ -100,6 +118,25 @@ fn relative_paths_start_at_the_file() {
 }
 
 #[test]
+fn a_table_of_the_rpki_names_all_there_is_and_without_one_public_vrps_are_used() {
+    assert!(parse("").expect("fine").rpki.url.is_some_and(|url| url.starts_with("https://")));
+    assert_eq!(parse("[rpki]").expect("fine").rpki, Rpki::default());
+    assert_eq!(parse("[rpki]\nrtr = ['localhost:323']").expect("fine").rpki.url, None);
+}
+
+#[test]
+fn a_broken_slurm_file_is_named_with_the_place_in_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("slurm.json");
+    std::fs::write(&path, "{\"slurmVersion\": 1,\n \"validationOutputFilter\": {}}").expect("written");
+    let text = "[rpki]\nslurm = 'slurm.json'";
+    let found = Config::parse("bgpwarden.toml", text, dir.path()).expect_err("accepted").join("\n");
+    assert!(found.starts_with("bgpwarden.toml:2: rpki.slurm: \""), "{found}");
+    assert!(found.contains("slurm.json\" is no SLURM file: unknown field `validationOutputFilter`"), "{found}");
+    assert!(found.ends_with("at line 2 column 25"), "{found}");
+}
+
+#[test]
 fn problems_name_key_line_and_way_out() {
     for (text, expected) in [
         ("[http]\nlisen = 1", "bgpwarden.toml:2: http.lisen: unknown key; did you mean \"listen\"?"),
@@ -118,7 +155,28 @@ fn problems_name_key_line_and_way_out() {
         ("[http]\ntoken = { file = '/nonexistent/token' }", "cannot read \"/nonexistent/token\""),
         ("[alerts]\nhold_down_secs = -1", "alerts.hold_down_secs: expected an integer from 0 to 3600, found -1"),
         ("[alerts]\ntlp = 'white'", "expected one of clear, green, amber, amber+strict, red, found \"white\""),
-        ("[feeds.a]\nkind = 'bmp'", "feeds.a.kind: this kind of feed comes with a later version"),
+        ("[feeds.a]\nkind = 'bgp'", "expected one of ris_live, mrt, bmp, openbmp, found \"bgp\""),
+        (
+            "[feeds.a]\nkind = 'bmp'\nlisten = '0.0.0.0:1'",
+            "feeds.a.listen: an address that others can reach demands a list",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1' }]",
+            "bgpwarden.toml:3: feeds.a.routers[0].name: is missing",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1/24', name = 'x' }]",
+            "\"192.0.2.1/24\" is neither an address nor a prefix without host bits",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1', name = 'x' }, { address = '::1', name = 'x' }]",
+            "192.0.2.1/32 and ::1/128 have the same name \"x\"",
+        ),
+        ("[feeds.a]\nkind = 'openbmp'", "feeds.a.brokers: is missing"),
+        (
+            "[feeds.a]\nkind = 'openbmp'\nbrokers = 'h:1'\nproperties = { 'group.id' = 'x' }",
+            "feeds.a.properties.group.id: bgpwarden sets this itself",
+        ),
         ("[feeds.a]\nurl = 'x'", "bgpwarden.toml:1: feeds.a.kind: is missing"),
         ("[feeds.a]\nkind = 'ris_live'\narchive = '/data'", "feeds.a.archive: expected a URL that begins with http://"),
         ("[feeds.a]\nkind = 'ris_live'\ncollectors = ['../x']", "\"../x\" is no collector of RIS or RouteViews"),
@@ -126,8 +184,16 @@ fn problems_name_key_line_and_way_out() {
         ("[feeds.a]\nkind = 'mrt'\nfiles = ['x']\nbootstrap = true", "feeds.a.bootstrap: unknown key"),
         ("feeds = 3", "feeds: expected a table, found 3"),
         ("[feeds]\na = 3", "feeds.a: expected a table [feeds.NAME], found 3"),
-        ("[store]", "store: comes with a later version"),
-        ("[rpki]\nrtr = ['x']", "rpki.rtr: comes with a later version"),
+        ("[routes]", "routes: comes with a later version"),
+        ("[store]\npath = ''", "store.path: is empty"),
+        ("[store]\nretention_days = 0", "store.retention_days: expected an integer from 1 to 36500, found 0"),
+        ("[rpki]\nrtr = ['x']", "rpki.rtr: \"x\" is not host:port such as 127.0.0.1:3323"),
+        ("[rpki]\nrtr = ['2001:db8::1']", "is not host:port"),
+        ("[rpki]\nurl = 'ftp://x'", "rpki.url: expected a URL that begins with http:// or https://"),
+        (
+            "[rpki]\n\nslurm = '/nonexistent/slurm.json'",
+            "bgpwarden.toml:3: rpki.slurm: cannot open \"/nonexistent/slurm",
+        ),
         ("[sinks.a]\nkind = 'kafka'", "sinks.a.brokers: is missing"),
         ("[[watch.constituents]]\nname = 'x'", "a constituent needs asns, prefixes or resources"),
         ("[[watch.constituents]]\nname = 'x'\nprefixes = ['192.0.2.1/24']", "did you mean 192.0.2.0/24?"),

@@ -94,9 +94,8 @@ mod tests {
     #[test]
     fn in_a_file_time_runs_forward_and_leaps_only_when_confirmed() {
         let (mut clock, mut tally, mut counts) = (Clock::default(), Tally::default(), Counts::default());
-        let mut seen = |secs: Option<i64>| {
-            clock.seen(secs.map(Timestamp::from_secs), None, false, &mut tally, &mut counts).secs()
-        };
+        let mut seen =
+            |secs: Option<i64>| clock.seen(secs.map(Timestamp::from_secs), None, false, &mut tally, &mut counts).secs();
         let day = 86_400;
         assert_eq!(seen(Some(NOW)), NOW);
         assert_eq!(seen(None), NOW);

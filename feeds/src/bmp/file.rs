@@ -35,12 +35,8 @@ enum Content {
 impl File {
     pub fn new(stream: Stream, collector: &str) -> Self {
         let numbers = Numbers::default();
-        let settings = Settings {
-            collector: Arc::from(collector),
-            most_peers: PEERS,
-            collector_as: None,
-            is_mid_stream: false,
-        };
+        let settings =
+            Settings { collector: Arc::from(collector), most_peers: PEERS, collector_as: None, is_mid_stream: false };
         let session = Box::new(Session::new(settings, numbers.clone()));
         Self::of(stream, Content::Bmp { session, numbers })
     }

@@ -169,9 +169,7 @@ pub(crate) mod tests {
 
     #[test]
     fn path_identifiers_flow_where_one_sends_and_the_other_receives() {
-        let offer = |ipv4: u8, ipv6: u8| {
-            read(&open(64_500, &[69, 8, 0, 1, 1, ipv4, 0, 2, 1, ipv6])).expect("an OPEN")
-        };
+        let offer = |ipv4: u8, ipv6: u8| read(&open(64_500, &[69, 8, 0, 1, 1, ipv4, 0, 2, 1, ipv6])).expect("an OPEN");
         for (ours, theirs, expected) in [
             ((1, 3), (2, 3), (true, true)),
             ((3, 2), (3, 3), (true, false)),

@@ -19,49 +19,21 @@
 //! minutes from when the message came is replaced by that.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use rules::bgp::{AsPath, Asn, SegmentKind, Timestamp, VantageId};
-use rules::event::Event;
-use rules::limits::TABLE_TRANSFER_SECS;
+use rules::bgp::{Asn, Timestamp};
 
 use super::clock::Clock;
 use super::message::{self, Info, Message, PeerHeader, PeerUp, Rib};
-use super::open::{Open, Role};
-use crate::convert::{self, AddPath, Heard};
+use super::peer::{Agreed, Peer, PeerKey, strip_own_as};
+pub use super::peer::{Numbers, PeerState, PeerView};
+use crate::convert;
 use crate::counts::{Counts, kind};
 use crate::input::Item;
-use crate::vantage::Vantages;
 
 /// Termination without a reason (RFC 7854 section 4.5).
 const UNSPECIFIED: u16 = 1;
-
-/// The numbers of vantage points that all sessions of a feed share.
-#[derive(Clone, Default)]
-pub struct Numbers(Arc<Mutex<Vantages>>);
-
-impl Numbers {
-    fn id(
-        &self,
-        collector: &str,
-        key: &PeerKey,
-        time: Timestamp,
-        out: &mut impl Extend<Item>,
-    ) -> Option<VantageId> {
-        let mut vantages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        vantages.id(collector, key.asn, key.address, time, out)
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// What must be known of a router beforehand.
 #[derive(Clone, Debug)]
@@ -74,90 +46,6 @@ pub struct Settings {
     pub collector_as: Option<Asn>,
     /// The stream may begin anywhere: what comes without a Peer Up is no table transfer.
     pub is_mid_stream: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct PeerKey {
-    is_loc_rib: bool,
-    address: IpAddr,
-    asn: Asn,
-}
-
-impl PeerKey {
-    fn of(head: &PeerHeader) -> Self {
-        Self { is_loc_rib: head.rib == Rib::LocRib, address: head.address, asn: head.asn }
-    }
-}
-
-/// How a peer stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PeerState {
-    /// It brings routes, and no Peer Up told of it.
-    #[default]
-    Untold,
-    Up,
-    Down,
-}
-
-impl PeerState {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Untold => "untold",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
-}
-
-/// What the OPENs of a Peer Up agreed upon.
-#[derive(Clone, Copy, Debug, Default)]
-struct Agreed {
-    add_path: AddPath,
-    local_as: Option<Asn>,
-    local_role: Option<Role>,
-    peer_role: Option<Role>,
-}
-
-#[derive(Default)]
-struct Peer {
-    state: PeerState,
-    ports: Option<(u16, u16)>,
-    agreed: Agreed,
-    table: Option<String>,
-    /// The table whose routes count.
-    rib: Option<Rib>,
-    vantage: Option<VantageId>,
-    /// The engine believes that it is up.
-    is_told: bool,
-    /// Until then, or its End-of-RIB, what comes may be old.
-    table_until: Option<Timestamp>,
-    updates: u64,
-    routes_stated: Option<u64>,
-    last: Option<Timestamp>,
-}
-
-/// A peer as others may look at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerView {
-    pub address: IpAddr,
-    pub asn: Asn,
-    pub state: PeerState,
-    /// The table whose routes count; none before the first announcement.
-    pub rib: Option<Rib>,
-    /// VRF/Table Name, where the router told one.
-    pub table: Option<String>,
-    /// The router's AS on this session.
-    pub local_as: Option<Asn>,
-    /// What the router and the peer say they are to each other (RFC 9234).
-    pub local_role: Option<Role>,
-    pub peer_role: Option<Role>,
-    /// IPv4 and IPv6 routes carry path identifiers.
-    pub add_path: (bool, bool),
-    /// UPDATEs that counted.
-    pub updates: u64,
-    /// Routes that the router says it holds of this peer, as of its last report.
-    pub routes_stated: Option<u64>,
-    pub last: Option<Timestamp>,
 }
 
 /// What came and was rightly left out, and how often the router had to be corrected.
@@ -414,7 +302,8 @@ impl Session {
             self.counts.skipped += 1;
             return;
         }
-        let seen = self.clock.seen(head.time, received, peer.is_in_transfer(received), &mut self.tally, &mut self.counts);
+        let seen =
+            self.clock.seen(head.time, received, peer.is_in_transfer(received), &mut self.tally, &mut self.counts);
         if announces && peer.rib != Some(head.rib) {
             if peer.rib.is_some() {
                 peer.lose(seen, &mut self.counts, out);
@@ -453,104 +342,6 @@ impl Session {
             peer.lose(seen, &mut self.counts, out);
         }
     }
-}
-
-impl Agreed {
-    fn of(is_loc_rib: bool, opens: Option<&(Open, Open)>) -> Self {
-        let Some((sent, received)) = opens else { return Self::default() };
-        Self {
-            add_path: if is_loc_rib { sent.add_path_stated() } else { sent.add_path_from(received) },
-            local_as: Some(sent.asn),
-            local_role: sent.role,
-            peer_role: received.role,
-        }
-    }
-}
-
-impl Peer {
-    /// How its messages are to be read.
-    fn reading(&self, head: &PeerHeader) -> convert::Session {
-        convert::Session {
-            peer_as: head.asn,
-            four_octets: !head.two_octets,
-            add_path: self.agreed.add_path,
-            // An empty path in the Loc-RIB is a route of the router's own AS.
-            internal: head.rib == Rib::LocRib || self.agreed.local_as == Some(head.asn),
-        }
-    }
-
-    fn is_in_transfer(&self, received: Option<Timestamp>) -> bool {
-        !self.is_told || self.table_until > received
-    }
-
-    /// Says that it is up, with a number, unless that was said.
-    #[allow(clippy::too_many_arguments, reason = "what a session lends to one of its peers")]
-    fn tell(
-        &mut self,
-        collector: &str,
-        key: &PeerKey,
-        numbers: &Numbers,
-        seen: Timestamp,
-        begins: bool,
-        counts: &mut Counts,
-        out: &mut Vec<Item>,
-    ) {
-        if std::mem::replace(&mut self.is_told, true) {
-            return;
-        }
-        self.vantage = self.vantage.or_else(|| numbers.id(collector, key, seen, out));
-        let Some(vantage) = self.vantage else { return counts.error(kind::TOO_MANY_PEERS) };
-        if begins {
-            self.table_until = Some(seen.plus_secs(TABLE_TRANSFER_SECS));
-            counts.elements += 1;
-            out.push(Item { time: seen, event: Event::PeerUp { vantage, seen } });
-        }
-    }
-
-    /// Its routes are gone from sight, if there were any; which table counts is open again.
-    fn lose(&mut self, seen: Timestamp, counts: &mut Counts, out: &mut Vec<Item>) {
-        self.rib = None;
-        if let (true, Some(vantage)) = (std::mem::take(&mut self.is_told), self.vantage) {
-            counts.elements += 1;
-            out.push(Item { time: seen, event: Event::PeerDown { vantage, seen } });
-        }
-    }
-
-    fn view(&self, key: &PeerKey) -> PeerView {
-        let Agreed { add_path, local_as, local_role, peer_role } = self.agreed;
-        PeerView {
-            address: key.address,
-            asn: key.asn,
-            state: self.state,
-            rib: self.rib,
-            table: self.table.clone(),
-            local_as,
-            local_role,
-            peer_role,
-            add_path: (add_path.ipv4, add_path.ipv6),
-            updates: self.updates,
-            routes_stated: self.routes_stated,
-            last: self.last,
-        }
-    }
-}
-
-/// Takes off the AS that does not belong to the path: the collector's in front of anything, the router's in front of
-/// its peer's.
-fn strip_own_as(heard: &mut Heard, collector: Option<Asn>, local: Option<Asn>, peer: Asn) -> bool {
-    let [first, second, ..] = heard.attributes.as_path.ases() else { return false };
-    let is_foreign = collector == Some(*first) || (local == Some(*first) && *second == peer);
-    if !is_foreign || *first == peer {
-        return false;
-    }
-    let mut segments = heard.attributes.as_path.segments();
-    match segments.first_mut() {
-        Some(segment) if segment.kind == SegmentKind::Sequence => drop(segment.ases.remove(0)),
-        _ => return false,
-    }
-    segments.retain(|segment| !segment.ases.is_empty());
-    Arc::make_mut(&mut heard.attributes).as_path = AsPath::from_segments(segments);
-    true
 }
 
 #[cfg(test)]

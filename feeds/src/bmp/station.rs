@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -123,13 +123,16 @@ impl Station {
         let Some(name) = self.config.name(address) else {
             return self.refuse(address, "is not in the list of routers");
         };
-        if self.connections.len() >= self.config.most_routers {
+        self.turns.retain(|_, turn| Arc::strong_count(&turn.one) > 1);
+        let is_known = self.turns.contains_key(&name);
+        // Whoever comes again replaces a connection; the older ones need a moment to end.
+        let most = if is_known { 2 * self.config.most_routers } else { self.config.most_routers };
+        if self.connections.len() >= most {
             return self.refuse(address, "is one router too many; see most_routers");
         }
         if let Err(error) = connection::keep_alive(&stream) {
             tracing::warn!(feed = %self.feed, router = %name, %error, "no TCP keepalive");
         }
-        self.turns.retain(|_, turn| Arc::strong_count(&turn.one) > 1);
         let turn = self.turns.entry(name.clone()).or_default();
         let (one, end) = (turn.one.clone(), Arc::new(Notify::new()));
         std::mem::replace(&mut turn.end, end.clone()).notify_one();
@@ -153,8 +156,11 @@ impl Station {
             viewed: None,
         };
         self.connections.spawn(async move {
-            let _turn = one.lock_owned().await;
-            follower.follow(stream, &end).await;
+            tokio::select! {
+                biased;
+                () = end.notified() => {}
+                _turn = one.lock_owned() => follower.follow(stream, &end).await,
+            }
         });
     }
 
@@ -202,38 +208,37 @@ impl Follower {
         let live = self.change(true, String::new(), gap_from);
         self.send(vec![live]).await;
         let out = self.out.clone();
-        let detail = tokio::select! {
-            detail = self.read(stream) => detail,
-            () = end.notified() => "the router connected again".to_owned(),
-            () = out.closed() => return,
-        };
+        let Some(detail) = self.read(stream, end, &out).await else { return };
         tracing::warn!(feed = %self.feed, address = %self.address, %detail, "router lost");
         let mut items = vec![self.change(false, detail.clone(), self.last)];
         self.session.close(Some(now()), &mut items);
         self.view(true);
         self.status.lost(&self.name, detail);
-        while !items.is_empty() {
-            let rest = items.split_off(items.len().min(limits::BATCH_EVENTS));
-            self.send(std::mem::replace(&mut items, rest)).await;
+        for batch in items.chunks(limits::BATCH_EVENTS) {
+            self.send(batch.to_vec()).await;
         }
     }
 
-    /// Reads until it ends, and says why it ended.
-    async fn read(&mut self, stream: TcpStream) -> String {
+    /// Reads until it ends, and says why it ended; none if nobody listens any more. What was decoded is always handed
+    /// on: only the reading itself may be broken off.
+    async fn read(&mut self, stream: TcpStream, end: &Notify, out: &mpsc::Sender<Vec<Item>>) -> Option<String> {
         let mut socket = connection::Socket::new(stream);
         loop {
-            let read = match tokio::time::timeout(self.idle, socket.fill()).await {
-                Ok(read) => read,
-                Err(_) => {
+            let idle = tokio::time::sleep(self.idle);
+            let read = tokio::select! {
+                read = socket.fill() => read,
+                () = end.notified() => return Some("the router connected again".into()),
+                () = out.closed() => return None,
+                () = idle, if !self.is_silent => {
                     self.silent().await;
-                    socket.fill().await
+                    continue;
                 }
             };
             match read {
-                Ok(0) if socket.is_within_a_message() => return "closed by the router within a message".into(),
-                Ok(0) => return "closed by the router".into(),
+                Ok(0) if socket.is_within_a_message() => return Some("closed by the router within a message".into()),
+                Ok(0) => return Some("closed by the router".into()),
                 Ok(_) => {}
-                Err(error) => return error.to_string(),
+                Err(error) => return Some(error.to_string()),
             }
             let received = now();
             let mut items = Vec::new();
@@ -242,7 +247,8 @@ impl Follower {
                 items.push(self.change(true, String::new(), None));
             }
             self.last = Some(received);
-            if let Some(detail) = self.decode(&mut socket, received, items).await {
+            let detail = self.decode(&mut socket, received, items).await;
+            if detail.is_some() {
                 return detail;
             }
         }
@@ -307,7 +313,14 @@ impl Follower {
             self.viewed = Some(Instant::now());
             self.session.peers().collect()
         });
-        self.status.update(&self.name, self.session.take_counts(), self.session.tally(), self.session.info(), peers, self.last);
+        self.status.update(
+            &self.name,
+            self.session.take_counts(),
+            self.session.tally(),
+            self.session.info(),
+            peers,
+            self.last,
+        );
     }
 
     /// Hands a batch on; while it waits nothing is read. A closed receiver is noticed by the loop around.
@@ -344,7 +357,11 @@ mod tests {
     fn the_longest_prefix_names_a_router_and_strangers_have_no_name() {
         let router = |prefix: &str, name: &str| Router { prefix: prefix.parse().expect("a prefix"), name: name.into() };
         let config = Config {
-            routers: vec![router("192.0.2.0/24", "lab"), router("192.0.2.1/32", "edge1"), router("2001:db8::/32", "v6")],
+            routers: vec![
+                router("192.0.2.0/24", "lab"),
+                router("192.0.2.1/32", "edge1"),
+                router("2001:db8::/32", "v6"),
+            ],
             idle: Duration::from_secs(1),
             most_routers: 1,
             most_peers: 1,

@@ -2,14 +2,24 @@
 
 use std::sync::Arc;
 
-use super::incident::{Holder, IncidentRef, Offence, OffenceKey, OffenceRef, RouteRecord};
+use ipnet::IpNet;
+
+use super::incident::{Holder, IncidentRef, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
 use super::timers::Timer;
 use super::{Desk, Suppressed};
 use crate::alert::{Class, ReasonCode, Severity};
-use crate::bgp::{PathAttributes, Timestamp, VantageId};
+use crate::bgp::{PathAttributes, Timestamp, Update, VantageId};
 use crate::finding::{Finding, Kind};
 use crate::limits;
 use crate::shard::{EndedBy, Sighting};
+
+/// How an offence ended that nobody saw any more.
+pub(super) struct End {
+    pub seen: Timestamp,
+    pub code: ReasonCode,
+    /// Nobody was watching: it is only known that it is gone.
+    pub is_unseen: bool,
+}
 
 impl Desk {
     /// An offending route is there, or goes on in another shape.
@@ -19,13 +29,53 @@ impl Desk {
             return;
         };
         self.hold(at, sighting, &attributes);
-        let offence = &mut self.offences[at.0 as usize];
-        if better(&finding, &offence.best) {
-            offence.best = finding.clone();
-        }
-        match offence.incident {
+        self.weigh(at, sighting, &finding, &attributes);
+        match self.offences[at.0 as usize].incident {
             Some(incident) => self.member_seen(incident, at, sighting, &finding, &attributes),
             None => self.try_open(at),
+        }
+    }
+
+    /// Keeps the gravest finding. New facts make all that was found before them old: the first finding of their event
+    /// takes its place.
+    fn weigh(&mut self, at: OffenceRef, sighting: &Sighting, finding: &Arc<Finding>, attributes: &Arc<PathAttributes>) {
+        let seq = self.new_facts.is_some().then_some(self.seq);
+        let offence = &mut self.offences[at.0 as usize];
+        if seq.is_some() && offence.weighed_in != seq {
+            offence.weighed_in = seq;
+            offence.best = finding.clone();
+            offence.first = finding.clone();
+            offence.first_route = (sighting.vantage, attributes.clone());
+            self.note_new_facts(at);
+        } else if better(finding, &offence.best) {
+            offence.best = finding.clone();
+        }
+    }
+
+    /// What stood alone by its proof would need company now: new facts took the proof away.
+    pub(super) fn has_lost_its_proof(&self, sighting: &Sighting, finding: &Finding) -> Option<EndedBy> {
+        let kind = sighting.class.kind();
+        let key = OffenceKey { kind, key_as: sighting.key_as, prefix: sighting.prefix };
+        let offence = &self.offences[self.by_key.get(&key)?.0 as usize];
+        let stood_alone = offence.incident.is_some() && !offence.best.needs_company;
+        let code = if matches!(kind, Kind::Leak | Kind::Forged) { ReasonCode::Aspa } else { ReasonCode::Roa };
+        (self.new_facts.is_some() && stood_alone && finding.needs_company).then_some(EndedBy::Cleared(code))
+    }
+
+    /// The incident of the offence rests on other facts now.
+    fn note_new_facts(&mut self, at: OffenceRef) {
+        let reason = self.new_facts_about(ReasonCode::DataChanged, at);
+        let offence = &mut self.offences[at.0 as usize];
+        match offence.incident {
+            Some(story) => {
+                let incident = &mut self.incidents[story.0 as usize];
+                incident.new_facts = reason;
+                incident.reweigh = true;
+                self.dirty.insert(story);
+            }
+            // It began in this very event.
+            None if offence.first_at == self.now && offence.began_by.is_none() => offence.began_by = reason,
+            None => {}
         }
     }
 
@@ -48,9 +98,13 @@ impl Desk {
             first: finding.clone(),
             first_route: (sighting.vantage, attributes.clone()),
             best: finding.clone(),
+            weighed_in: None,
+            began_by: None,
             incident: None,
             past: Vec::new(),
             last_end: ReasonCode::Withdrawn,
+            unwatched: false,
+            ended_unseen: false,
         };
         if let Some(at) = self.by_key.get(&key).copied() {
             let offence = &mut self.offences[at.0 as usize];
@@ -73,9 +127,12 @@ impl Desk {
 
     fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) {
         let peer_as = self.peer_as(sighting.vantage);
+        let is_same_route = self.new_facts.is_some();
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
-        offence.lost.retain(|(v, _)| *v != sighting.vantage);
+        offence.unwatched = false;
+        offence.ended_unseen = false;
+        offence.lost.retain(|l| l.vantage != sighting.vantage);
         if let Err(i) = offence.peers.binary_search(&peer_as) {
             offence.peers.insert(i, peer_as);
         }
@@ -87,6 +144,8 @@ impl Desk {
             attributes: attributes.clone(),
         };
         match offence.holder(sighting.vantage, sighting.path_id, sighting.class) {
+            // Judged otherwise, it is still the route that it was.
+            Ok(_) if is_same_route => {}
             Ok(i) => {
                 let old = std::mem::replace(&mut offence.holders[i], holder);
                 self.record_route(at, &old, Some(sighting.seen));
@@ -102,7 +161,7 @@ impl Desk {
     /// Opens an incident, or joins one, as soon as the gates are passed; sets the timer for what is missing.
     pub(super) fn try_open(&mut self, at: OffenceRef) {
         let offence = &self.offences[at.0 as usize];
-        if offence.incident.is_some() || !offence.is_active() {
+        if offence.incident.is_some() || !offence.is_held() {
             return;
         }
         let (key, best) = (offence.key, offence.best.clone());
@@ -192,7 +251,7 @@ impl Desk {
         let Some(members) = self.waiting.get_mut(&group) else { return Vec::new() };
         members.retain(|m| {
             let o = &offences[m.0 as usize];
-            o.is_active() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
+            o.is_held() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
         });
         let is_ready = |m: &&OffenceRef| {
             let o = &offences[m.0 as usize];
@@ -210,12 +269,17 @@ impl Desk {
         let holder = offence.holders.remove(i);
         let is_last = offence.holders.is_empty();
         if by == EndedBy::LostSight {
-            offence.lost.retain(|(v, _)| *v != sighting.vantage);
-            offence.lost.push((sighting.vantage, self.now));
+            let lost = Lost { vantage: sighting.vantage, path_id: sighting.path_id, since: self.now };
+            offence.lost.retain(|l| (l.vantage, l.path_id) != (lost.vantage, lost.path_id));
+            offence.lost.push(lost);
+            self.awaited.entry(key.prefix).or_default().insert(at);
             self.timers.set(self.now.plus_secs(limits::LOST_SIGHT_SECS), Timer::LostSight(at));
         }
         self.count_holder(at, sighting.vantage, is_last, -1);
         self.record_route(at, &holder, Some(sighting.seen));
+        if is_last && self.new_facts.is_some() {
+            self.note_new_facts(at);
+        }
         if is_last {
             let code = match by {
                 EndedBy::Withdrawn => ReasonCode::Withdrawn,
@@ -236,7 +300,7 @@ impl Desk {
         }
         offence.ended = Some(seen);
         match offence.incident {
-            Some(incident) => self.member_over(incident, seen, code),
+            Some(incident) => self.member_over(incident, at, seen, code),
             None => self.over_before_told(at, code),
         }
     }
@@ -257,26 +321,52 @@ impl Desk {
     }
 
     pub(super) fn offences_waiting_for(&self, vantage: VantageId) -> Vec<OffenceRef> {
-        let waits = |o: &Offence| o.lost.iter().any(|(v, _)| *v == vantage);
+        let waits = |o: &Offence| o.lost.iter().any(|l| l.vantage == vantage);
         self.offences.iter().enumerate().filter(|(_, o)| waits(o)).map(|(i, _)| OffenceRef(i as u32)).collect()
     }
 
-    pub(super) fn stop_waiting(&mut self, at: OffenceRef, vantage: VantageId, code: ReasonCode) {
-        let now = self.now;
+    /// Waits no longer for some of the sessions that were lost; with the last one the offence is over.
+    pub(super) fn stop_waiting(&mut self, at: OffenceRef, given_up: impl Fn(&Lost) -> bool, end: End) {
         let offence = &mut self.offences[at.0 as usize];
-        offence.lost.retain(|(v, _)| *v != vantage);
+        offence.lost.retain(|l| !given_up(l));
         if offence.lost.is_empty() && !offence.is_active() && offence.ended.is_none() {
-            self.left(at, now, code);
+            offence.ended_unseen = offence.unwatched && end.is_unseen;
+            self.left(at, end.seen, end.code);
         }
     }
 
     pub(super) fn give_up_waiting(&mut self, at: OffenceRef) {
         let waited_enough = self.now.plus_secs(-limits::LOST_SIGHT_SECS);
-        for (vantage, since) in self.offences[at.0 as usize].lost.clone() {
-            // Each session has an hour of its own.
-            if since <= waited_enough {
-                self.stop_waiting(at, vantage, ReasonCode::OutOfSight);
+        let end = End { seen: self.now, code: ReasonCode::OutOfSight, is_unseen: false };
+        // Each session has an hour of its own.
+        self.stop_waiting(at, |l| l.since <= waited_enough, end);
+    }
+
+    /// A session that is waited for speaks of the prefix again. If it had brought the offence back, it would not be
+    /// waited for any more: so it has no such route now.
+    pub(super) fn heard(&mut self, update: &Update) {
+        if self.awaited.is_empty() || self.is_of_before(update.seen) {
+            return;
+        }
+        let gone = update.withdrawn.iter().map(|n| (n, ReasonCode::Withdrawn));
+        for (nlri, code) in gone.chain(update.announced.iter().map(|n| (n, ReasonCode::Replaced))) {
+            let Some(waiting) = self.awaited.get(&nlri.prefix).cloned() else { continue };
+            let speaks = |l: &Lost| (l.vantage, l.path_id) == (update.vantage, nlri.path_id);
+            for at in waiting {
+                if self.offences[at.0 as usize].lost.iter().any(speaks) {
+                    self.stop_waiting(at, speaks, End { seen: update.seen, code, is_unseen: false });
+                }
             }
+            self.forget_awaited(&nlri.prefix);
+        }
+    }
+
+    fn forget_awaited(&mut self, prefix: &IpNet) {
+        let offences = &self.offences;
+        let Some(waiting) = self.awaited.get_mut(prefix) else { return };
+        waiting.retain(|at| !offences[at.0 as usize].lost.is_empty());
+        if waiting.is_empty() {
+            self.awaited.remove(prefix);
         }
     }
 

@@ -49,6 +49,7 @@ impl Desk {
             status: Status::Open,
             class: best.class,
             severity: Severity::Low,
+            score: 0,
             provisional: true,
             started,
             opened: self.now,
@@ -78,14 +79,19 @@ impl Desk {
             segments: BTreeMap::new(),
             due: Vec::new(),
             told: Told::default(),
+            new_facts: None,
+            reweigh: false,
         });
         self.stories.entry((key.kind, key.key_as)).or_default().push(story);
         self.timers.set(self.now.plus_secs(limits::NORMAL_AFTER_SECS), Timer::Normal(story));
-        let detail = match code {
-            ReasonCode::ShortLived => "over before the hold-down was",
-            _ => "the gates were passed",
-        };
-        self.announce_transition(story, Transition::Opened, code, detail);
+        let began_by = self.offences[at.0 as usize].began_by.clone();
+        match (code, began_by) {
+            (ReasonCode::ShortLived, _) => {
+                self.announce_transition(story, Transition::Opened, code, "over before the hold-down was");
+            }
+            (_, Some(reason)) => self.announce_for(story, Transition::Opened, reason),
+            (_, None) => self.announce_transition(story, Transition::Opened, code, "the gates were passed"),
+        }
         self.join(story, at);
     }
 
@@ -94,7 +100,7 @@ impl Desk {
         let key = self.offences[at.0 as usize].key;
         if let Some(story) = self.open_story(key.kind, key.key_as) {
             self.join(story, at);
-            return self.member_over(story, self.offences[at.0 as usize].ended.unwrap_or(self.now), code);
+            return self.member_over(story, at, self.offences[at.0 as usize].ended.unwrap_or(self.now), code);
         }
         let before = self.incidents.len();
         self.open(at, ReasonCode::ShortLived);
@@ -217,8 +223,11 @@ impl Desk {
         if !self.incidents[story.0 as usize].is_open() {
             self.reopen(story, sighting.seen);
         }
+        let is_announcement = self.new_facts.is_none();
         let incident = &mut self.incidents[story.0 as usize];
-        incident.last_seen = incident.last_seen.max(sighting.seen);
+        if is_announcement {
+            incident.last_seen = incident.last_seen.max(sighting.seen);
+        }
         incident.quiet_since = None;
         incident.ended = None;
         self.absorb(story, at, finding);
@@ -289,7 +298,7 @@ impl Desk {
     }
 
     /// A member is over; with the last one the story falls quiet, or is taken back if facts cleared it.
-    pub(super) fn member_over(&mut self, story: IncidentRef, seen: Timestamp, code: ReasonCode) {
+    pub(super) fn member_over(&mut self, story: IncidentRef, at: OffenceRef, seen: Timestamp, code: ReasonCode) {
         let offences = &self.offences;
         let incident = &mut self.incidents[story.0 as usize];
         self.dirty.insert(story);
@@ -303,7 +312,12 @@ impl Desk {
         if is_clearance(code) {
             self.close_episode(story, seen);
             self.incidents[story.0 as usize].status = Status::Retracted;
-            self.announce_transition(story, Transition::Retracted, code, "new facts clear every route of it");
+            match self.new_facts_about(code, at) {
+                Some(reason) => self.announce_for(story, Transition::Retracted, reason),
+                None => {
+                    self.announce_transition(story, Transition::Retracted, code, "new facts clear every route of it");
+                }
+            }
             return;
         }
         incident.quiet_since = Some(self.now);
@@ -314,7 +328,7 @@ impl Desk {
     pub(super) fn resolve_if_quiet(&mut self, story: IncidentRef) {
         let incident = &self.incidents[story.0 as usize];
         let due = incident.quiet_since.map(|t| t.plus_secs(limits::RESOLVE_SECS));
-        if !incident.is_open() || due != Some(self.now) {
+        if !incident.is_open() || due.is_none_or(|due| due > self.now) {
             return;
         }
         let ended = incident.ended.unwrap_or(self.now);
@@ -325,7 +339,10 @@ impl Desk {
     }
 
     fn resolve(&mut self, story: IncidentRef, code: ReasonCode) {
+        let members = self.incidents[story.0 as usize].offences.iter().map(|o| &self.offences[o.0 as usize]);
+        let ended_unseen = members.max_by_key(|o| o.ended).is_some_and(|o| o.ended_unseen);
         let detail = match code {
+            ReasonCode::Withdrawn if ended_unseen => "ended while not watching",
             ReasonCode::Replaced => "the last offending route was replaced",
             ReasonCode::OutOfSight => "the sessions that held it are gone: no proof of an end",
             ReasonCode::BecameNormal => "after 30 days it is the normal state",
@@ -369,6 +386,10 @@ impl Desk {
 
     fn announce_transition(&mut self, story: IncidentRef, transition: Transition, code: ReasonCode, detail: &str) {
         let reason = self.reason(code, detail);
+        self.announce_for(story, transition, reason);
+    }
+
+    fn announce_for(&mut self, story: IncidentRef, transition: Transition, reason: Reason) {
         self.incidents[story.0 as usize].due.push(Due { transition, reason });
         self.dirty.insert(story);
     }
@@ -417,11 +438,40 @@ impl Desk {
         if self.incidents[story.0 as usize].provisional && self.has_passed_gates(story) {
             self.incidents[story.0 as usize].provisional = false;
         }
+        let reweigh = std::mem::take(&mut self.incidents[story.0 as usize].reweigh);
+        if reweigh {
+            self.find_best(story);
+        }
         let (_, score) = self.evidence(story);
         let severity = self.severity(&self.incidents[story.0 as usize], score);
         let incident = &mut self.incidents[story.0 as usize];
-        // An event that fades stays as grave as it was; only facts lower it, and those retract.
-        incident.severity = incident.severity.max(severity);
+        // An event that fades stays as grave as it was; only facts lower it.
+        incident.severity = if reweigh && incident.is_open() { severity } else { incident.severity.max(severity) };
+        incident.score = score;
+        if (Some(incident.severity), score) == (incident.told.severity, incident.told.score) {
+            // Weighed anew, and as grave as before: nothing to tell.
+            incident.new_facts = None;
+        }
+    }
+
+    /// The gravest member, of those that facts did not clear.
+    fn find_best(&mut self, story: IncidentRef) {
+        let counts = |o: &&OffenceRef| {
+            let offence = &self.offences[o.0 as usize];
+            offence.is_active() || !is_clearance(offence.last_end)
+        };
+        let members: Vec<OffenceRef> =
+            self.incidents[story.0 as usize].offences.iter().filter(counts).copied().collect();
+        let mut best: Option<(i32, OffenceRef)> = None;
+        for at in members {
+            let points = self.points_of(at);
+            if best.is_none_or(|(most, _)| points > most) {
+                best = Some((points, at));
+            }
+        }
+        if let Some((_, at)) = best {
+            self.incidents[story.0 as usize].best = at;
+        }
     }
 
     /// RFC 7908 section 3.5: one AS originates the prefixes of many others within minutes.
@@ -475,25 +525,28 @@ impl Desk {
         } else {
             None
         };
+        let facts = incident.new_facts.clone();
         if let Some((code, detail)) = at_once {
-            let reason = self.reason(code, &detail);
+            let reason = match facts {
+                Some(facts) => Reason { code, detail: format!("{detail}: {}", facts.detail), ..facts },
+                None => self.reason(code, &detail),
+            };
             return self.tell(story, Transition::Updated, reason);
         }
         let (prefixes, peers) = (incident.offences.len(), incident.peers_peak);
         let counts = if prefixes != told.prefixes {
-            Some((ReasonCode::Prefixes, format!("{prefixes} prefixes, {} before", told.prefixes)))
+            Some(self.reason(ReasonCode::Prefixes, &format!("{prefixes} prefixes, {} before", told.prefixes)))
         } else if peers >= 2 * told.peers.max(1) {
-            Some((ReasonCode::Spread, format!("seen by {peers} peer ASes, {} before", told.peers)))
+            Some(self.reason(ReasonCode::Spread, &format!("seen by {peers} peer ASes, {} before", told.peers)))
         } else {
-            None
+            facts
         };
-        let Some((code, detail)) = counts else { return };
+        let Some(reason) = counts else { return };
         let free_at = told.at.plus_secs(limits::UPDATE_SECS);
         if self.now < free_at {
             self.timers.set(free_at, Timer::Refresh(story));
             return;
         }
-        let reason = self.reason(code, &detail);
         self.tell(story, Transition::Updated, reason);
     }
 
@@ -504,9 +557,11 @@ impl Desk {
             incident.opened = self.now;
         }
         let previous = incident.told.severity;
+        incident.new_facts = None;
         incident.told = Told {
             at: self.now,
             severity: Some(incident.severity),
+            score: incident.score,
             class: Some(incident.class),
             provisional: incident.provisional,
             suspects: incident.suspects(),
@@ -515,6 +570,10 @@ impl Desk {
             peers: incident.peers_peak,
         };
         let alert = self.render(story, transition, reason, previous);
+        if self.keeps_chapters {
+            let chapter = self.chapter(story);
+            self.out.push(Output::Chapter(Box::new(chapter)));
+        }
         self.out.push(Output::Alert(Arc::new(alert)));
     }
 }

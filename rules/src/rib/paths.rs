@@ -34,6 +34,28 @@ pub struct PathFacts {
     pub is_known_adjacency: bool,
 }
 
+/// Some paths of a table.
+#[derive(Clone, Debug, Default)]
+pub struct PathSet(Vec<bool>);
+
+impl PathSet {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn contains(&self, path: PathRef) -> bool {
+        self.0.get(path.0 as usize).copied().unwrap_or_default()
+    }
+
+    fn insert(&mut self, path: PathRef) {
+        let i = path.0 as usize;
+        if self.0.len() <= i {
+            self.0.resize(i + 1, false);
+        }
+        self.0[i] = true;
+    }
+}
+
 impl PathFacts {
     /// The origin and the AS next to it; an origin that peers with the collector stands next to itself.
     pub fn adjacency(&self) -> Option<Adjacency> {
@@ -201,12 +223,24 @@ impl PathTable {
         self.facts.iter().zip(&self.hot).filter(|(_, hot)| hot.refs > 0).map(|(facts, _)| facts)
     }
 
-    /// Works every path out again, after relations, ASPAs or the known adjacencies changed.
-    pub fn refresh(&mut self, mut work_out: impl FnMut(&PathAttributes) -> PathFacts) {
-        for ((hot, attributes), facts) in self.hot.iter_mut().zip(&self.attributes).zip(&mut self.facts) {
-            *facts = work_out(attributes);
+    /// Works the touched paths out again, after relations, ASPAs or the known adjacencies changed; gives those that prove
+    /// something else than before.
+    pub fn refresh(
+        &mut self,
+        is_touched: impl Fn(&PathAttributes) -> bool,
+        mut work_out: impl FnMut(&PathAttributes) -> PathFacts,
+    ) -> PathSet {
+        let mut changed = PathSet::default();
+        let paths = self.hot.iter_mut().zip(&self.attributes).zip(&mut self.facts);
+        for (i, ((hot, attributes), facts)) in paths.enumerate().filter(|(_, ((_, a), _))| is_touched(a)) {
+            let new = work_out(attributes);
+            if new.proofs.says_otherwise(&facts.proofs) {
+                changed.insert(PathRef(i as u32));
+            }
+            *facts = new;
             hot.update(facts);
         }
+        changed
     }
 
     /// The adjacency of this path became part of the baseline.

@@ -3,8 +3,11 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod memory;
+mod rejudge;
 mod sighting;
 
+use memory::Before;
 pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -14,11 +17,11 @@ use foldhash::quality::RandomState;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
-use crate::alert::{Class, ReasonCode, RovState, SourceState};
+use crate::alert::{Class, ReasonCode, RovState};
 use crate::baseline::{Adjacency, Baseline};
 use crate::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
 use crate::event::{Event, Stamped};
-use crate::finding::{Finding, Kind};
+use crate::finding::{Code, Finding, Kind};
 use crate::hijack::{self, Scene};
 use crate::leak;
 use crate::limits;
@@ -26,8 +29,8 @@ use crate::path::strip_private_tail;
 use crate::proofs::{LeakProof, PathProofs, prove};
 use crate::registry;
 use crate::relations::Relations;
-use crate::rib::{Change, PathFacts, PathRef, PrefixRef, Rib};
-use crate::rpki::{Delta, Snapshot};
+use crate::rib::{Change, PathFacts, PathRef, PathSet, PrefixRef, Rib};
+use crate::rpki::{AspaTable, Snapshot};
 use crate::watch::Watch;
 
 /// Which part of the address space a shard holds.
@@ -86,6 +89,26 @@ struct Active {
     class: Class,
     key_as: Asn,
     points: i32,
+    rests_on: RestsOn,
+}
+
+/// Which signed objects made a sighting. Without them it cannot be weighed anew, which clears nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RestsOn {
+    Nothing,
+    Vrps,
+    Aspas,
+}
+
+impl RestsOn {
+    fn of(finding: &Finding) -> Self {
+        let source = finding.codes.iter().find_map(|c| match c {
+            Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 => Some(Self::Vrps),
+            Code::AspaNotProvider | Code::AspaLeak | Code::OtcLeakSigned => Some(Self::Aspas),
+            _ => None,
+        });
+        source.unwrap_or(Self::Nothing)
+    }
 }
 
 type RouteKey = (PrefixRef, VantageId, u32);
@@ -104,7 +127,11 @@ pub struct Shard {
     range: KeyRange,
     rib: Rib,
     rpki: Snapshot,
+    /// VRPs are there and have not expired.
     rpki_usable: bool,
+    aspas_usable: bool,
+    /// In the place of ASPAs that have expired.
+    no_aspas: AspaTable,
     /// Counts changes of the VRPs, for the memo in the entries.
     vrp_generation: u32,
     context: PathContext,
@@ -115,6 +142,8 @@ pub struct Shard {
     active: HashMap<RouteKey, SmallVec<[Active; 1]>, RandomState>,
     tables: BTreeMap<(VantageId, Family), i64>,
     rov: RovCounts,
+    judged: u64,
+    before: Option<Before>,
     out: Vec<Report>,
 }
 
@@ -123,6 +152,35 @@ pub struct Shard {
 enum Cause {
     Update,
     Data(ReasonCode),
+    /// VRPs over its prefix, or ASPAs of its path.
+    Rpki {
+        by_aspa: bool,
+    },
+}
+
+impl Cause {
+    /// What took a sighting of that class away.
+    fn ends(self, class: Class) -> EndedBy {
+        match self {
+            Self::Update => EndedBy::Replaced,
+            Self::Data(code) => EndedBy::Cleared(code),
+            Self::Rpki { by_aspa } if by_aspa && matches!(class.kind(), Kind::Leak | Kind::Forged) => {
+                EndedBy::Cleared(ReasonCode::Aspa)
+            }
+            Self::Rpki { .. } => EndedBy::Cleared(ReasonCode::Roa),
+        }
+    }
+}
+
+/// An active sighting as others may look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offending {
+    pub prefix: IpNet,
+    pub vantage: VantageId,
+    pub path_id: u32,
+    pub class: Class,
+    pub key_as: Asn,
+    pub points: i32,
 }
 
 impl Shard {
@@ -134,6 +192,8 @@ impl Shard {
             rib: Rib::default(),
             rpki: Snapshot::default(),
             rpki_usable: false,
+            aspas_usable: false,
+            no_aspas: AspaTable::default(),
             vrp_generation: 0,
             context: PathContext {
                 relations,
@@ -148,6 +208,8 @@ impl Shard {
             active: HashMap::default(),
             tables: BTreeMap::new(),
             rov: RovCounts::default(),
+            judged: 0,
+            before: None,
             out: Vec::new(),
         }
     }
@@ -158,6 +220,32 @@ impl Shard {
 
     pub fn rov_counts(&self) -> RovCounts {
         self.rov
+    }
+
+    /// How many times a route was weighed by all rules.
+    pub fn judged(&self) -> u64 {
+        self.judged
+    }
+
+    /// Every active sighting, in order.
+    pub fn offending(&self) -> Vec<Offending> {
+        let mut all = Vec::new();
+        for at in self.rib.all() {
+            let entry = self.rib.entry(at);
+            for route in entry.routes.iter().filter(|_| entry.offending > 0) {
+                let active = self.active.get(&(at, route.vantage, route.path_id)).into_iter().flatten();
+                all.extend(active.map(|a| Offending {
+                    prefix: entry.prefix,
+                    vantage: route.vantage,
+                    path_id: route.path_id,
+                    class: a.class,
+                    key_as: a.key_as,
+                    points: a.points,
+                }));
+            }
+        }
+        all.sort_unstable();
+        all
     }
 
     /// Works off one event; what there is to report is appended in the order of reports.
@@ -175,9 +263,10 @@ impl Shard {
             Event::Rpki(delta) => self.rpki_changed(delta, now),
             Event::Relations(relations) => self.relations_changed(relations.clone(), now),
             Event::Watch(watch) => self.watch_changed(watch.clone(), now),
+            Event::Restore(checkpoint) => self.restore(checkpoint, now),
             Event::Tick => self.tick(now),
             Event::End => self.report_tables(),
-            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) => {}
+            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) | Event::Checkpoint => {}
         }
         let first = out.len();
         out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));
@@ -211,9 +300,11 @@ impl Shard {
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, path);
-        if change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
-            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+        let is_news = change.old != Some(path) && self.is_news(update, change.prefix);
+        if is_news && !self.is_plainly_fine(change.prefix, path, now) {
             let key = (change.prefix, update.vantage, nlri.path_id);
+            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+            let was_valid = was_valid || self.stood_as_hijack(key, path);
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
             self.revisit_funnel(change.prefix, update, now);
         }
@@ -270,23 +361,27 @@ impl Shard {
         // A session that turned Invalid stays so until something better comes.
         let turned = before.iter().any(|a| a.class == Class::OriginHijack);
         let findings = self.findings(key.0, path, was_valid || turned, now);
+        self.judged += 1;
+        let mut after: SmallVec<[Active; 1]> = SmallVec::new();
         for old in &before {
             let gone = !findings.iter().any(|f| f.class == old.class && f.key_as == old.key_as);
-            if gone {
-                let by = match cause {
-                    Cause::Update => EndedBy::Replaced,
-                    Cause::Data(code) => EndedBy::Cleared(code),
-                };
-                self.sighted(key, old.class, old.key_as, seen, Phase::Ended(by));
+            if gone && self.cannot_tell(old, path) {
+                after.push(*old);
+            } else if gone {
+                self.sighted(key, old.class, old.key_as, seen, Phase::Ended(cause.ends(old.class)));
             }
         }
-        let mut after: SmallVec<[Active; 1]> = SmallVec::new();
         let attributes = self.rib.paths.attributes(path).clone();
         for finding in findings {
-            let active = Active { class: finding.class, key_as: finding.key_as, points: finding.points() };
+            let active = Active {
+                class: finding.class,
+                key_as: finding.key_as,
+                points: finding.points(),
+                rests_on: RestsOn::of(&finding),
+            };
             after.push(active);
             let was = before.iter().find(|b| b.class == active.class && b.key_as == active.key_as);
-            let same_path = matches!(cause, Cause::Data(_));
+            let same_path = !matches!(cause, Cause::Update);
             if was.is_some_and(|w| same_path && w.points == active.points) {
                 continue;
             }
@@ -305,6 +400,22 @@ impl Shard {
         } else {
             self.active.insert(key, after);
         }
+    }
+
+    /// The objects that made the sighting have expired, and the AS it is about is still in its place: not evaluated is
+    /// not innocent.
+    fn cannot_tell(&self, old: &Active, path: PathRef) -> bool {
+        let has_expired = match old.rests_on {
+            RestsOn::Nothing => false,
+            RestsOn::Vrps => !self.rpki_usable,
+            RestsOn::Aspas => !self.aspas_usable,
+        };
+        let facts = self.rib.paths.facts(path);
+        has_expired
+            && match old.class.kind() {
+                Kind::Forged | Kind::Leak => facts.hops.contains(&old.key_as),
+                _ => facts.origin_as == Some(old.key_as),
+            }
     }
 
     fn findings(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Vec<Finding> {
@@ -428,7 +539,8 @@ impl Shard {
     }
 
     fn intern(&mut self, attributes: &Arc<PathAttributes>) -> PathRef {
-        let (context, aspas) = (&self.context, &self.rpki.aspas);
+        let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
+        let context = &self.context;
         self.rib.paths.intern(attributes, |a| context.facts(a, aspas))
     }
 
@@ -461,10 +573,14 @@ impl Shard {
         for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
             self.rib.paths.retain(path);
             let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
-            self.mark_seeded(change.prefix, path);
-            if self.rib.entry(change.prefix).offending > 0 && change.old.is_some_and(|old| old != path) {
+            let is_news = self.is_news_of_dump(update, change.prefix);
+            if !is_news && !self.was_disputed(change.prefix) {
+                self.mark_seeded(change.prefix, path);
+            }
+            let takes_place = self.rib.entry(change.prefix).offending > 0 && change.old.is_some();
+            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
                 let key = (change.prefix, update.vantage, nlri.path_id);
-                self.judge(key, path, false, update.seen, Cause::Update, now);
+                self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
             }
             if let Some(old) = change.old {
                 self.rib.paths.release(old);
@@ -487,13 +603,13 @@ impl Shard {
     /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing, and origins that
     /// came after the dumps and are still there.
     fn seed_done(&mut self, now: Timestamp) {
+        let has_baseline = self.before.is_some() && !self.learning;
         self.learning = false;
-        let mut known = self.links_of_dump();
-        for at in self.rib.all() {
-            self.make_baseline(at, &mut known);
-        }
+        let known = if has_baseline { self.extend_baseline() } else { self.baseline_of_dump() };
         for fact in known {
-            self.learn(fact);
+            if !self.is_fact_disputed(&fact) {
+                self.learn(fact);
+            }
         }
         self.refresh_paths();
         self.report_tables();
@@ -506,6 +622,16 @@ impl Shard {
         }
     }
 
+    fn baseline_of_dump(&mut self) -> BTreeSet<Known> {
+        let mut known = self.links_of_dump();
+        for at in self.rib.all() {
+            if !self.was_disputed(at) {
+                self.make_baseline(at, &mut known);
+            }
+        }
+        known
+    }
+
     /// Judges what stands at a prefix once the baseline is known. A newcomer stands there since it came.
     fn judge_standing(&mut self, at: PrefixRef, now: Timestamp) {
         for route in self.rib.entry(at).routes.clone() {
@@ -513,7 +639,8 @@ impl Shard {
             let newcomer = self.rib.entry(at).origins.iter().find(|o| Some(o.asn) == origin_as && !o.seeded);
             let seen = newcomer.map_or(now, |o| o.since);
             let key = (at, route.vantage, route.path_id);
-            self.judge(key, route.path, false, seen, Cause::Data(ReasonCode::Seen), now);
+            let stood = self.stood_as_hijack(key, route.path);
+            self.judge(key, route.path, stood, seen, Cause::Data(ReasonCode::Seen), now);
         }
     }
 
@@ -561,8 +688,14 @@ impl Shard {
     }
 
     fn refresh_paths(&mut self) {
-        let (context, aspas) = (&self.context, &self.rpki.aspas);
-        self.rib.paths.refresh(|a| context.facts(a, aspas));
+        self.refresh_paths_where(|_| true);
+    }
+
+    /// Works out the paths anew that are asked for; those that prove something else than before.
+    fn refresh_paths_where(&mut self, is_touched: impl Fn(&PathAttributes) -> bool) -> PathSet {
+        let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
+        let context = &self.context;
+        self.rib.paths.refresh(is_touched, |a| context.facts(a, aspas))
     }
 
     fn judge_prefix(&mut self, at: PrefixRef, code: ReasonCode, now: Timestamp) {
@@ -582,36 +715,6 @@ impl Shard {
             }
         }
         self.report_tables();
-    }
-
-    /// Applies a delta and judges again what lies under it, and nothing else.
-    fn rpki_changed(&mut self, delta: &Delta, now: Timestamp) {
-        let was_usable = self.rpki_usable;
-        let range = self.range;
-        let mut mine = delta.clone();
-        mine.announced_vrps.retain(|v| range.needs_vrp(&v.prefix));
-        mine.withdrawn_vrps.retain(|v| range.needs_vrp(&v.prefix));
-        self.rpki.apply(&mine);
-        self.rpki_usable = matches!(delta.vrps.state, SourceState::Fresh | SourceState::Stale | SourceState::Frozen);
-        self.vrp_generation += 1;
-        let aspas_changed = !(mine.announced_aspas.is_empty() && mine.withdrawn_aspas.is_empty());
-        if self.rib.prefix_count() == 0 {
-            return;
-        }
-        if aspas_changed {
-            self.refresh_paths();
-        }
-        let everything = aspas_changed || was_usable != self.rpki_usable;
-        let affected: BTreeSet<(IpNet, PrefixRef)> = if everything {
-            self.rib.all().into_iter().map(|at| (self.rib.entry(at).prefix, at)).collect()
-        } else {
-            let changed = mine.announced_vrps.iter().chain(&mine.withdrawn_vrps);
-            changed.flat_map(|v| self.rib.under(&v.prefix)).map(|at| (self.rib.entry(at).prefix, at)).collect()
-        };
-        let code = if aspas_changed { ReasonCode::Aspa } else { ReasonCode::Roa };
-        for (_, at) in affected {
-            self.judge_prefix(at, code, now);
-        }
     }
 
     fn relations_changed(&mut self, relations: Arc<Relations>, now: Timestamp) {
@@ -636,6 +739,7 @@ impl Shard {
         if self.learning && now.secs_since(since) >= limits::LEARNING_SECS as f64 {
             self.learning = false;
         }
+        self.settle_restart(now);
         self.report_tables();
     }
 
@@ -653,7 +757,7 @@ impl PathContext {
         counts && !self.known.contains(&Known::Leak(leak.leaker, leak.from, leak.to))
     }
 
-    fn facts(&self, attributes: &PathAttributes, aspas: &crate::rpki::AspaTable) -> PathFacts {
+    fn facts(&self, attributes: &PathAttributes, aspas: &AspaTable) -> PathFacts {
         let (hops, private_tail) = strip_private_tail(&attributes.as_path);
         let origin_as = match attributes.as_path.origin_as() {
             Some(_) => hops.last().copied(),

@@ -23,8 +23,10 @@
 //! `watch NAME [prefixes PREFIX…] [origins AS…] [upstreams AS…] [asns AS…]`.
 //! **when**, at a time of the day (or a full RFC 3339 one): `WHO announce PREFIX… path AS… [otc AS] [blackhole] [id N]` ·
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
-//! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `A sells to B` and its like (more relations) ·
-//! `watch …` (one more) · `clock` (time passes).
+//! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
+//! · `A sells to B` and its like (more relations) ·
+//! `watch …` (one more) · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
+//! checkpoint) · `WHO dump PREFIX… path AS…` (a route of a dump read after it) · `dump_read`.
 //! `WHO` is a vantage point, several with commas between, or `all`. A path is written as the peer heard it: where the
 //! peer's own AS does not stand first, it is put there.
 //! **then**: `#INCIDENT TIME TRANSITION CLASS SEVERITY`, then facts, a name and its values each. All facts that stand there
@@ -56,7 +58,8 @@ pub type Facts = BTreeMap<&'static str, Vec<String>>;
 /// A story that was read.
 pub struct Scenario {
     pub story: String,
-    pub events: Vec<(Timestamp, Event)>,
+    /// What happened, one list for each life of the process.
+    pub lives: Vec<Vec<(Timestamp, Event)>>,
     /// What has to be said, in order, and nothing else.
     pub then: Vec<Facts>,
     day: String,
@@ -114,7 +117,8 @@ impl FromStr for Scenario {
             let what = "a story has the parts given, when and then, and ends with \"nothing else\"".into();
             return Err(BadScenario { line: text.lines().count(), what });
         }
-        Ok(Self { story: reader.story, events: reader.events, then: reader.then, day: reader.day })
+        reader.lives.push(std::mem::take(&mut reader.events));
+        Ok(Self { story: reader.story, lives: reader.lives, then: reader.then, day: reader.day })
     }
 }
 
@@ -178,6 +182,9 @@ fn facts_of(alert: &Alert, number: usize, day: &str) -> Facts {
     facts.insert("class", one(&alert.class));
     facts.insert("severity", one(&alert.severity));
     facts.insert("reason", one(&alert.reason.code));
+    facts.insert("because", alert.reason.detail.split_whitespace().map(str::to_owned).collect());
+    facts.insert("by", vec![alert.reason.source.clone()]);
+    facts.insert("vrp_state", one(&alert.inputs.vrps.state));
     facts.insert("suspects", ases(&alert.suspect_ases));
     facts.insert("prefixes", alert.prefixes.iter().map(ToString::to_string).collect());
     facts.insert("status", one(&alert.status));
@@ -229,9 +236,12 @@ struct Reader {
     seeds: Vec<Update>,
     vrps: Vec<Vrp>,
     aspas: BTreeMap<Asn, Vec<Asn>>,
+    vrps_state: SourceState,
+    aspas_state: SourceState,
     edges: BTreeSet<(Asn, Asn, Relation)>,
     siblings: Vec<Vec<Asn>>,
     constituents: Vec<Constituent>,
+    lives: Vec<Vec<(Timestamp, Event)>>,
     events: Vec<(Timestamp, Event)>,
     then: Vec<Facts>,
 }
@@ -246,9 +256,12 @@ impl Default for Reader {
             seeds: Vec::new(),
             vrps: Vec::new(),
             aspas: BTreeMap::new(),
+            vrps_state: SourceState::Fresh,
+            aspas_state: SourceState::Fresh,
             edges: BTreeSet::new(),
             siblings: Vec::new(),
             constituents: Vec::new(),
+            lives: Vec::new(),
             events: Vec::new(),
             then: Vec::new(),
         }
@@ -292,6 +305,16 @@ impl Reader {
     /// Says everything given, in the order of a process that starts.
     fn settle_given(&mut self) {
         let at = self.midnight().unwrap_or_default();
+        let mut events = self.start(at);
+        if !self.learning {
+            events.extend(self.seeds.drain(..).map(Event::Seed));
+            events.push(Event::SeedDone { as_of: at });
+        }
+        self.events = events.into_iter().map(|event| (at, event)).collect();
+    }
+
+    /// What every process is told at its start.
+    fn start(&self, at: Timestamp) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         for (i, point) in self.vantage.iter().enumerate() {
             events.push(Event::Vantage(VantageId(i as u32), point.clone()));
@@ -310,11 +333,7 @@ impl Reader {
         if !self.constituents.is_empty() {
             events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
         }
-        if !self.learning {
-            events.extend(self.seeds.drain(..).map(Event::Seed));
-            events.push(Event::SeedDone { as_of: at });
-        }
-        self.events = events.into_iter().map(|event| (at, event)).collect();
+        events
     }
 
     fn when(&mut self, words: &[&str]) -> Said<()> {
@@ -328,6 +347,12 @@ impl Reader {
         let mut events = Vec::new();
         match rest {
             ["clock"] => events.push(Event::Tick),
+            ["checkpoint"] => events.push(Event::Checkpoint),
+            ["restart"] => {
+                self.lives.push(std::mem::take(&mut self.events));
+                events = self.start(at);
+            }
+            ["dump_read"] => events.push(Event::SeedDone { as_of: at }),
             ["vrp", sign, prefix, asn] => {
                 let vrp = vrp(prefix, asn)?;
                 self.vrps.push(vrp.clone());
@@ -350,6 +375,12 @@ impl Reader {
                 }
                 events.push(Event::Rpki(Arc::new(delta)));
             }
+            [kind @ ("vrps" | "aspas"), state] => {
+                let of = if *kind == "vrps" { &mut self.vrps_state } else { &mut self.aspas_state };
+                let known = SourceState::ALL.iter().find(|s| s.word() == *state);
+                *of = *known.ok_or_else(|| format!("{state:?} is no state of a source"))?;
+                events.push(Event::Rpki(Arc::new(self.empty_delta(at))));
+            }
             ["watch", name, rest @ ..] => {
                 self.constituents.push(constituent(name, rest)?);
                 events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
@@ -367,6 +398,7 @@ impl Reader {
 
     fn deed(&self, vantage: VantageId, seen: Timestamp, deed: &str, rest: &[&str]) -> Said<Vec<Event>> {
         Ok(match deed {
+            "dump" => vec![Event::Seed(self.announcement(vantage, seen, rest)?)],
             "announce" => vec![Event::Update(self.announcement(vantage, seen, rest)?)],
             "withdraw" => {
                 let told = Told::read(rest)?;
@@ -442,14 +474,16 @@ impl Reader {
     }
 
     fn empty_delta(&self, at: Timestamp) -> Delta {
-        let of = |name: &str, is_empty: bool| if is_empty { Source::none() } else { source(name, at) };
+        let of = |name: &str, is_empty: bool, state| {
+            if is_empty { Source::none() } else { Source { state, ..source(name, at) } }
+        };
         Delta {
             announced_vrps: Vec::new(),
             withdrawn_vrps: Vec::new(),
             announced_aspas: BTreeMap::new(),
             withdrawn_aspas: Vec::new(),
-            vrps: of("vrps", self.vrps.is_empty()),
-            aspas: of("aspas", self.aspas.is_empty()),
+            vrps: of("vrps", self.vrps.is_empty(), self.vrps_state),
+            aspas: of("aspas", self.aspas.is_empty(), self.aspas_state),
         }
     }
 
@@ -484,8 +518,11 @@ impl Reader {
 }
 
 /// Names of facts, as in [`facts_of`].
-const FACTS: [&str; 20] = [
+const FACTS: [&str; 23] = [
     "reason",
+    "because",
+    "by",
+    "vrp_state",
     "suspects",
     "prefixes",
     "status",

@@ -19,10 +19,14 @@ impl Bgpwarden {
     /// `run` with a configuration whose `[http]` table is written here, up to where it answers.
     pub async fn start(folder: &Path, config: &str) -> Self {
         let metrics_port = free_port();
+        // Nothing of the Internet: without a table the public VRPs would be fetched.
+        let rpki = if config.contains("[rpki]") { "" } else { "\n[rpki]\nfiles = []\n" };
         let text = format!(
             "[http]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:{metrics_port}\"\n\
-             public_url = \"https://bgp.example.net\"\n\n{config}"
+             public_url = \"https://bgp.example.net\"\n\n{config}{rpki}"
         );
+        let store = if text.contains("[store]") { "" } else { "\n[store]\npath = \"bgpwarden.db\"\n" };
+        let text = text + store;
         std::fs::write(folder.join("bgpwarden.toml"), text).expect("written");
         let _ = std::fs::remove_file(folder.join("bgpwarden.log"));
         let program = Path::new(env!("CARGO_BIN_EXE_bgpwarden"));
@@ -55,8 +59,10 @@ impl Bgpwarden {
 
     /// Waits until a metric is what it should be.
     pub async fn until_metric(&self, family: &str, labels: &str, secs: u64, good: impl Fn(f64) -> bool) -> f64 {
-        until(&format!("{family}{{{labels}}}"), secs, async || Some(self.metric(family, labels).await).filter(|v| good(*v)))
-            .await
+        until(&format!("{family}{{{labels}}}"), secs, async || {
+            Some(self.metric(family, labels).await).filter(|v| good(*v))
+        })
+        .await
     }
 
     /// Stops it as systemd does.
@@ -65,4 +71,12 @@ impl Bgpwarden {
         assert!(status.success(), "bgpwarden ended with {status}: {}", self.process.said());
         self.process.said()
     }
+}
+
+/// A station for routers of this machine.
+pub fn bmp_feed(name: &str, port: u16) -> String {
+    format!(
+        "[feeds.{name}]\nkind = \"bmp\"\nlisten = \"127.0.0.1:{port}\"\n\
+         [[feeds.{name}.routers]]\naddress = \"127.0.0.1\"\nname = \"{name}\"\n\n"
+    )
 }

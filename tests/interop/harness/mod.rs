@@ -1,8 +1,11 @@
 //! What starts real servers and programs, waits for them, and stops them whatever happens.
 
 pub mod bgpwarden;
+pub mod collector;
+pub mod link;
 pub mod parts;
 pub mod process;
+pub mod random;
 pub mod ris_live;
 pub mod webhook;
 

@@ -31,6 +31,8 @@ impl Process {
             .arg(program)
             .args(args)
             .current_dir(folder)
+            // Where bgpwarden keeps what must outlive it.
+            .env("STATE_DIRECTORY", folder)
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
             .stderr(file)

@@ -14,9 +14,8 @@ pub struct Frr {
     pub asn: u32,
     pub address: Ipv4Addr,
     pub bgp_port: u16,
-    station: u16,
-    process: Process,
-    folder: TempDir,
+    _process: Process,
+    _folder: TempDir,
 }
 
 impl Frr {
@@ -46,18 +45,7 @@ impl Frr {
         );
         std::fs::write(folder.path().join("bgpd.conf"), text).expect("written");
         let process = daemon(&folder, address, bgp_port);
-        Self { asn, address, bgp_port, station, process, folder }
-    }
-
-    /// Takes the router away and starts it again.
-    pub fn restart(&mut self) {
-        self.process.kill();
-        self.process = daemon(&self.folder, self.address, self.bgp_port);
-    }
-
-    /// The port of the station it calls.
-    pub fn station(&self) -> u16 {
-        self.station
+        Self { asn, address, bgp_port, _process: process, _folder: folder }
     }
 }
 

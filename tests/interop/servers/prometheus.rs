@@ -64,10 +64,8 @@ impl Prometheus {
     /// The result of an instant query, or what is wrong with it.
     pub async fn query(&self, expression: &str) -> Result<Vec<Value>, String> {
         let client = reqwest::Client::new();
-        let body: String = [("query", expression)]
-            .iter()
-            .map(|(key, value)| format!("{key}={}", percent_encoded(value)))
-            .collect();
+        let body: String =
+            [("query", expression)].iter().map(|(key, value)| format!("{key}={}", percent_encoded(value))).collect();
         let request = client
             .post(format!("{}/api/v1/query", self.url))
             .header("content-type", "application/x-www-form-urlencoded")
@@ -82,20 +80,7 @@ impl Prometheus {
 
     /// Waits until an expression gives something.
     pub async fn until_some(&self, expression: &str, secs: u64) -> Vec<Value> {
-        until(expression, secs, async || {
-            self.query(expression).await.ok().filter(|found| !found.is_empty())
-        })
-        .await
-    }
-
-    /// Names of the alerts that fire.
-    pub async fn firing(&self) -> Vec<String> {
-        let found = self.query("ALERTS{alertstate=\"firing\"}").await.unwrap_or_default();
-        let mut names: Vec<_> =
-            found.iter().filter_map(|series| Some(series["metric"]["alertname"].as_str()?.to_owned())).collect();
-        names.sort();
-        names.dedup();
-        names
+        until(expression, secs, async || self.query(expression).await.ok().filter(|found| !found.is_empty())).await
     }
 }
 

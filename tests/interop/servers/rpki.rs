@@ -14,7 +14,7 @@ pub const PARTS: [Part; 3] = [Part::Routinator, Part::Command("stayrtr"), Part::
 /// What a validator is to say: (prefix, longest, origin) and (customer, providers).
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    pub roas: Vec<(&'static str, u8, u32)>,
+    pub roas: Vec<(String, u8, u32)>,
     pub aspas: Vec<(u32, Vec<u32>)>,
 }
 
