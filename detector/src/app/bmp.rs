@@ -94,8 +94,9 @@ pub fn report(name: &str, health: &BmpHealth, metrics: &Metrics, now: Timestamp)
         BmpHealth::Kafka(status) => kafka_report(name, status, metrics, now),
     };
     let peers = |count: fn(&SessionReport) -> usize| report.sessions.iter().map(count).sum();
-    metrics.peers(name, peers(|session| session.peers_up), peers(|session| session.peers_down));
-    report
+    let (peers_up, peers_down) = (peers(|session| session.peers_up), peers(|session| session.peers_down));
+    metrics.peers(name, peers_up, peers_down);
+    FeedReport { peers_up, peers_down, ..report }
 }
 
 fn station_report(name: &str, status: &StationStatus, metrics: &Metrics) -> FeedReport {

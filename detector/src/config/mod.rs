@@ -304,9 +304,10 @@ fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
         Some(KnownFeed::RisLive) => ris_live(&mut section),
         Some(KnownFeed::Mrt) => mrt(&mut section),
     };
-    let is_live = !matches!(kind, FeedKind::Mrt { .. });
-    let archive = if is_live { archive::archive(&mut section, &kind) } else { None };
-    let silent_secs = if is_live { section.integer("silent_secs", 10..=86_400) } else { None };
+    let is_ris_live = matches!(kind, FeedKind::RisLive { .. });
+    let has_past = is_ris_live || matches!(kind, FeedKind::OpenBmp(_));
+    let archive = if has_past { archive::archive(&mut section, &kind) } else { None };
+    let silent_secs = if is_ris_live { section.integer("silent_secs", 10..=86_400) } else { None };
     section.later(&["scope", "tlp"]);
     section.finish();
     Some(Feed { archive, silent_secs: silent_secs.unwrap_or(Feed::SILENT_SECS), ..Feed::new(name, kind) })
