@@ -267,5 +267,5 @@ fn stored(path: &Path) -> usize {
     let reader = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
     let count = reader.and_then(|reader| reader.query_row("SELECT count(*) FROM transitions", [], |row| row.get(0)));
     // Not there yet, or held for a moment.
-    count.map_or(0, |count| count.unsigned_abs() as usize)
+    count.map_or(0, |count: i64| count.unsigned_abs() as usize)
 }
