@@ -74,6 +74,16 @@ impl Stage {
         Self { folder, input }
     }
 
+    /// What an undisturbed replay says, and how long it takes.
+    fn undisturbed(&self) -> (Pairs, Duration) {
+        let begun = Instant::now();
+        let run = bgpwarden(self.args("undisturbed", "kind = 'ndjson'\npath = '-'"));
+        assert!(run.status.success(), "{}", run.stderr);
+        let said = pairs(ndjson(&run.stdout));
+        assert!(said.len() > 2 * EPISODES as usize, "{} transitions", said.len());
+        (said, begun.elapsed())
+    }
+
     /// What `replay` is told: a watched network, a store of its own, and the sink.
     fn args(&self, attempt: &str, sink: &str) -> Vec<String> {
         let config = self.folder.path().join(format!("{attempt}.toml"));
@@ -178,14 +188,11 @@ fn point(life: Duration, n: u32) -> Duration {
 fn a_replay_into_kafka_that_is_killed_and_run_again_leaves_what_an_undisturbed_one_leaves() {
     let stage = Stage::set();
     let cluster: Cluster = MockCluster::new(1).expect("a mock cluster");
-    let of_kafka = topics(&cluster, "undisturbed");
-    let args = stage.args("undisturbed", &kafka(&cluster, "undisturbed"));
+    let (expected, _) = stage.undisturbed();
+    let of_kafka = topics(&cluster, "whole");
     let begun = Instant::now();
-    let run = bgpwarden(&args);
+    finish(&stage.args("whole", &kafka(&cluster, "whole")));
     let life = begun.elapsed();
-    assert!(run.status.success(), "{}", run.stderr);
-    let expected = pairs(ndjson(&run.stdout));
-    assert!(expected.len() > 800, "{} transitions", expected.len());
     for topic in &of_kafka {
         assert_eq!(read(&cluster, topic).len(), expected.len(), "an undisturbed run repeats nothing");
     }
@@ -203,21 +210,22 @@ fn a_replay_into_kafka_that_is_killed_and_run_again_leaves_what_an_undisturbed_o
             assert_eq!(pairs(arrived), expected, "{topic}, killed after {:?} of {life:?}", point(life, n));
         }
     }
-    eprintln!("{} transitions, {alive} of {} killed alive, {repeats} repeats", expected.len(), kills());
+    eprintln!("{} transitions in {life:?}, {alive} of {} killed alive, {repeats} repeats", expected.len(), kills());
 }
 
 #[test]
 fn a_replay_into_a_file_that_is_killed_and_run_again_leaves_whole_lines_and_all_of_them() {
     let stage = Stage::set();
-    let undisturbed = stage.folder.path().join("undisturbed.ndjson");
-    let args = stage.args("undisturbed", &file(&undisturbed));
+    let (expected, _) = stage.undisturbed();
+    let whole = stage.folder.path().join("whole.ndjson");
+    let args = stage.args("whole", &file(&whole));
     let begun = Instant::now();
     finish(&args);
     let life = begun.elapsed();
     let lines = |path: &Path| ndjson(&std::fs::read_to_string(path).expect("text"));
-    let expected = pairs(lines(&undisturbed));
     finish(&args);
-    assert_eq!(lines(&undisturbed).len(), expected.len(), "a rerun of a whole one sends nothing");
+    assert_eq!(pairs(lines(&whole)), expected);
+    assert_eq!(lines(&whole).len(), expected.len(), "a rerun of a whole one sends nothing");
     for n in 1..=kills() {
         let path = stage.folder.path().join(format!("kill{n}.ndjson"));
         let args = stage.args(&format!("kill{n}"), &file(&path));
@@ -233,12 +241,13 @@ fn what_was_decided_while_the_brokers_were_away_arrives_after_a_restart() {
     let cluster: Cluster = MockCluster::new(1).expect("a mock cluster");
     let [alerts, incidents] = topics(&cluster, "away");
     let args = stage.args("away", &kafka(&cluster, "away"));
+    let (expected, _) = stage.undisturbed();
     cluster.broker_down(1).expect("down");
     let store = stage.folder.path().join("away.db");
     let mut child = begin(&args);
     let begun = Instant::now();
-    // The last transition of all is stored: it has judged everything and waits for a broker.
-    while stored(&store) < 800 {
+    // Once all is judged and stored, it waits for a broker.
+    while stored(&store) < expected.len() {
         assert!(
             begun.elapsed() < PATIENCE && child.try_wait().expect("a child").is_none(),
             "it goes on without brokers"
@@ -247,18 +256,16 @@ fn what_was_decided_while_the_brokers_were_away_arrives_after_a_restart() {
     }
     assert!(kill_after(child, Duration::ZERO));
     cluster.broker_up(1).expect("up");
-    let run = bgpwarden(&args);
-    assert!(run.status.success(), "{}", run.stderr);
-    let expected = pairs(ndjson(&run.stdout));
+    finish(&args);
     for topic in [alerts, incidents] {
         assert_eq!(pairs(read(&cluster, &topic)), expected, "{topic}");
     }
 }
 
 /// Transitions in a store that another process writes to.
-fn stored(path: &Path) -> i64 {
+fn stored(path: &Path) -> usize {
     let reader = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY);
     let count = reader.and_then(|reader| reader.query_row("SELECT count(*) FROM transitions", [], |row| row.get(0)));
     // Not there yet, or held for a moment.
-    count.unwrap_or(0)
+    count.map_or(0, |count: i64| count.unsigned_abs() as usize)
 }

@@ -92,7 +92,24 @@ stories! {
 #[test]
 fn every_story_is_told() {
     let files = std::fs::read_dir(folder()).expect("the folder of stories");
-    let names = files.map(|f| f.expect("a file").path());
+    let names = files.map(|f| f.expect("a file").path()).filter(|p| p.extension().is_some_and(|e| e == "scn"));
     let names: BTreeSet<String> = names.filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned())).collect();
     assert_eq!(names, STORIES.iter().map(|s| (*s).to_owned()).collect());
+}
+
+/// Whether they are told as their facts demand is measured by `accuracy`; here, that nobody's count of shards matters.
+#[test]
+fn stories_of_incidents_and_look_alikes_are_told_alike_by_one_shard_and_by_three() {
+    for folder in ["incidents", "look_alikes"].map(|name| folder().join(name)) {
+        for entry in std::fs::read_dir(&folder).expect("the folder of stories") {
+            let path = entry.expect("a file").path();
+            if path.extension().is_none_or(|e| e != "scn") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let scenario: Scenario = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let [one, three] = [1, 3].map(|shards| run_lives(&scenario.lives, Settings::default(), shards).alerts);
+            assert_eq!(one, three, "{}", path.display());
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::harness::webhook::Webhook;
 use crate::servers::prometheus::{Alertmanager, PARTS, Prometheus, deploy};
 
 /// The families of the design. Whoever builds a dashboard relies on them.
-const FAMILIES: [&str; 25] = [
+const FAMILIES: [&str; 29] = [
     "bgpwarden_updates_total",
     "bgpwarden_decode_errors_total",
     "bgpwarden_feed_state",
@@ -34,16 +34,20 @@ const FAMILIES: [&str; 25] = [
     "bgpwarden_incidents_open",
     "bgpwarden_findings_suppressed_total",
     "bgpwarden_updates_shed_total",
-    "bgpwarden_watched_prefixes",
+    "bgpwarden_store_bytes",
+    "bgpwarden_store_writable",
+    "bgpwarden_store_failures_total",
+    "bgpwarden_alerts_unstored_total",
     "bgpwarden_notices_active",
     "bgpwarden_detection_latency_seconds_count",
     "bgpwarden_sink_backlog",
     "bgpwarden_sink_oldest_seconds",
+    "bgpwarden_sink_failures_total",
     "bgpwarden_config_last_reload_successful",
     "bgpwarden_build_info",
 ];
 /// There only once something failed.
-const OF_FAILURES: [&str; 1] = ["bgpwarden_sink_failures_total"];
+const OF_FAILURES: [&str; 1] = ["bgpwarden_rpki_fetch_failures_total"];
 
 const BGPWARDEN: &str = env!("CARGO_BIN_EXE_bgpwarden");
 

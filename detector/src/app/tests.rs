@@ -129,7 +129,7 @@ impl Running {
         let (url, play) = ris_live().await;
         let files = archive.serve().await;
         let text = format!(
-            "[feeds.ris]\nkind='ris_live'\nurl='{url}'\nhosts=['rrc00']\narchive='{files}'\n[alerts]\nhold_down_secs=0\n\
+            "[rpki]\n[store]\npath=':memory:'\n[feeds.ris]\nkind='ris_live'\nurl='{url}'\nhosts=['rrc00']\narchive='{files}'\n[alerts]\nhold_down_secs=0\n\
              [sinks.file]\nkind='ndjson'\npath='alerts'"
         );
         let mut config = Config::parse("test", &text, dir.path()).expect("fine");

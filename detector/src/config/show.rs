@@ -60,6 +60,7 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             writeln!(f, "hosts = {}\nprefixes = {}", quoted_list(hosts), quoted_list(prefixes))?;
             optional(f, "peer", peer.as_ref(), "all")?;
             optional(f, "path", path.as_ref(), "all")?;
+            writeln!(f, "silent_secs = {}", feed.silent_secs)?;
             show_archive(f, feed)
         }
         FeedKind::Bmp(bmp) => show_bmp(f, bmp),
@@ -98,7 +99,7 @@ fn show_properties(f: &mut Formatter<'_>, properties: &[(String, super::Secret)]
 }
 
 fn show_archive(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
-    writeln!(f, "silent_secs = {}\nbootstrap = {}", feed.silent_secs, feed.archive.is_some())?;
+    writeln!(f, "bootstrap = {}", feed.archive.is_some())?;
     let Some(archive) = &feed.archive else { return Ok(()) };
     let names: Vec<_> = archive.collectors.iter().map(|collector| &collector.name).collect();
     writeln!(f, "collectors = {}", quoted_list(&names))?;

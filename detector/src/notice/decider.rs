@@ -124,6 +124,9 @@ fn wrong(report: &Report) -> BTreeMap<(NoticeKind, String), String> {
             wrong.insert((NoticeKind::SinkFailing, sink.name.clone()), error.clone());
         }
     }
+    if let Some(problem) = &report.store.problem {
+        wrong.insert((NoticeKind::StoreFailing, "store".to_owned()), problem.clone());
+    }
     wrong
 }
 
@@ -143,7 +146,7 @@ fn kind_of(source: &str, state: &str) -> Option<NoticeKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{FeedReport, GapReport, SinkReport, SourceReport};
+    use crate::health::{FeedReport, GapReport, SinkReport, SourceReport, StoreReport};
 
     fn feed(state: FeedState) -> Report {
         let feed = FeedReport { name: "ris".into(), kind: "ris_live", state, ..FeedReport::default() };
@@ -198,6 +201,7 @@ mod tests {
             sources: vec![source("VRPs", "expired"), source("ASPAs", "stale"), source("relations", "none")],
             gaps: vec![gap(GapCause::Lost, None), gap(GapCause::NoHistory, Some("rrc00"))],
             sinks: vec![sink],
+            store: StoreReport { problem: Some("no space".into()), ..StoreReport::default() },
             ..feed(FeedState::Silent)
         };
         let mut decider = Decider::new(Hysteresis { raise_secs: 0, clear_secs: 0 });
@@ -210,6 +214,7 @@ mod tests {
             "vrps_stale:VRPs",
             "aspas_stale:ASPAs",
             "sink_failing:bus",
+            "store_failing:store",
         ];
         assert_eq!(raised, expected);
         assert_eq!(decider.active_count(NoticeKind::FeedGap), 2);

@@ -1,5 +1,6 @@
 //! What tests of every crate share: stories in plain text, slow twins of fast structures, and small invented worlds.
 
+pub mod demand;
 pub mod scenario;
 pub mod slow_rib;
 pub mod world;

@@ -31,6 +31,7 @@
 //! peer's own AS does not stand first, it is put there.
 //! **then**: `#INCIDENT TIME TRANSITION CLASS SEVERITY`, then facts, a name and its values each. All facts that stand there
 //! must agree, those of [`REQUIRED`] must stand there; the names are those of a failure's "is". `nothing else` ends the list.
+//! Or, for stories whose facts say less than that: `told CLASS …` lines, as [`super::demand`] describes.
 //!
 //! `{1..50}` repeats: a line of `given` and `when` once for each number, all ranges of it in step; a word of `then`, in place.
 //! Lines that start with `--` are comments.
@@ -41,6 +42,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::demand::{self, Beside, Demand};
 use crate::alert::{Alert, Source, SourceState, Tlp};
 use crate::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::Event;
@@ -62,6 +64,9 @@ pub struct Scenario {
     pub lives: Vec<Vec<(Timestamp, Event)>>,
     /// What has to be said, in order, and nothing else.
     pub then: Vec<Facts>,
+    /// What has to be said at least, where the story states facts and not words.
+    pub demands: Vec<Demand>,
+    beside: Beside,
     day: String,
 }
 
@@ -73,7 +78,7 @@ pub struct BadScenario {
     pub what: String,
 }
 
-type Said<T> = Result<T, String>;
+pub(super) type Said<T> = Result<T, String>;
 
 impl FromStr for Scenario {
     type Err = BadScenario;
@@ -92,6 +97,10 @@ impl FromStr for Scenario {
                 }
                 (Part::When, "then") => Part::Then,
                 (Part::Then, "nothing else") => Part::Over,
+                (Part::Then, "nothing else above low") => {
+                    reader.beside = Beside::Low;
+                    Part::Over
+                }
                 (Part::Story, line) => {
                     let _ = writeln!(reader.story, "{line}");
                     Part::Story
@@ -106,8 +115,7 @@ impl FromStr for Scenario {
                     Part::When
                 }
                 (Part::Then, line) => {
-                    let facts = reader.then(line).map_err(at)?;
-                    reader.then.push(facts);
+                    reader.end(line).map_err(at)?;
                     Part::Then
                 }
                 (Part::Over, _) => return Err(at("nothing comes after \"nothing else\"".into())),
@@ -118,13 +126,18 @@ impl FromStr for Scenario {
             return Err(BadScenario { line: text.lines().count(), what });
         }
         reader.lives.push(std::mem::take(&mut reader.events));
-        Ok(Self { story: reader.story, lives: reader.lives, then: reader.then, day: reader.day })
+        let Reader { story, lives, then, demands, beside, day, .. } = reader;
+        Ok(Self { story, lives, then, demands, beside, day })
     }
 }
 
 impl Scenario {
     /// What differs between the story's end and what was said, for a person; none if nothing does.
     pub fn difference(&self, alerts: &[Arc<Alert>]) -> Option<String> {
+        if !self.demands.is_empty() || self.beside != Beside::Nothing {
+            let difference = demand::difference(&self.demands, self.beside, alerts)?;
+            return Some(format!("{}\n{difference}", self.story.trim()));
+        }
         let actual = self.facts(alerts);
         let agrees = |(want, is): (&Facts, &Facts)| want.iter().all(|(name, values)| is.get(name) == Some(values));
         if actual.len() == self.then.len() && self.then.iter().zip(&actual).all(agrees) {
@@ -244,6 +257,8 @@ struct Reader {
     lives: Vec<Vec<(Timestamp, Event)>>,
     events: Vec<(Timestamp, Event)>,
     then: Vec<Facts>,
+    demands: Vec<Demand>,
+    beside: Beside,
 }
 
 impl Default for Reader {
@@ -264,6 +279,8 @@ impl Default for Reader {
             lives: Vec::new(),
             events: Vec::new(),
             then: Vec::new(),
+            demands: Vec::new(),
+            beside: Beside::Nothing,
         }
     }
 }
@@ -426,6 +443,26 @@ impl Reader {
         };
         let attributes = PathAttributes { as_path, only_to_customer: told.otc, blackhole: told.blackhole };
         Ok(Update { vantage, seen, withdrawn: Vec::new(), announced: told.nlri, attributes: Arc::new(attributes) })
+    }
+
+    /// One line of `then`: words of an alert, or facts that are demanded; a story has one kind of them.
+    fn end(&mut self, line: &str) -> Said<()> {
+        match line.strip_prefix("told ") {
+            Some(told) => {
+                let words: Vec<String> = words(told).into_iter().flat_map(repeated).collect();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let demand = Demand::read(&words, |t| self.time(t))?;
+                self.demands.push(demand);
+            }
+            None => {
+                let facts = self.then(line)?;
+                self.then.push(facts);
+            }
+        }
+        if self.then.is_empty() || self.demands.is_empty() {
+            return Ok(());
+        }
+        Err("a story demands facts or says words, not both".into())
     }
 
     fn then(&self, line: &str) -> Said<Facts> {
@@ -613,12 +650,12 @@ fn source(name: &str, at: Timestamp) -> Source {
     Source { name: name.into(), serial: None, as_of: Some(at), state: SourceState::Fresh }
 }
 
-fn read<T: FromStr>(word: &str) -> Said<T> {
+pub(super) fn read<T: FromStr>(word: &str) -> Said<T> {
     let kind = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
     word.parse().map_err(|_| format!("{word:?} is no {kind}"))
 }
 
-fn reads<T: FromStr>(words: &[&str]) -> Said<Vec<T>> {
+pub(super) fn reads<T: FromStr>(words: &[&str]) -> Said<Vec<T>> {
     words.iter().map(|w| read(w)).collect()
 }
 

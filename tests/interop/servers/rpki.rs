@@ -63,8 +63,11 @@ impl Routinator {
         std::fs::create_dir(folder.path().join("repo")).expect("a folder");
         std::fs::write(slurm_path(&folder), objects.slurm().to_string()).expect("written");
         let repo = folder.path().join("repo").display().to_string();
-        std::fs::write(folder.path().join("routinator.conf"), format!("repository-dir = \"{repo}\"\n"))
-            .expect("written");
+        std::fs::write(
+            folder.path().join("routinator.conf"),
+            format!("repository-dir = \"{repo}\"\ndisable-rsync = true\n"),
+        )
+        .expect("written");
         let process = routinator(&folder, rtr_port, http_port);
         let mut routinator = Self { rtr_port, http_port, process, folder };
         routinator.answers().await;
