@@ -21,6 +21,9 @@ use rules::testing::world::{
 use rules::testing::{Run, run};
 use rules::watch::{Constituent, Resource, Watch};
 
+#[path = "laws/restarts.rs"]
+mod restarts;
+
 type Events = Vec<(Timestamp, Event)>;
 
 const PEERS: [u32; 5] = [1001, 1002, 1003, 1004, 1001];

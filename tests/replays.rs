@@ -181,3 +181,19 @@ fn rov_counts_agree_with_an_independent_implementation() {
     assert!((19_605..=19_605 + 39).contains(&count("invalid")), "{} invalid", count("invalid"));
     assert_eq!(stats["elements"], 162_617);
 }
+
+#[test]
+fn a_bmp_stream_is_told_by_its_content_and_each_route_counts_once() {
+    let Some(folder) = data("captures") else { return };
+    for (stream, announced, peers) in [("bmp-gobgp.bin", 205, 1), ("bmp-frr.bin", 9, 1)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let stats = dir.path().join("stats.json");
+        let input = format!("edge1={}", folder.join(stream).display());
+        let run = bgpwarden(["replay", "--stats", &stats.display().to_string(), &input]);
+        assert!(run.status.success(), "{}", run.stderr);
+        let text = std::fs::read_to_string(&stats).expect("statistics");
+        let stats: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&stats["announced"], &stats["peers"]), (&announced.into(), &peers.into()), "{stream}: {text}");
+        assert_eq!(stats["errors"], serde_json::json!({}), "{stream}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rules::desk::Settings;
-use rules::testing::run;
+use rules::testing::run_lives;
 use rules::testing::scenario::Scenario;
 
 /// Lives through the story with one shard and with three, and compares what was said with what it says.
@@ -14,7 +14,7 @@ fn check(name: &str) {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let scenario: Scenario = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     for shards in [1, 3] {
-        let alerts = run(&scenario.events, Settings::default(), shards).alerts;
+        let alerts = run_lives(&scenario.lives, Settings::default(), shards).alerts;
         if let Some(difference) = scenario.difference(&alerts) {
             panic!("{name} with {shards} shards\n{difference}");
         }
@@ -40,6 +40,8 @@ stories! {
     a_bogon_behind_a_neighbor_that_only_another_shard_knows
     a_default_route_escapes
     a_forged_origin_behind_a_denied_neighbor
+    a_hijack_ended_while_not_watching
+    a_hijack_goes_on_across_a_restart
     a_hijack_of_three_hours_stays_open_to_its_end
     a_leak_between_two_providers_proven_by_aspa
     a_leak_between_two_providers_proven_by_relations
@@ -62,6 +64,9 @@ stories! {
     a_watched_network_hears_at_once_and_is_confirmed_later
     a_wrong_digit_in_an_as_number
     an_aggregate_over_the_networks_of_others
+    a_resolved_incident_is_reopened_after_a_restart
+    a_restart_interrupts_the_hold_down
+    a_restart_without_a_dump_hears_the_withdrawal
     an_aspa_that_is_published_opens_a_leak_and_one_that_is_mended_takes_it_back
     back_within_the_hour_is_the_same_incident
     cantv_leaks_between_two_providers_proven_by_aspa
@@ -87,7 +92,24 @@ stories! {
 #[test]
 fn every_story_is_told() {
     let files = std::fs::read_dir(folder()).expect("the folder of stories");
-    let names = files.map(|f| f.expect("a file").path());
+    let names = files.map(|f| f.expect("a file").path()).filter(|p| p.extension().is_some_and(|e| e == "scn"));
     let names: BTreeSet<String> = names.filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned())).collect();
     assert_eq!(names, STORIES.iter().map(|s| (*s).to_owned()).collect());
+}
+
+/// Whether they are told as their facts demand is measured by `accuracy`; here, that nobody's count of shards matters.
+#[test]
+fn stories_of_incidents_and_look_alikes_are_told_alike_by_one_shard_and_by_three() {
+    for folder in ["incidents", "look_alikes"].map(|name| folder().join(name)) {
+        for entry in std::fs::read_dir(&folder).expect("the folder of stories") {
+            let path = entry.expect("a file").path();
+            if path.extension().is_none_or(|e| e != "scn") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let scenario: Scenario = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let [one, three] = [1, 3].map(|shards| run_lives(&scenario.lives, Settings::default(), shards).alerts);
+            assert_eq!(one, three, "{}", path.display());
+        }
+    }
 }

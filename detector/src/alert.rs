@@ -248,7 +248,7 @@ fn aspa(proof: &model::AspaProof) -> Aspa {
     };
     Aspa {
         verdict: Word(proof.verdict),
-        procedure: proof.procedure.map(|name| text::plain(name, NAME)),
+        procedure: proof.procedure.map(|p| p.word().to_owned()),
         suspects: in_order(&proof.suspects, limits::ALERT_SUSPECTS),
         hops: proof.hops.iter().take(PROOF_ITEMS).map(hop).collect(),
     }

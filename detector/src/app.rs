@@ -4,10 +4,16 @@
 //! and outboxes, and each sink empties its outbox. A stop closes the first queue; each stage ends when the queue
 //! before it is empty, so what was read is judged and what was judged is delivered.
 
+mod bmp;
+mod bootstrap;
 mod delivery;
 mod intake;
+mod live;
+mod memory;
+mod receipts;
 mod reporting;
 mod rpki;
+mod said;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -21,19 +27,22 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::alert::WireContext;
-use crate::config::{Config, Sink, SinkKind};
+use crate::config::Config;
 use crate::data;
 use crate::failure::Failure;
 use crate::health::Report;
 use crate::http::{self, Site};
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Threads};
-use crate::sink::kafka::Publisher;
-use crate::sink::{Route, ndjson};
+use crate::notice::decider::{Decider, Hysteresis};
+use crate::pipeline::{self, Extras, Threads};
+use crate::sink::dispatch::Dispatch;
+use crate::store::{self, Store};
 use crate::view::IncidentView;
 use crate::{cli, sink};
-use delivery::Delivered;
+pub use bootstrap::Times;
+use delivery::{Delivered, Delivering};
 use intake::Taken;
+pub use intake::now;
 
 /// How long sinks may take to deliver what is left after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
@@ -45,6 +54,10 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// None: one per core.
     pub shards: Option<usize>,
+    /// How long to wait for archives.
+    pub times: Times,
+    /// How long something must last, and be gone, before a notice says so.
+    pub hysteresis: Hysteresis,
 }
 
 /// `bgpwarden run`.
@@ -52,8 +65,11 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
     let mut config = Config::load(args.config.as_deref())?;
     args.asn.iter().for_each(|asn| config.watch_asn(*asn));
     block_on(async {
-        let options = Options { record: args.record.clone(), shards: None };
+        let options = Options { record: args.record.clone(), ..Options::default() };
         let app = App::start(config, options).await?;
+        for station in &app.stations {
+            eprintln!("bgpwarden: routers may speak BMP to {station}");
+        }
         eprintln!("bgpwarden: watching; incidents and health on http://{}/, stop with Ctrl-C", app.address);
         app.run_until(told_to_stop()).await
     })
@@ -61,17 +77,23 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
 
 /// Runs a future with logging to stderr and TLS ready.
 pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    log_to_stderr();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    runtime()?.block_on(future)
+}
+
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))
+}
+
+/// What the parts have to say of themselves.
+pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,detector=info"));
     // A second call in one process (tests) finds both in place already.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(future)
 }
 
 /// Ctrl-C or SIGTERM.
@@ -99,11 +121,14 @@ pub async fn told_to_stop() {
 pub struct App {
     /// Where the pages are.
     pub address: SocketAddr,
+    /// Where routers connect, in the order of their feeds.
+    pub stations: Vec<SocketAddr>,
     intake: intake::Running,
     threads: Threads,
     delivery: JoinHandle<Delivered>,
     reporting: JoinHandle<()>,
     outboxes: Vec<(Arc<str>, Arc<sink::outbox::Outbox>)>,
+    store: Store,
     sinks: JoinSet<Result<(), Failure>>,
     stop_http: Vec<oneshot::Sender<()>>,
     servers: JoinSet<std::io::Result<()>>,
@@ -117,6 +142,8 @@ impl App {
             Some(address) => Some(http::bind(address).await?),
             None => None,
         };
+        let stations = bmp::bind(&config.feeds).await?;
+        let station_addresses = stations.values().filter_map(|listener| listener.local_addr().ok()).collect();
         let rpki = rpki::load(config.rpki.clone())?;
         let (relations, warnings) =
             data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
@@ -124,41 +151,66 @@ impl App {
             tracing::warn!("{warning}");
         }
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
-        let mut sinks = JoinSet::new();
-        let routes = start_sinks(&config, &mut sinks).await?;
+        let store = Store::start(config.store.location.clone())?;
+        let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
+        let sink::start::Started { routes, tasks: sinks } =
+            sink::start::start(&config.sinks, &store, &instance).await?;
 
+        // What is forgotten at the end anyway needs no checkpoint.
+        let keeps = config.store.location != store::Location::Memory;
+        let before = if keeps { memory::load(&store).await } else { None };
+        let extras = Extras { routes: false, memory: keeps };
         let shards = options.shards.unwrap_or_else(pipeline::default_shards);
-        let engine = pipeline::start(config.alerts.settings(), shards, false)
+        let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let metrics = Arc::new(Metrics::new());
         let view = Arc::new(IncidentView::default());
         let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
         let reported: Vec<_> = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
         let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
-        let delivering = delivery::run(engine.outputs, routes, context, view.clone(), metrics.clone());
-        let delivery = tokio::spawn(delivering);
+        let mut dispatch = Dispatch::new(routes, store.clone());
+        // A store that cannot be used is said by health and log; alerts go out without it.
+        dispatch.retry().await;
+        let dispatched = dispatch.status();
+        let delivering = Delivering {
+            dispatch,
+            keeper: memory::Keeper::new(store.clone()),
+            retention_days: config.store.retention_days,
+            context,
+            view: view.clone(),
+            metrics: metrics.clone(),
+        };
+        let delivery = tokio::spawn(delivering.run(engine.outputs));
 
         let watched = config.watch.len();
-        let given = intake::Given { rpki, relations, watch: Watch::new(config.watch) };
-        let intake = intake::start(config.feeds, given, engine.intake, recorder, metrics.clone());
+        let given = intake::Given { before, rpki, relations, watch: Watch::new(config.watch), stations };
+        let checkpoints = keeps.then(|| Duration::from_secs(config.store.checkpoint_secs));
+        let (status, judged_by) = (engine.status.clone(), engine.intake);
+        let judges = intake::Engine { intake: judged_by, status, recorder, checkpoints };
+        let intake = intake::start(config.feeds, given, judges, metrics.clone(), options.times);
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
             engine: engine.status,
             sinks: reported,
+            store: store.clone(),
+            dispatched,
             metrics: metrics.clone(),
             watched,
+            decider: Decider::new(options.hysteresis),
         };
         let reporting = tokio::spawn(reporter.run(report));
         let site = Site { view, report: receiver, metrics };
         let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
         let mut app = Self {
             address,
+            stations: station_addresses,
             intake,
             threads: engine.threads,
             delivery,
             reporting,
             outboxes,
+            store,
             sinks,
             stop_http: Vec::new(),
             servers: JoinSet::new(),
@@ -214,38 +266,23 @@ impl App {
         drop(self.stop_http);
         let closed = async { while self.servers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
-        let left: Vec<_> = (self.outboxes.iter())
-            .filter(|(_, outbox)| outbox.backlog() > 0)
-            .map(|(name, outbox)| format!("{} to {name}", outbox.backlog()))
-            .collect();
-        let lost =
-            if left.is_empty() { "all delivered".to_owned() } else { format!("not delivered: {}", left.join(", ")) };
-        format!("stopped after {} events and {} alerts; {lost}", taken.events, delivered.alerts)
+        self.store.close().await;
+        let summary = format!("stopped after {} events and {} alerts", taken.events, delivered.alerts);
+        let left: Vec<_> = self.outboxes.iter().filter_map(|(name, outbox)| left_over(name, outbox)).collect();
+        match left.is_empty() {
+            true => format!("{summary}; all delivered"),
+            false => format!("{summary}; not delivered: {}", left.join(", ")),
+        }
     }
 }
 
-async fn start_sinks(config: &Config, tasks: &mut JoinSet<Result<(), Failure>>) -> Result<Vec<Route>, Failure> {
-    let mut routes = Vec::new();
-    let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
-    for Sink { name, min_severity, kind } in &config.sinks {
-        let route = Route::new(name.clone(), *min_severity);
-        let (outbox, status) = (route.outbox.clone(), route.status.clone());
-        match kind {
-            SinkKind::Ndjson { to } => {
-                tasks.spawn(ndjson::run(name.clone(), ndjson::open(to)?, outbox, status));
-            }
-            SinkKind::Kafka(kafka) => {
-                let publisher = Publisher::new(name.clone(), kafka.clone(), instance.clone(), status)?;
-                publisher.check_topics().await?;
-                tasks.spawn(async move {
-                    publisher.run(&outbox).await;
-                    Ok(())
-                });
-            }
-        }
-        routes.push(route);
+fn left_over(name: &str, outbox: &sink::outbox::Outbox) -> Option<String> {
+    let (left, lost) = (outbox.backlog(), outbox.unstored());
+    match (left, lost) {
+        (0, _) => None,
+        (_, 0) => Some(format!("{left} to {name}, kept in the store for the next start")),
+        _ => Some(format!("{left} to {name}, {lost} of them in no store")),
     }
-    Ok(routes)
 }
 
 #[cfg(test)]

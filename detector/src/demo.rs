@@ -86,7 +86,7 @@ fn set(folder: &Path, ris_live: &str) -> std::io::Result<String> {
     Ok(format!(
         "[http]\nlisten = \"{}\"\n\n[feeds.dumps]\nkind = \"mrt\"\nrib = [{}]\n\n[feeds.ris]\nkind = \"ris_live\"\nurl = \"ws://{ris_live}/\"\n\
          client = \"bgpwarden-demo\"\n\n[rpki]\nfiles = [\"vrps.json\"]\n\n[relations]\nfile = \"relations.txt\"\n\
-         siblings = \"siblings.txt\"\n\n[sinks.out]\nkind = \"ndjson\"\npath = \"-\"\n",
+         siblings = \"siblings.txt\"\n\n[store]\npath = \"store.db\"\n\n[sinks.out]\nkind = \"ndjson\"\npath = \"-\"\n",
         listen(),
         dumps.join(", ")
     ))

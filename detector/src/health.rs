@@ -1,8 +1,13 @@
 //! May this process be believed right now?
 
+use std::collections::BTreeMap;
+
 use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
 use serde::Serialize;
+
+pub use crate::ledger::Cause as GapCause;
+use crate::ledger::{Gap, GapState};
 
 /// How a feed stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -56,6 +61,137 @@ pub struct FeedReport {
     pub errors: u64,
     pub gaps: u64,
     pub last_message: Option<String>,
+    /// Routers that speak to this feed.
+    pub sessions: Vec<SessionReport>,
+    /// Sessions of its collectors.
+    pub peers_up: usize,
+    pub peers_down: usize,
+    /// When RIS beacons changed and no peer told.
+    pub canary_missed: Option<String>,
+}
+
+/// How one router of a feed stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SessionReport {
+    pub router: String,
+    /// What the router calls itself.
+    pub sys_name: Option<String>,
+    pub state: FeedState,
+    /// Why it is not live.
+    pub detail: Option<String>,
+    pub peers_up: usize,
+    pub peers_down: usize,
+    /// BMP messages of the present connection.
+    pub messages: u64,
+    pub updates: u64,
+    pub errors: u64,
+    pub gaps: u64,
+    pub last_message: Option<String>,
+    /// Not in `/readyz`, which anybody may ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerReport>,
+}
+
+/// How one BGP session of a router stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PeerReport {
+    pub address: String,
+    pub asn: u32,
+    pub state: &'static str,
+    /// The table whose routes count.
+    pub table: Option<&'static str>,
+    /// What router and peer are to each other by their Roles (RFC 9234).
+    pub local_role: Option<&'static str>,
+    pub peer_role: Option<&'static str>,
+    pub updates: u64,
+    /// Routes the router says it holds.
+    pub routes_stated: Option<u64>,
+    pub last_message: Option<String>,
+}
+
+/// A stretch of time that was not seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GapReport {
+    pub feed: String,
+    /// The collector, if it is not all of the feed.
+    pub part: Option<String>,
+    pub cause: GapCause,
+    pub from: String,
+    pub to: Option<String>,
+    pub why: String,
+    pub state: GapState,
+}
+
+impl GapReport {
+    pub fn new(gap: &Gap) -> Self {
+        Self {
+            feed: gap.feed.to_string(),
+            part: gap.part.clone(),
+            cause: gap.cause,
+            from: gap.from.to_string(),
+            to: gap.to.map(|to| to.to_string()),
+            why: gap.why.clone(),
+            state: gap.state,
+        }
+    }
+
+    /// Not seen now, or not known yet what was missed.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, GapState::Open | GapState::Filling)
+    }
+
+    fn sentence(&self) -> String {
+        let part = self.part.as_ref().map_or(String::new(), |part| format!(" {part}"));
+        let what = match self.state {
+            GapState::Filling => "what was missed is being fetched",
+            _ => "not seen",
+        };
+        format!("{}{part}: {what} since {} ({})", self.feed, self.from, self.why)
+    }
+}
+
+impl Default for GapReport {
+    fn default() -> Self {
+        let (cause, state) = (GapCause::Lost, GapState::Open);
+        Self { feed: String::new(), part: None, cause, from: String::new(), to: None, why: String::new(), state }
+    }
+}
+
+/// How far the archive has told a feed what was before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ArchiveReport {
+    pub feed: String,
+    pub collectors: usize,
+    /// Their dump is read.
+    pub seeded: usize,
+    /// Known without a hole from the dump to now.
+    pub whole: usize,
+    pub files: u64,
+    pub octets: u64,
+    pub routes: u64,
+    /// What is in the way, by collector.
+    pub troubles: Vec<String>,
+}
+
+impl ArchiveReport {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let troubles = match self.troubles.is_empty() {
+            true => String::new(),
+            false => format!("; {}", self.troubles.join("; ")),
+        };
+        let (seeded, all, mib) = (self.seeded, self.collectors, self.octets >> 20);
+        format!("{seeded} of {all} dumps of {} read, {mib} MiB, {} routes{troubles}", self.feed, self.routes)
+    }
+}
+
+/// A notice that was raised and not cleared.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NoticeReport {
+    pub kind: &'static str,
+    pub subject: String,
+    pub detail: String,
+    pub since: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -91,6 +227,17 @@ pub struct SinkReport {
     pub error: Option<String>,
 }
 
+/// Where incidents and undelivered alerts are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StoreReport {
+    pub path: String,
+    pub bytes: u64,
+    /// Why it cannot be used now.
+    pub problem: Option<String>,
+    /// Where a damaged one was moved to since the start.
+    pub moved_aside: Option<String>,
+}
+
 /// Everything the pages and the probes say about the watching itself. Made once a second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -101,6 +248,11 @@ pub struct Report {
     pub baseline_as_of: Option<String>,
     pub sources: Vec<SourceReport>,
     pub sinks: Vec<SinkReport>,
+    pub store: StoreReport,
+    pub archives: Vec<ArchiveReport>,
+    /// Open ones first, then recent ones.
+    pub gaps: Vec<GapReport>,
+    pub notices: Vec<NoticeReport>,
     pub routes: usize,
     pub watched: usize,
 }
@@ -113,6 +265,8 @@ pub struct Readiness {
     pub reasons: Vec<String>,
     /// What makes its verdicts weaker.
     pub degraded: Vec<String>,
+    /// Routers by feed.
+    pub sessions: BTreeMap<String, Vec<SessionReport>>,
 }
 
 impl Report {
@@ -120,9 +274,20 @@ impl Report {
         Self { now: Some(now.to_string()), ..Self::default() }
     }
 
+    /// Whether routers speak to any feed.
+    pub fn has_sessions(&self) -> bool {
+        self.feeds.iter().any(|feed| !feed.sessions.is_empty())
+    }
+
     pub fn readiness(&self) -> Readiness {
         let reasons = self.why_it_cannot_judge();
-        Readiness { ready: reasons.is_empty(), reasons, degraded: self.what_is_degraded() }
+        Readiness { ready: reasons.is_empty(), reasons, degraded: self.what_is_degraded(), sessions: self.sessions() }
+    }
+
+    fn sessions(&self) -> BTreeMap<String, Vec<SessionReport>> {
+        let without_peers = |session: &SessionReport| SessionReport { peers: Vec::new(), ..session.clone() };
+        let feeds = self.feeds.iter().filter(|feed| !feed.sessions.is_empty());
+        feeds.map(|feed| (feed.name.clone(), feed.sessions.iter().map(without_peers).collect())).collect()
     }
 
     fn why_it_cannot_judge(&self) -> Vec<String> {
@@ -134,16 +299,54 @@ impl Report {
         if self.baseline == BaselineState::Loading {
             reasons.push("the baseline is still being loaded".to_owned());
         }
+        if let Some(problem) = &self.store.problem {
+            reasons.push(format!("store not writable: {problem}; alerts are delivered without it"));
+        }
         reasons
+    }
+
+    /// Why it is not known what is normal.
+    pub fn why_learning(&self) -> String {
+        let archives: Vec<_> = self.archives.iter().map(ArchiveReport::sentence).collect();
+        let reason = if archives.is_empty() { String::new() } else { format!(" ({})", archives.join("; ")) };
+        format!(
+            "learning{reason}: what is normal is not known yet, so origins are judged only where the configuration says what is expected"
+        )
     }
 
     fn what_is_degraded(&self) -> Vec<String> {
         let mut degraded = Vec::new();
         if self.baseline == BaselineState::Learning {
-            degraded.push("learning: what is normal is not known yet, so origins are judged only where the configuration says what is expected".to_owned());
+            degraded.push(self.why_learning());
+        }
+        for archive in self
+            .archives
+            .iter()
+            .filter(|archive| self.baseline == BaselineState::Ready && archive.seeded < archive.collectors)
+        {
+            degraded.push(format!("a part of the past is missing: {}", archive.sentence()));
+        }
+        let is_told = |gap: &&GapReport| gap.is_open() && !matches!(gap.cause, GapCause::Stale | GapCause::Silent);
+        for gap in self.gaps.iter().filter(is_told) {
+            degraded.push(gap.sentence());
+        }
+        for feed in &self.feeds {
+            if let Some(due) = &feed.canary_missed {
+                degraded.push(format!("feed {}: RIS beacons changed at {due} and no peer told", feed.name));
+            }
         }
         for feed in self.feeds.iter().filter(|feed| !matches!(feed.state, FeedState::Live | FeedState::Finished)) {
             degraded.push(format!("feed {} is {}", feed.name, feed.state.word()));
+        }
+        for (feed, session) in self.feeds.iter().flat_map(|feed| feed.sessions.iter().map(move |s| (&feed.name, s))) {
+            let router = format!("router {} of feed {feed}", session.router);
+            if session.state != FeedState::Live {
+                let detail = session.detail.as_deref().unwrap_or("no reason known");
+                degraded.push(format!("{router} is {}: {detail}", session.state.word()));
+            } else if session.peers_down > 0 {
+                let all = session.peers_up + session.peers_down;
+                degraded.push(format!("{router}: {} of {all} peers are down", session.peers_down));
+            }
         }
         for source in self.sources.iter().filter(|source| source.state != SourceState::Fresh.word()) {
             let what = if source.state == SourceState::None.word() { "not given" } else { source.state };
@@ -157,6 +360,9 @@ impl Report {
             if let Some(error) = &sink.error {
                 degraded.push(format!("sink {} fails: {error}", sink.name));
             }
+        }
+        if let Some(aside) = &self.store.moved_aside {
+            degraded.push(format!("the store was damaged and a new one begun; the old one is kept as {aside}"));
         }
         degraded
     }
@@ -189,6 +395,17 @@ mod tests {
             assert_eq!(readiness.reasons, [why]);
         }
         assert!(report(FeedState::Live, BaselineState::Ready).readiness().degraded.is_empty());
+    }
+
+    #[test]
+    fn a_store_that_fails_is_red_and_one_that_was_replaced_is_said() {
+        let mut report = report(FeedState::Live, BaselineState::Ready);
+        report.store.problem = Some("no space for \"x\"".into());
+        let readiness = report.readiness();
+        assert!(!readiness.ready && readiness.reasons[0].starts_with("store not writable: no space for"));
+        report.store = StoreReport { moved_aside: Some("x.damaged".into()), ..StoreReport::default() };
+        let readiness = report.readiness();
+        assert!(readiness.ready && readiness.degraded[0].ends_with("x.damaged"));
     }
 
     #[test]

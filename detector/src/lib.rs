@@ -3,7 +3,8 @@
 //! ```text
 //!  feed tasks ──mpsc──> sequencer ──mpsc──> N shards ──mpsc──> desk ──mpsc──> delivery ──outbox──> sink tasks
 //!  (ris_live, mrt)      (one task)          (std threads)      (std thread)   (one task)           (ndjson, kafka)
-//!                                                                                │
+//!                                                                                │  ▲
+//!                                                                                │  └──> store (std thread, SQLite)
 //!                                                                                ├──> view ──> web pages, API
 //!                                                                                └──> metrics ──> /metrics
 //! ```
@@ -12,6 +13,7 @@
 
 pub mod alert;
 pub mod app;
+pub mod canary;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -21,12 +23,14 @@ pub mod explain;
 pub mod failure;
 pub mod health;
 pub mod http;
+pub mod ledger;
 pub mod metrics;
 pub mod notice;
 pub mod pipeline;
 pub mod replay;
 pub mod sequencer;
 pub mod sink;
+pub mod store;
 pub mod text;
 pub mod view;
 pub mod web;

@@ -12,13 +12,15 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
-use rules::alert::{Alert, Class, Severity, Source, SourceState, Status};
+use rules::alert::{Alert, Class, Severity, Source, SourceState, Status, Transition};
 use rules::bgp::{Family, Timestamp};
 
 use crate::health::FeedState;
 use crate::notice::NoticeKind;
+use crate::sink::dispatch::DispatchStatus;
 use crate::sink::outbox::Outbox;
 use crate::sink::status::{FailureReason, SinkStatus};
+use crate::store;
 
 /// Where time is measured on the way of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +133,10 @@ pub struct Metrics {
     sink_backlog: IntGaugeVec,
     sink_oldest: GaugeVec,
     sink_failures: IntCounterVec,
+    store_bytes: IntGauge,
+    store_writable: IntGauge,
+    store_failures: IntCounter,
+    alerts_unstored: IntCounter,
     /// Under which labels each open incident is counted.
     open: Mutex<HashMap<String, Labels>>,
 }
@@ -189,7 +195,7 @@ impl Metrics {
             "1 if the configuration on disk is the one in use.",
         )));
         reload.set(1);
-        Self {
+        let metrics = Self {
             updates: f.counters(
                 "updates_total",
                 "Announced and withdrawn prefixes read from a feed.",
@@ -249,8 +255,34 @@ impl Metrics {
             sink_backlog: f.gauges("sink_backlog", "Alerts a sink has not confirmed yet.", &["sink"]),
             sink_oldest: f.measures("sink_oldest_seconds", "How long the oldest of them has waited.", &["sink"]),
             sink_failures: f.counters("sink_failures_total", "Failed attempts to deliver.", &["sink", "reason"]),
+            store_bytes: f.add(IntGauge::with_opts(options("store_bytes", "Bytes of the store on disk."))),
+            store_writable: f.add(IntGauge::with_opts(options("store_writable", "1 while the store can be used."))),
+            store_failures: f.add(IntCounter::with_opts(options(
+                "store_failures_total",
+                "Attempts to write or read the store that failed.",
+            ))),
+            alerts_unstored: f.add(IntCounter::with_opts(options(
+                "alerts_unstored_total",
+                "Alerts that went to the sinks without the store, since it failed.",
+            ))),
             open: Mutex::default(),
             registry: f.0,
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Series that rules ask for exist from the start: a counter that is born with its first event never rises.
+    fn begin_at_zero(&self) {
+        for (class, severity) in Class::ALL.iter().flat_map(|class| Severity::ALL.iter().map(move |s| (*class, *s))) {
+            for watched in [true, false] {
+                let [class, severity, watched] = words((class, severity, watched));
+                self.alerts.with_label_values(&[class, severity, Transition::Opened.word(), watched]);
+                self.incidents_open.with_label_values(&[class, severity, watched]);
+            }
+        }
+        for kind in NoticeKind::ALL {
+            self.notices_active(kind, 0);
         }
     }
 
@@ -337,8 +369,13 @@ impl Metrics {
         raise_to(&self.suppressed.with_label_values(&[class.word(), reason.word()]), total);
     }
 
-    pub fn shed(&self, total: u64) {
-        raise_to(&self.shed, total);
+    /// How the store fares, and what was done without it.
+    pub fn store(&self, store: &store::Status, dispatched: &DispatchStatus) {
+        self.store_bytes.set(store.bytes().cast_signed());
+        self.store_writable.set(i64::from(store.problem().is_none()));
+        raise_to(&self.store_failures, store.failures());
+        raise_to(&self.alerts_unstored, dispatched.unstored());
+        raise_to(&self.shed, dispatched.shed());
     }
 
     pub fn watched_prefixes(&self, seen: usize, unseen: usize) {

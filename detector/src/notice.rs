@@ -1,5 +1,7 @@
 //! What is wrong with the watching itself? Silence looks like health, so this is said.
 
+pub mod decider;
+
 use rules::bgp::Timestamp;
 use rules::limits;
 use serde::Serialize;

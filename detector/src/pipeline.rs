@@ -6,12 +6,14 @@
 //! cannot block in a circle.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rules::alert::{Class, Severity};
 use rules::bgp::Family;
+use rules::checkpoint::PrefixMemory;
 use rules::desk::{Desk, Output, Settings, Suppressed};
 use rules::event::{Batch, Event};
 use rules::limits;
@@ -22,10 +24,20 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 /// Most shards that start by themselves: more share one memory bus.
 const MOST_SHARDS: usize = 8;
 
-/// Reports of a shard, complete before `watermark`.
+/// Reports of a shard, complete before `watermark`, and its part of checkpoints, by event.
 struct Chunk {
     watermark: Mark,
     reports: Vec<Keyed>,
+    memories: Vec<(u64, Vec<PrefixMemory>)>,
+}
+
+/// What is wanted beside alerts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras {
+    /// Who held an offending route, from when to when.
+    pub routes: bool,
+    /// What a restart needs: checkpoints, and a chapter before every alert.
+    pub memory: bool,
 }
 
 /// What can be looked at from outside while it works.
@@ -34,6 +46,11 @@ pub struct Status {
     /// By family, IPv4 first: routes and prefixes held.
     pub held: [Held; 2],
     pub is_learning: AtomicBool,
+    /// Every event below this number is judged, and what the desk had to say of it was handed on.
+    pub judged: AtomicU64,
+    /// How long batches waited for space, in microseconds.
+    pub stalled_shards: AtomicU64,
+    pub stalled_desk: AtomicU64,
     pub desk: Mutex<DeskStatus>,
 }
 
@@ -63,14 +80,20 @@ pub struct Totals {
 pub struct Intake {
     shards: Vec<Sender<Arc<Batch>>>,
     desk: Sender<Arc<Batch>>,
+    status: Arc<Status>,
 }
 
 impl Intake {
-    /// Hands the batch to everybody; false if the engine is gone.
+    /// Hands the batch to everybody; false if the engine is gone. The time it has to wait is counted.
     pub async fn send(&self, batch: Arc<Batch>) -> bool {
-        for queue in self.shards.iter().chain([&self.desk]) {
+        let shards = self.shards.iter().map(|queue| (queue, &self.status.stalled_shards));
+        for (queue, stalled) in shards.chain([(&self.desk, &self.status.stalled_desk)]) {
+            let full_since = (queue.capacity() == 0).then(Instant::now);
             if queue.send(batch.clone()).await.is_err() {
                 return false;
+            }
+            if let Some(since) = full_since {
+                stalled.fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
             }
         }
         true
@@ -123,7 +146,7 @@ pub fn default_shards() -> usize {
 }
 
 /// Starts `count` shards and the desk.
-pub fn start(settings: Settings, count: usize, record_routes: bool) -> std::io::Result<Pipeline> {
+pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Result<Pipeline> {
     let status = Arc::new(Status::default());
     status.is_learning.store(true, Ordering::Relaxed);
     let (mut intakes, mut chunks, mut shards) = (Vec::new(), Vec::new(), Vec::new());
@@ -133,38 +156,50 @@ pub fn start(settings: Settings, count: usize, record_routes: bool) -> std::io::
         let shard = Shard::new(KeyRange { index, count });
         let status = status.clone();
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
-        shards.push(thread.spawn(move || run_shard(shard, batches, &out, &status))?);
+        shards.push(thread.spawn(move || run_shard(shard, batches, &out, &status, extras))?);
         intakes.push(intake);
         chunks.push(reports);
     }
     let (desk_intake, batches) = mpsc::channel(limits::SHARD_QUEUE_BATCHES);
     let (out, outputs) = mpsc::channel(limits::SHARD_QUEUE_BATCHES);
-    let desk = Desk::new(settings, record_routes);
+    let mut desk = Desk::new(settings, extras.routes);
+    if extras.memory {
+        desk.keep_chapters();
+    }
     let desk_status = status.clone();
     let merge = Merge::new(chunks);
     let thread = std::thread::Builder::new().name("desk".into());
-    let desk = thread.spawn(move || run_desk(desk, batches, merge, &out, &desk_status))?;
-    let intake = Intake { shards: intakes, desk: desk_intake };
+    let desk = thread.spawn(move || run_desk(desk, batches, merge, &out, &desk_status, extras))?;
+    let intake = Intake { shards: intakes, desk: desk_intake, status: status.clone() };
     Ok(Pipeline { intake, outputs, status, threads: Threads { shards, desk } })
 }
 
-fn run_shard(mut shard: Shard, mut batches: Receiver<Arc<Batch>>, out: &Sender<Chunk>, status: &Status) -> Shard {
+fn run_shard(
+    mut shard: Shard,
+    mut batches: Receiver<Arc<Batch>>,
+    out: &Sender<Chunk>,
+    status: &Status,
+    extras: Extras,
+) -> Shard {
     let mut told = [Sizes::default(); 2];
     while let Some(batch) = batches.blocking_recv() {
-        let mut reports = Vec::new();
+        let (mut reports, mut memories) = (Vec::new(), Vec::new());
         for stamped in batch.iter() {
             shard.handle(stamped, &mut reports);
+            if extras.memory && matches!(stamped.event, Event::Checkpoint) {
+                memories.push((stamped.seq, shard.memory()));
+            }
             while reports.len() > limits::SIGHTINGS_PER_CHUNK {
                 let rest = reports.split_off(limits::SIGHTINGS_PER_CHUNK);
                 let watermark = reports.last().map_or(Mark { seq: stamped.seq, prefix: None }, Keyed::mark);
-                if out.blocking_send(Chunk { watermark, reports }).is_err() {
+                if out.blocking_send(Chunk { watermark, reports, memories: Vec::new() }).is_err() {
                     return shard;
                 }
                 reports = rest;
             }
         }
         let Some(last) = batch.last() else { continue };
-        if out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports }).is_err() {
+        if out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports, memories }).is_err() {
             return shard;
         }
         for (family, told) in [Family::Ipv4, Family::Ipv6].into_iter().zip(&mut told) {
@@ -188,21 +223,30 @@ fn run_desk(
     mut merge: Merge,
     out: &Sender<Vec<Output>>,
     status: &Status,
+    extras: Extras,
 ) -> Desk {
     while let Some(batch) = batches.blocking_recv() {
+        let mut outputs = Vec::new();
         for stamped in batch.iter() {
             desk.begin(stamped);
             merge.each_of(stamped.seq, |keyed| desk.report(&keyed.report));
             desk.finish(stamped);
+            if extras.memory && matches!(stamped.event, Event::Checkpoint) {
+                outputs.append(&mut desk.take_output());
+                outputs.push(desk.checkpoint(stamped, merge.memories_of(stamped.seq)));
+            }
             if matches!(stamped.event, Event::Tick | Event::SeedDone { .. } | Event::End) {
                 status.is_learning.store(desk.is_learning(), Ordering::Relaxed);
                 let now = DeskStatus { open: desk.open_incidents(), suppressed: desk.suppressed().clone() };
                 *status.desk.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
             }
         }
-        let outputs = desk.take_output();
+        outputs.append(&mut desk.take_output());
         if !outputs.is_empty() && out.blocking_send(outputs).is_err() {
             break;
+        }
+        if let Some(last) = batch.last() {
+            status.judged.store(last.seq + 1, Ordering::Release);
         }
     }
     desk
@@ -216,13 +260,14 @@ struct Merge {
 struct Lane {
     chunks: Receiver<Chunk>,
     reports: VecDeque<Keyed>,
+    memories: VecDeque<(u64, Vec<PrefixMemory>)>,
     watermark: Mark,
 }
 
 impl Merge {
     fn new(chunks: Vec<Receiver<Chunk>>) -> Self {
         let start = Mark { seq: 0, prefix: None };
-        let lane = |chunks| Lane { chunks, reports: VecDeque::new(), watermark: start };
+        let lane = |chunks| Lane { chunks, reports: VecDeque::new(), memories: VecDeque::new(), watermark: start };
         Self { shards: chunks.into_iter().map(lane).collect() }
     }
 
@@ -239,7 +284,17 @@ impl Merge {
             let Some(chunk) = lane.chunks.blocking_recv() else { return };
             lane.watermark = chunk.watermark;
             lane.reports.extend(chunk.reports);
+            lane.memories.extend(chunk.memories);
         }
+    }
+
+    /// What the shards gave out at an event that is complete.
+    fn memories_of(&mut self, seq: u64) -> Vec<Vec<PrefixMemory>> {
+        let of_event = |lane: &mut Lane| match lane.memories.front() {
+            Some((at, _)) if *at == seq => lane.memories.pop_front().map(|(_, memory)| memory),
+            _ => None,
+        };
+        self.shards.iter_mut().filter_map(of_event).collect()
     }
 
     /// Hands over, in order, what lies before `safe` and belongs to the event.

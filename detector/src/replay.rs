@@ -1,8 +1,9 @@
 //! What would bgpwarden have said? Reads recorded input, judges it, writes alerts to stdout.
 //!
 //! Dumps first, then all inputs merged by (time, position on the command line, place in the file). No clock is read:
-//! the same files give the same bytes.
+//! the same files give the same bytes. Sinks that the configuration names get the alerts, too.
 
+mod deliver;
 mod merge;
 mod report;
 
@@ -20,10 +21,14 @@ use crate::cli;
 use crate::config::Config;
 use crate::data;
 use crate::failure::Failure;
-use crate::pipeline::{self, Intake, Totals};
+use crate::pipeline::{self, Extras, Intake, Totals};
 use crate::sequencer::Sequencer;
+use deliver::Delivering;
 use merge::{Merged, Skipped};
 use report::{Printer, Stats};
+
+/// Outputs that are handled at once if they wait together: one transaction of the store.
+const TOGETHER: usize = 1_024;
 
 pub fn command(args: &cli::Replay) -> Result<(), Failure> {
     let config = match &args.config {
@@ -37,9 +42,12 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
     }
     let dumps = open_all(&args.rib, Use::Seed)?;
     let inputs = open_all(&args.inputs, Use::Updates)?;
-    let mut printer = Printer::open(args, WireContext { public_url: config.http.public_url, tlp: config.alerts.tlp })?;
+    let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
+    let mut delivering = Delivering::start(&config, &context)?;
+    let mut printer = Printer::open(args, context)?;
     let shards = args.shards.map_or_else(pipeline::default_shards, usize::from);
-    let engine = pipeline::start(config.alerts.settings(), shards, args.routes.is_some())
+    let extras = Extras { routes: args.routes.is_some(), memory: false };
+    let engine = pipeline::start(config.alerts.settings(), shards, extras)
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
     let mut outputs = engine.outputs;
     let feeder = Feeder {
@@ -56,15 +64,24 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
         .spawn(move || feeder.run(dumps, inputs, rpki.delta, relations, watch, from, to))
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
     let mut broken = None;
-    while let Some(batch) = outputs.blocking_recv() {
+    while let Some(mut batch) = outputs.blocking_recv() {
+        while batch.len() < TOGETHER
+            && let Ok(more) = outputs.try_recv()
+        {
+            batch.extend(more);
+        }
         // A reader that went away ends the printing, not the counting.
         if broken.is_none() {
             broken = batch.iter().find_map(|output| printer.take(output).err());
         }
+        if let Some(delivering) = &mut delivering {
+            delivering.take(&batch)?;
+        }
     }
     let fed = feeding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let totals = engine.threads.join();
-    finish(args, printer, &fed, &totals, broken)
+    finish(args, printer, &fed, &totals, broken)?;
+    delivering.map_or(Ok(()), Delivering::finish)
 }
 
 fn finish(

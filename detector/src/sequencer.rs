@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use feeds::input::Item;
 use rules::bgp::{Timestamp, VantageId, VantagePoint};
+use rules::checkpoint::Checkpoint;
 use rules::event::{Batch, Event};
 use rules::limits;
 use rules::stamp::Stamper;
@@ -61,6 +62,14 @@ impl Sequencer {
         Some(Arc::new(std::mem::replace(&mut self.batch, Batch::with_capacity(limits::BATCH_EVENTS))))
     }
 
+    /// Goes on from a checkpoint: its vantage points come first, then what is to be taken back.
+    pub fn restore(&mut self, checkpoint: Arc<Checkpoint>, at: Timestamp) {
+        for point in &checkpoint.desk.vantage {
+            self.place(point.clone(), at);
+        }
+        self.push_own(Event::Restore(checkpoint), at);
+    }
+
     fn renumber(&mut self, source: usize, event: Event, at: Timestamp) -> Option<Event> {
         Some(match event {
             Event::Vantage(local, point) => {
@@ -84,15 +93,7 @@ impl Sequencer {
 
     /// The same session in two sources is one vantage point.
     fn learn(&mut self, source: usize, local: VantageId, point: Arc<VantagePoint>, at: Timestamp) {
-        let known = self.numbers.get(&point).copied();
-        let id = known.or_else(|| {
-            let id = VantageId(self.numbers.len() as u32);
-            (self.numbers.len() < limits::VANTAGE_POINTS).then_some(id)
-        });
-        if let (None, Some(id)) = (known, id) {
-            self.numbers.insert(point.clone(), id);
-            self.stamper.push(at, Event::Vantage(id, point), &mut self.batch);
-        }
+        let id = self.place(point, at);
         if self.sources.len() <= source {
             self.sources.resize_with(source + 1, Vec::new);
         }
@@ -101,5 +102,19 @@ impl Sequencer {
             numbers.resize(local.0 as usize + 1, None);
         }
         numbers[local.0 as usize] = id;
+    }
+
+    /// The number of a vantage point, a new one if it has none yet; none at the limit.
+    fn place(&mut self, point: Arc<VantagePoint>, at: Timestamp) -> Option<VantageId> {
+        if let Some(id) = self.numbers.get(&point) {
+            return Some(*id);
+        }
+        if self.numbers.len() >= limits::VANTAGE_POINTS {
+            return None;
+        }
+        let id = VantageId(self.numbers.len() as u32);
+        self.numbers.insert(point.clone(), id);
+        self.stamper.push(at, Event::Vantage(id, point), &mut self.batch);
+        Some(id)
     }
 }

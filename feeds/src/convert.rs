@@ -26,10 +26,41 @@ pub(crate) struct Session {
     pub peer_as: Asn,
     /// AS numbers of four octets in AS_PATH (RFC 6793).
     pub four_octets: bool,
-    /// NLRI carry path identifiers (RFC 7911).
-    pub add_path: bool,
+    pub add_path: AddPath,
     /// Both ends are one AS: an empty AS_PATH is that AS's own route.
     pub internal: bool,
+}
+
+/// Families whose NLRI carry path identifiers (RFC 7911): each is negotiated by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AddPath {
+    pub ipv4: bool,
+    pub ipv6: bool,
+}
+
+impl AddPath {
+    pub const NONE: Self = Self { ipv4: false, ipv6: false };
+
+    pub fn any(self) -> bool {
+        self.ipv4 || self.ipv6
+    }
+
+    fn is_mixed(self) -> bool {
+        self.ipv4 != self.ipv6
+    }
+
+    fn of(self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.ipv4,
+            Family::Ipv6 => self.ipv6,
+        }
+    }
+}
+
+impl From<bool> for AddPath {
+    fn from(both: bool) -> Self {
+        Self { ipv4: both, ipv6: both }
+    }
 }
 
 /// One UPDATE, treated as RFC 7606 demands.
@@ -101,6 +132,21 @@ pub(crate) fn message(bytes: &Bytes, session: &Session) -> Result<Message, &'sta
     update(bytes.slice(HEADER..length), session).map(Message::Update)
 }
 
+/// The same where it is not certain how wide AS numbers are: a path that is malformed as the session says, and sound
+/// the other way, is read the other way.
+pub(crate) fn message_of_either_width(bytes: &Bytes, session: &Session) -> Result<Message, &'static str> {
+    let said = message(bytes, session)?;
+    if !is_malformed(&said) {
+        return Ok(said);
+    }
+    let other = message(bytes, &Session { four_octets: !session.four_octets, ..*session })?;
+    Ok(if is_malformed(&other) { said } else { other })
+}
+
+fn is_malformed(message: &Message) -> bool {
+    matches!(message, Message::Update(heard) if heard.errors.contains(&kind::BAD_ATTRIBUTE))
+}
+
 /// Reads the body of an UPDATE (RFC 4271 section 4.3).
 pub(crate) fn update(body: Bytes, session: &Session) -> Result<Heard, &'static str> {
     match plain::read(&body, session) {
@@ -112,7 +158,8 @@ pub(crate) fn update(body: Bytes, session: &Session) -> Result<Heard, &'static s
 /// The same for every shape there is.
 fn update_by_parser(body: Bytes, session: &Session) -> Result<Heard, &'static str> {
     let width = if session.four_octets { AsnLength::Bits32 } else { AsnLength::Bits16 };
-    let parsed = parse_bgp_update_message(body.clone(), session.add_path, &width).map_err(|_| kind::BAD_BGP_MESSAGE)?;
+    let parsed =
+        parse_bgp_update_message(body.clone(), session.add_path.any(), &width).map_err(|_| kind::BAD_BGP_MESSAGE)?;
     let fields = Fields::of(&body).ok_or(kind::BAD_BGP_MESSAGE)?;
 
     let mut routes = if is_doubtful(&parsed, session) { fields.routes(session.add_path) } else { Routes::of(&parsed) };
@@ -348,8 +395,10 @@ fn nlri(prefix: &models::NetworkPrefix) -> Nlri {
 /// The parser drops a whole field for one bad prefix and guesses ADD-PATH from one zero octet: look again.
 fn is_doubtful(parsed: &BgpUpdateMessage, session: &Session) -> bool {
     let guessed =
-        |prefixes: &[models::NetworkPrefix]| !session.add_path && prefixes.iter().any(|p| p.path_id.is_some());
-    guessed(&parsed.announced_prefixes)
+        |prefixes: &[models::NetworkPrefix]| !session.add_path.any() && prefixes.iter().any(|p| p.path_id.is_some());
+    // The parser knows one answer for all families.
+    session.add_path.is_mixed()
+        || guessed(&parsed.announced_prefixes)
         || guessed(&parsed.withdrawn_prefixes)
         || parsed.attributes.iter().any(|attribute| match attribute {
             AttributeValue::MpReachNlri(field) | AttributeValue::MpUnreachNlri(field) => guessed(&field.prefixes),
@@ -382,10 +431,10 @@ impl<'a> Fields<'a> {
     }
 
     /// Every unicast prefix that can be read, up to the first bad one of each field.
-    fn routes(&self, add_path: bool) -> Routes {
+    fn routes(&self, add_path: AddPath) -> Routes {
         let mut routes = Routes::default();
-        routes.broken |= !read_prefixes(self.withdrawn, Family::Ipv4, add_path, &mut routes.withdrawn);
-        routes.broken |= !read_prefixes(self.announced, Family::Ipv4, add_path, &mut routes.announced);
+        routes.broken |= !read_prefixes(self.withdrawn, Family::Ipv4, add_path.ipv4, &mut routes.withdrawn);
+        routes.broken |= !read_prefixes(self.announced, Family::Ipv4, add_path.ipv4, &mut routes.announced);
         for (code, value) in AttributeWalk(self.attributes).flatten() {
             let (head, prefixes) = match (code, value) {
                 (MP_UNREACH, [_, afi, safi, prefixes @ ..]) => ((*afi, *safi), prefixes),
@@ -399,7 +448,7 @@ impl<'a> Fields<'a> {
             match head {
                 (afi, 1) if family(afi).is_some() => {
                     let family = if afi == 1 { Family::Ipv4 } else { Family::Ipv6 };
-                    routes.broken |= !read_prefixes(prefixes, family, add_path, into);
+                    routes.broken |= !read_prefixes(prefixes, family, add_path.of(family), into);
                 }
                 _ => routes.foreign = true,
             }
@@ -500,7 +549,8 @@ pub(crate) fn prefix_of(octets: &[u8], length: u8, family: Family) -> Option<IpN
 mod tests {
     use super::*;
 
-    const NARROW: Session = Session { peer_as: Asn(64500), four_octets: false, add_path: false, internal: false };
+    const NARROW: Session =
+        Session { peer_as: Asn(64500), four_octets: false, add_path: AddPath::NONE, internal: false };
     const WIDE: Session = Session { four_octets: true, ..NARROW };
     const ORIGIN: &[u8] = &[0x40, 1, 1, 0];
     /// AS_PATH 64500 64496 in four octets.
@@ -636,6 +686,17 @@ mod tests {
         let heard = heard(&[ORIGIN, PATH], &field, &WIDE);
         let prefixes: Vec<_> = heard.announced.iter().map(|route| (route.prefix.to_string(), route.path_id)).collect();
         assert_eq!(prefixes, [("192.0.2.0/24".into(), 1), ("198.51.100.0/24".into(), 2)]);
+    }
+
+    #[test]
+    fn path_identifiers_are_a_matter_of_each_family() {
+        let only_ipv6 = Session { add_path: AddPath { ipv4: false, ipv6: true }, ..WIDE };
+        let reach: &[u8] =
+            &[&[0x80, 14, 30, 0, 2, 1, 16][..], &[0x20; 16], &[0, 0, 0, 0, 7, 32, 0x20, 1, 0xd, 0xb8]].concat();
+        let heard = heard(&[ORIGIN, PATH, reach], PREFIX, &only_ipv6);
+        let prefixes: Vec<_> = heard.announced.iter().map(|route| (route.prefix.to_string(), route.path_id)).collect();
+        assert_eq!(prefixes, [("192.0.2.0/24".into(), 0), ("2001:db8::/32".into(), 7)]);
+        assert!(heard.errors.is_empty());
     }
 
     #[test]

@@ -36,6 +36,14 @@ pub mod kind {
     pub const SERVER_ERROR: &str = "server_error";
     /// A line, frame or record longer than what is believed.
     pub const TOO_LONG: &str = "too_long";
+    /// A connection of somebody who may not connect.
+    pub const REFUSED: &str = "refused_connection";
+    /// A BMP message of another version than 3.
+    pub const BAD_BMP_VERSION: &str = "bad_bmp_version";
+    /// A BMP or OpenBMP message whose body contradicts its type.
+    pub const BAD_BMP_MESSAGE: &str = "bad_bmp_message";
+    /// A BMP message whose time is far from when it came; the time it came stands instead.
+    pub const BAD_TIMESTAMP: &str = "bad_timestamp";
     /// The file or stream could not be read any further.
     pub const READ_FAILED: &str = "read_failed";
 }
@@ -84,6 +92,18 @@ impl Counts {
     pub(crate) fn entry(&mut self) {
         self.announced += 1;
         self.elements += 1;
+    }
+
+    /// Adds what another reader has seen.
+    pub fn add(&mut self, other: Self) {
+        self.elements += other.elements;
+        self.announced += other.announced;
+        self.withdrawn += other.withdrawn;
+        self.otc += other.otc;
+        self.skipped += other.skipped;
+        for (kind, count) in other.errors {
+            *self.errors.entry(kind).or_default() += count;
+        }
     }
 
     /// All errors together.

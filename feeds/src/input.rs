@@ -8,11 +8,13 @@ use bytes::Bytes;
 use rules::bgp::Timestamp;
 use rules::event::Event;
 
+use crate::bmp;
 use crate::counts::Counts;
 use crate::mrt::{self, Mrt};
+use crate::openbmp;
 use crate::record::Recorded;
 use crate::ris_live::JsonLines;
-use crate::source::{self, Source};
+use crate::source::{self, Source, Stream};
 
 /// What the file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,7 @@ pub struct Reader {
 
 enum Content {
     Mrt(Box<Mrt>),
+    Bmp(Box<bmp::file::File>),
     RisLive(Box<JsonLines>),
     Recording(Box<Recorded>),
 }
@@ -79,6 +82,7 @@ impl Reader {
     pub fn counts(&self) -> &Counts {
         match &self.content {
             Content::Mrt(mrt) => mrt.counts(),
+            Content::Bmp(file) => file.counts(),
             Content::RisLive(lines) => lines.counts(),
             Content::Recording(recorded) => recorded.counts(),
         }
@@ -92,6 +96,7 @@ impl Reader {
     pub fn kind(&self) -> Kind {
         match self.content {
             Content::Mrt(_) => Kind::MrtUpdates,
+            Content::Bmp(_) => Kind::Bmp,
             Content::RisLive(_) => Kind::RisLive,
             Content::Recording(_) => Kind::Recording,
         }
@@ -105,6 +110,7 @@ impl Reader {
     pub fn vantage_points(&self) -> usize {
         match &self.content {
             Content::Mrt(mrt) => mrt.vantage_points(),
+            Content::Bmp(file) => file.vantage_points(),
             Content::RisLive(lines) => lines.vantage_points(),
             Content::Recording(recorded) => recorded.vantage_points(),
         }
@@ -121,6 +127,7 @@ impl Iterator for Reader {
             }
             let more = match &mut self.content {
                 Content::Mrt(mrt) => mrt.fill(&mut self.ready),
+                Content::Bmp(file) => file.fill(&mut self.ready),
                 Content::RisLive(lines) => lines.fill(&mut self.ready),
                 Content::Recording(recorded) => recorded.fill(&mut self.ready),
             };
@@ -143,6 +150,18 @@ pub fn from_bytes(bytes: Bytes, collector: &str, used_as: Use) -> Result<Reader,
     reader(source::from_bytes(bytes, collector)?, collector, collector, used_as)
 }
 
+/// The same from a stream that is being fetched, at most `most` octets of it unpacked.
+pub(crate) fn from_stream(
+    stream: Stream,
+    of: Option<u64>,
+    name: &str,
+    collector: &str,
+    used_as: Use,
+    most: u64,
+) -> Result<Reader, InputError> {
+    reader(source::from_stream(stream, of, name, most)?, name, collector, used_as)
+}
+
 fn reader(source: Source, path: &str, collector: &str, used_as: Use) -> Result<Reader, InputError> {
     let (head, stream) = source::peek(source.stream);
     let content = match kind_of(&head) {
@@ -155,16 +174,15 @@ fn reader(source: Source, path: &str, collector: &str, used_as: Use) -> Result<R
             return Err(InputError::content(path, "is a recording, which is no baseline; give it as INPUT"));
         }
         Some(Kind::Recording) => Content::Recording(Box::new(Recorded::new(stream))),
-        Some(Kind::Bmp) => {
-            return Err(InputError::content(
-                path,
-                "is a BMP stream; BMP comes with a later version, convert it to MRT for now",
-            ));
+        Some(Kind::Bmp) if used_as == Use::Seed => {
+            return Err(InputError::content(path, "is a BMP stream, which is no baseline; give it as INPUT"));
         }
+        Some(Kind::Bmp) if head.starts_with(openbmp::MAGIC) => Content::Bmp(Box::new(bmp::file::File::openbmp(stream))),
+        Some(Kind::Bmp) => Content::Bmp(Box::new(bmp::file::File::new(stream, collector))),
         None => {
             return Err(InputError::content(
                 path,
-                "is neither MRT, RIS Live JSON lines nor a recording; check that it is what you meant",
+                "is neither MRT, a BMP stream, RIS Live JSON lines nor a recording; check that it is what you meant",
             ));
         }
     };
@@ -175,13 +193,10 @@ fn kind_of(head: &[u8]) -> Option<Kind> {
     match head.trim_ascii_start() {
         text if text.starts_with(br#"{"bgpwarden""#) => Some(Kind::Recording),
         [b'{', ..] => Some(Kind::RisLive),
-        _ if head.starts_with(b"OBMP") => Some(Kind::Bmp),
-        // RFC 7854 section 4.1: version 3 (or 4), a length, a type up to 6. As an MRT time it would be 1971.
-        _ => match head {
-            [3 | 4, 0, _, _, _, 0..=6, ..] if !mrt::looks_like(head) => Some(Kind::Bmp),
-            _ if mrt::looks_like(head) => Some(Kind::MrtUpdates),
-            _ => None,
-        },
+        _ if head.starts_with(openbmp::MAGIC) => Some(Kind::Bmp),
+        _ if mrt::looks_like(head) => Some(Kind::MrtUpdates),
+        // As an MRT time it would be 1971.
+        _ => bmp::file::looks_like(head).then_some(Kind::Bmp),
     }
 }
 
@@ -247,7 +262,6 @@ mod tests {
         };
         assert!(error(b"").contains("empty"));
         assert!(error(&[0x1f, 0x8b]).contains("unpacked"));
-        assert!(error(&[3, 0, 0, 0, 6, 4]).contains("BMP comes with a later version"));
         assert!(error(b"hello, world").contains("neither MRT"));
         assert!(matches!(open("/no/such/file", Use::Updates), Err(InputError::Open { .. })));
     }

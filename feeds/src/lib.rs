@@ -1,16 +1,23 @@
 //! The outside world in: bytes become the types of `rules`, and parser types stop here.
 //!
-//! [`input`] opens what `replay` reads, [`ris_live`] follows the live feed, [`vrp_file`] and [`relations_file`]
-//! read what routes are judged by, [`rtr`], [`vrp_poll`] and [`slurm`] the same from caches, over HTTP and from the operator,
-//! [`record`] writes and reads the whole history. Nothing here judges a route.
+//! [`input`] opens what `replay` reads, [`ris_live`], [`bmp`] and [`openbmp`] follow live feeds, [`archive`] knows what
+//! was before them, [`vrp_file`] and [`relations_file`] read what routes are judged by, [`rtr`], [`vrp_poll`] and [`slurm`]
+//! the same from caches, over HTTP and from the operator, [`record`] writes and reads the whole history. Nothing here
+//! judges a route.
 
+pub mod archive;
 pub mod backoff;
+pub mod bmp;
+pub mod checkpoint;
+mod clock;
 pub mod convert;
 pub mod counts;
+mod http_file;
 pub mod input;
 mod lines;
 pub mod mrt;
 pub mod mrt_write;
+pub mod openbmp;
 pub mod record;
 pub mod relations_file;
 pub mod ris_live;

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use rules::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
 use rules::event::Event;
 
-use crate::convert::{self, Heard, Message, Session};
+use crate::convert::{self, AddPath, Heard, Message, Session};
 use crate::counts::{Counts, kind};
 use crate::input::Item;
 use crate::source::{self, Stream};
@@ -378,8 +378,12 @@ impl Routes {
         }
         let (peer_as, local_as) = (asn(&mut body, form.four_octets)?, asn(&mut body, form.four_octets)?);
         let address = endpoints(&mut body)?;
-        let session =
-            Session { peer_as, four_octets: form.four_octets, add_path: form.add_path, internal: peer_as == local_as };
+        let session = Session {
+            peer_as,
+            four_octets: form.four_octets,
+            add_path: form.add_path.into(),
+            internal: peer_as == local_as,
+        };
         match convert::message(&body, &session) {
             Ok(Message::Update(heard)) => self.heard(time, peer_as, address, heard, out),
             Ok(Message::Other) => self.counts.skipped += 1,
@@ -404,7 +408,7 @@ impl Routes {
     fn legacy_update(&mut self, time: Timestamp, mut body: Bytes, out: &mut VecDeque<Item>) -> Result<(), BadRecord> {
         let (peer_as, address) = (asn(&mut body, false)?, ipv4(&mut body)?);
         let (local_as, _) = (asn(&mut body, false)?, ipv4(&mut body)?);
-        let session = Session { peer_as, four_octets: false, add_path: false, internal: peer_as == local_as };
+        let session = Session { peer_as, four_octets: false, add_path: AddPath::NONE, internal: peer_as == local_as };
         match convert::update(body, &session) {
             Ok(heard) => self.heard(time, peer_as, address, heard, out),
             Err(kind) => self.counts.error(kind),
@@ -440,7 +444,7 @@ impl Routes {
             let address = ip(&mut body, family)?;
             let peer_as = asn(&mut body, false)?;
             let section = counted(&mut body)?;
-            let session = Session { peer_as, four_octets: false, add_path: false, internal: true };
+            let session = Session { peer_as, four_octets: false, add_path: AddPath::NONE, internal: true };
             let route = Nlri { prefix: convert::prefix_of(&octets, length, family).ok_or(BadRecord)?, path_id: 0 };
             self.counts.entry();
             let Some((attributes, otc)) = convert::rib_attributes(section, &session) else {
@@ -509,7 +513,7 @@ impl Routes {
         let attributes = match &peer.last {
             Some((octets, attributes)) if **octets == *section => attributes.clone(),
             _ => {
-                let session = Session { peer_as: peer.asn, four_octets: true, add_path: false, internal: true };
+                let session = Session { peer_as: peer.asn, four_octets: true, add_path: AddPath::NONE, internal: true };
                 let Some((attributes, _)) = convert::rib_attributes(section.clone(), &session) else {
                     return self.counts.error(kind::BAD_ATTRIBUTE);
                 };

@@ -17,7 +17,7 @@ use crate::source::Stream;
 
 /// The name and version of the format.
 pub const FORMAT: &str = "events/1";
-/// A recorded line is at most a full set of a million VRPs at 70 octets, with room.
+/// A recorded line is at most a checkpoint of 1.2 million prefixes at 100 octets, with room.
 const LINE: u64 = 256 << 20;
 
 /// Writes events as NDJSON, one per line, after a header line.
@@ -87,6 +87,7 @@ impl Recorded {
                 }
                 self.counts.routes(update);
             }
+            Event::Restore(checkpoint) if checkpoint.check().is_err() => return self.counts.error(kind::BAD_JSON),
             Event::PeerUp { vantage, .. } | Event::PeerDown { vantage, .. } | Event::EndOfRib { vantage, .. } => {
                 if vantage.0 as usize >= self.vantage_points {
                     return self.counts.error(kind::UNKNOWN_PEER);

@@ -8,7 +8,7 @@ mod run;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use ipnet::IpNet;
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub path: Option<String>,
     /// Ask for the BGP messages themselves: only they carry OTC.
     pub include_raw: bool,
+    /// After a loss, sessions and routes stay as they were: somebody else tells what was missed.
+    pub keeps_tables: bool,
 }
 
 /// How the feed stands, for metrics and pages.
@@ -51,6 +53,17 @@ pub struct Status {
     pub stalled_micros: AtomicU64,
     /// As of the last batch.
     pub counts: Mutex<Counts>,
+    /// Sessions that are up, and all that were ever heard of.
+    pub sessions_up: AtomicUsize,
+    pub sessions_known: AtomicUsize,
+}
+
+impl Status {
+    /// Sessions up and down.
+    pub fn peers(&self) -> (usize, usize) {
+        let up = self.sessions_up.load(Ordering::Relaxed);
+        (up, self.sessions_known.load(Ordering::Relaxed).saturating_sub(up))
+    }
 }
 
 /// A line longer than any frame: the longest BGP message is 64 KiB, as text and hex about 400 KiB.

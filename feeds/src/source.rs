@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 
 use crate::counts::kind;
+use crate::http_file::{self, Patience};
 use crate::input::InputError;
 
 pub(crate) type Stream = Box<dyn Read + Send>;
@@ -27,17 +26,15 @@ pub(crate) struct Source {
 const PEEK: usize = 64;
 /// Unpacked bytes of a file that is read whole: ten times the largest published VRP file.
 const WHOLE_FILE: u64 = 1 << 30;
-/// Chunks of a download that may wait: 64 of about 16 KiB.
-const DOWNLOAD_CHUNKS: usize = 64;
-const CONNECT_SECS: u64 = 10;
-const READ_SECS: u64 = 60;
 
 /// Opens a path, an http(s) URL, or `-` for stdin.
 pub(crate) fn open(path: &str) -> Result<Source, InputError> {
     let (stream, of): (Stream, _) = if path == "-" {
         (Box::new(io::stdin()), None)
     } else if path.starts_with("http://") || path.starts_with("https://") {
-        let (download, of) = download(path)?;
+        let download = http_file::open(path, Patience::default())
+            .map_err(|refused| InputError::content(path, refused.to_string()))?;
+        let of = download.length;
         (Box::new(download), of)
     } else {
         let file = File::open(path).map_err(|error| InputError::open(path, error))?;
@@ -64,6 +61,12 @@ pub(crate) fn read_whole(path: &str) -> Result<Vec<u8>, InputError> {
 /// The same from bytes, `name` standing for the path in errors.
 pub(crate) fn unpack(bytes: &[u8], name: &str) -> Result<Vec<u8>, InputError> {
     whole(from_bytes(Bytes::copy_from_slice(bytes), name)?, name)
+}
+
+/// The same from a stream that is being fetched, at most `most` octets of it unpacked.
+pub(crate) fn from_stream(stream: Stream, of: Option<u64>, name: &str, most: u64) -> Result<Source, InputError> {
+    let source = unpacked(stream, of, name)?;
+    Ok(Source { stream: Box::new(source.stream.take(most)), ..source })
 }
 
 fn whole(source: Source, path: &str) -> Result<Vec<u8>, InputError> {
@@ -153,77 +156,4 @@ impl Read for Counted {
         self.read.fetch_add(n as u64, Ordering::Relaxed);
         Ok(n)
     }
-}
-
-/// A response body, fetched by a thread of its own so that readers need no async.
-struct Download {
-    chunks: mpsc::Receiver<io::Result<Bytes>>,
-    now: Bytes,
-}
-
-impl Read for Download {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.now.is_empty() {
-            match self.chunks.recv() {
-                Ok(chunk) => self.now = chunk?,
-                Err(_) => return Ok(0),
-            }
-        }
-        let n = self.now.len().min(into.len());
-        into[..n].copy_from_slice(&self.now.split_to(n));
-        Ok(n)
-    }
-}
-
-fn download(url: &str) -> Result<(Download, Option<u64>), InputError> {
-    let (began, answer) = mpsc::sync_channel(1);
-    let (fill, chunks) = mpsc::sync_channel(DOWNLOAD_CHUNKS);
-    let target = url.to_owned();
-    let fetching = std::thread::Builder::new().name("download".into()).spawn(move || {
-        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(fetch(&target, &began, &fill)),
-            Err(error) => drop(began.send(Err(error.to_string()))),
-        }
-    });
-    fetching.map_err(|error| InputError::open(url, error))?;
-    match answer.recv() {
-        Ok(Ok(length)) => Ok((Download { chunks, now: Bytes::new() }, length)),
-        Ok(Err(what)) => Err(InputError::content(url, format!("cannot be fetched: {what}"))),
-        Err(_) => Err(InputError::content(url, "cannot be fetched: the download stopped before it began")),
-    }
-}
-
-async fn fetch(
-    url: &str,
-    began: &mpsc::SyncSender<Result<Option<u64>, String>>,
-    fill: &mpsc::SyncSender<io::Result<Bytes>>,
-) {
-    let mut response = match request(url).await {
-        Ok(response) => response,
-        Err(error) => return drop(began.send(Err(error.to_string()))),
-    };
-    if began.send(Ok(response.content_length())).is_err() {
-        return;
-    }
-    loop {
-        let chunk = match response.chunk().await {
-            Ok(Some(chunk)) => Ok(chunk),
-            Ok(None) => return,
-            Err(error) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, error)),
-        };
-        let failed = chunk.is_err();
-        if fill.send(chunk).is_err() || failed {
-            return;
-        }
-    }
-}
-
-async fn request(url: &str) -> reqwest::Result<reqwest::Response> {
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("bgpwarden/", env!("CARGO_PKG_VERSION")))
-        .no_gzip()
-        .connect_timeout(Duration::from_secs(CONNECT_SECS))
-        .read_timeout(Duration::from_secs(READ_SECS))
-        .build()?;
-    client.get(url).send().await?.error_for_status()
 }

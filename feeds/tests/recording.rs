@@ -10,6 +10,9 @@ use rules::alert::{Source, SourceState, Tlp};
 use rules::bgp::{
     AsPath, Asn, Family, Nlri, PathAttributes, Segment, SegmentKind, Timestamp, Update, VantageId, VantagePoint,
 };
+use rules::checkpoint::Checkpoint;
+use rules::desk::{Output, Settings};
+use rules::engine::Engine;
 use rules::event::{Event, FeedChange, Stamped};
 use rules::relations::{Relation, Relations};
 use rules::rpki::{Delta, Vrp};
@@ -85,6 +88,37 @@ fn relations() -> Relations {
     Relations::new(source(), edges, vec![Asn(64496)], vec![vec![Asn(64510), Asn(64511)]], vec![Asn(64499)])
 }
 
+/// Of an engine that learned a prefix and knows of a hijack of it.
+fn checkpoint() -> Checkpoint {
+    let mut engine = Engine::new(Settings::default());
+    let point = VantagePoint { collector: "rrc00".into(), peer_as: Asn(64500), peer_address: [192, 0, 2, 1].into() };
+    let other = VantagePoint { peer_as: Asn(64501), ..point.clone() };
+    let heard = |vantage: u32, prefix: &str, path: &[u32]| {
+        let ases: Vec<Asn> = path.iter().copied().map(Asn).collect();
+        let attributes = PathAttributes { as_path: AsPath::sequence(ases), ..PathAttributes::default() };
+        let (withdrawn, announced, attributes) = (Vec::new(), vec![route(prefix, 0)], Arc::new(attributes));
+        Update { vantage: VantageId(vantage), seen: Timestamp(0), withdrawn, announced, attributes }
+    };
+    let events = [
+        Event::Vantage(VantageId(0), Arc::new(point)),
+        Event::Vantage(VantageId(1), Arc::new(other)),
+        Event::Seed(heard(0, "192.0.2.0/24", &[64500, 64510, 64496])),
+        Event::Seed(heard(1, "192.0.2.0/24", &[64501, 64510, 64496])),
+        Event::SeedDone { as_of: Timestamp(0) },
+        Event::Update(heard(0, "192.0.2.0/25", &[64500, 64511])),
+        Event::Update(heard(1, "192.0.2.0/25", &[64501, 64511])),
+        Event::Checkpoint,
+    ];
+    let outputs = (0..).zip(events).flat_map(|(seq, event)| {
+        let at = Timestamp::from_secs(if matches!(event, Event::Checkpoint) { 60 } else { 0 });
+        engine.handle(&Stamped { seq, at, event })
+    });
+    match outputs.last() {
+        Some(Output::Checkpoint(parts)) => parts.merge(),
+        other => panic!("no checkpoint but {other:?}"),
+    }
+}
+
 fn events() -> Vec<Event> {
     let point = VantagePoint { collector: "rrc00".into(), peer_as: Asn(64500), peer_address: [192, 0, 2, 1].into() };
     let (vantage, seen) = (VantageId(0), Timestamp(1));
@@ -94,6 +128,7 @@ fn events() -> Vec<Event> {
         Event::Relations(Arc::new(relations())),
         Event::Watch(Arc::new(watch())),
         Event::Rpki(Arc::new(delta())),
+        Event::Restore(Arc::new(checkpoint())),
         Event::Seed(update(AsPath::sequence([Asn(64500)]))),
         Event::SeedDone { as_of: Timestamp(3) },
         Event::Feed(feed(true, None)),
@@ -102,6 +137,7 @@ fn events() -> Vec<Event> {
         Event::EndOfRib { vantage, family: Family::Ipv4 },
         Event::EndOfRib { vantage, family: Family::Ipv6 },
         Event::Tick,
+        Event::Checkpoint,
         Event::PeerDown { vantage, seen },
         Event::Feed(feed(false, Some(Timestamp(2)))),
         Event::End,
@@ -143,6 +179,17 @@ fn every_event_comes_back_except_the_end() {
     assert_eq!(found, expected);
     assert_eq!((reader.counts().error_count(), reader.vantage_points()), (0, 1));
     assert_eq!((reader.counts().announced, reader.counts().withdrawn, reader.counts().elements), (4, 2, 8));
+}
+
+#[test]
+fn a_checkpoint_holds_what_was_told_and_what_is_normal() {
+    let checkpoint = checkpoint();
+    assert_eq!(checkpoint.desk.stories.len(), 1, "the hijack was opened after its hold-down");
+    assert_eq!(checkpoint.desk.stories[0].members.len(), 1);
+    assert!(checkpoint.prefixes[0].1.is_some(), "the prefix has a baseline");
+    let packed = feeds::checkpoint::pack(&checkpoint).expect("packed");
+    let back = feeds::checkpoint::unpack(&packed).expect("it is whole");
+    assert_eq!(format!("{back:?}"), format!("{checkpoint:?}"));
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn config(listener: &TcpListener) -> Config {
         peer: None,
         path: None,
         include_raw: true,
+        keeps_tables: false,
     }
 }
 

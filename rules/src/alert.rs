@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::bgp::{Asn, Timestamp};
 
@@ -25,6 +26,20 @@ macro_rules! words {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.word())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.word())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                let found = Self::ALL.iter().find(|w| w.word() == word).copied();
+                found.ok_or_else(|| serde::de::Error::custom(format!("{word:?} is no {}", stringify!($name))))
             }
         }
     };
@@ -186,7 +201,7 @@ impl Alert {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     pub code: ReasonCode,
     pub detail: String,
@@ -194,7 +209,7 @@ pub struct Reason {
     pub as_of: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Constituent {
     pub name: String,
     pub role: Role,
@@ -233,7 +248,7 @@ pub struct Leak {
     pub segments: Vec<LeakSegment>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Episode {
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
@@ -251,7 +266,7 @@ pub struct Visibility {
     pub collectors: Vec<Arc<str>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SamplePath {
     pub prefix: IpNet,
     pub as_path: String,
@@ -261,7 +276,7 @@ pub struct SamplePath {
     pub time: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoveringVrp {
     pub prefix: IpNet,
     pub max_length: u8,
@@ -269,7 +284,7 @@ pub struct CoveringVrp {
     pub source: Arc<str>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RovProof {
     pub state: RovState,
     pub reason: Option<RovReason>,
@@ -277,28 +292,28 @@ pub struct RovProof {
     pub covering: Vec<CoveringVrp>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AspaHop {
     pub customer: Asn,
     pub provider: Asn,
     pub authorized: crate::rpki::Authorized,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AspaProof {
     pub verdict: AspaState,
-    pub procedure: Option<&'static str>,
+    pub procedure: Option<crate::rpki::Procedure>,
     pub suspects: Vec<Asn>,
     pub hops: Vec<AspaHop>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtcProof {
     pub value: Option<Asn>,
     pub verdict: CheckState,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValleyProof {
     pub verdict: CheckState,
     pub violations: Vec<crate::leak::Violation>,

@@ -2,17 +2,33 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bgp::Asn;
 
 /// An origin and the AS next to it on the way to the observers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(Asn, Asn)", into = "(Asn, Asn)")]
 pub struct Adjacency {
     pub origin_as: Asn,
     pub neighbor: Asn,
 }
 
+impl From<(Asn, Asn)> for Adjacency {
+    fn from((origin_as, neighbor): (Asn, Asn)) -> Self {
+        Self { origin_as, neighbor }
+    }
+}
+
+impl From<Adjacency> for (Asn, Asn) {
+    fn from(adjacency: Adjacency) -> Self {
+        (adjacency.origin_as, adjacency.neighbor)
+    }
+}
+
 /// The normal state of one prefix, as a dump or the configuration showed it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Adjacency>", into = "Vec<Adjacency>")]
 pub struct Baseline {
     /// Sorted, without repeats. An origin seen only at its own peering has itself as neighbor.
     adjacencies: Arc<[Adjacency]>,
@@ -41,5 +57,24 @@ impl Baseline {
 
     pub fn has_adjacency(&self, adjacency: Adjacency) -> bool {
         self.adjacencies.binary_search(&adjacency).is_ok()
+    }
+}
+
+/// A baseline without an adjacency is none.
+#[derive(Debug, thiserror::Error)]
+#[error("a baseline without an origin")]
+pub struct NoOrigin;
+
+impl TryFrom<Vec<Adjacency>> for Baseline {
+    type Error = NoOrigin;
+
+    fn try_from(adjacencies: Vec<Adjacency>) -> Result<Self, NoOrigin> {
+        Self::new(adjacencies).ok_or(NoOrigin)
+    }
+}
+
+impl From<Baseline> for Vec<Adjacency> {
+    fn from(baseline: Baseline) -> Self {
+        baseline.adjacencies().to_vec()
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::bgp::{Family, Timestamp, Update, VantageId, VantagePoint};
+use crate::checkpoint::Checkpoint;
 use crate::relations::Relations;
 use crate::rpki;
 use crate::watch::Watch;
@@ -31,6 +32,10 @@ pub enum Event {
     Watch(Arc<Watch>),
     /// A feed became live, silent, gapped or closed.
     Feed(FeedChange),
+    /// What was known before a restart. Stands before the first route.
+    Restore(Arc<Checkpoint>),
+    /// Here everything that must outlive a restart is given out, of one moment for all shards.
+    Checkpoint,
     /// A whole second of event time passed.
     Tick,
     /// The input is over. The engine's clock stands one hold-down after the last event.

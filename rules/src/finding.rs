@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::alert::{Class, Constituent, RovProof, words};
@@ -27,7 +28,9 @@ words! {
         NewOriginIsPeer = "new_origin_is_peer",
         NewOriginAdjacent = "new_origin_adjacent",
         ExpectedOriginOnPath = "expected_origin_on_path",
+        BehindExpectedOrigin = "behind_expected_origin",
         Scrubber = "scrubber",
+        ExchangeLan = "exchange_lan",
         PrependTypo = "prepend_typo",
         AsnTypo = "asn_typo",
         PrefixTypo = "prefix_typo",
@@ -73,9 +76,9 @@ impl Code {
             Self::BogonAsnOnPath => 1,
             Self::TwoPeers => -1,
             Self::NewOriginIsCustomer | Self::NewOriginIsPeer => -2,
-            Self::Scrubber | Self::AsnTypo | Self::PrefixTypo | Self::OnePeer => -3,
+            Self::Scrubber | Self::ExchangeLan | Self::AsnTypo | Self::PrefixTypo | Self::OnePeer => -3,
             Self::Sibling | Self::NewOriginIsProvider | Self::NewOriginAdjacent | Self::ExpectedOriginOnPath => -4,
-            Self::TooSpecific | Self::NoFunnel => -4,
+            Self::BehindExpectedOrigin | Self::TooSpecific | Self::NoFunnel => -4,
             Self::PrependTypo => -6,
         }
     }
@@ -92,7 +95,9 @@ impl Code {
             | Self::NewOriginIsPeer
             | Self::ValleyNewTriple => "relations",
             Self::ExpectedConfigured | Self::UpstreamConfigured | Self::SquatWatched => "config",
-            Self::Scrubber | Self::BogonPrefix | Self::BogonAsn | Self::BogonAsnOnPath => "registry",
+            Self::Scrubber | Self::ExchangeLan | Self::BogonPrefix | Self::BogonAsn | Self::BogonAsnOnPath => {
+                "registry"
+            }
             Self::OnePeer | Self::TwoPeers | Self::TenthOfPeers | Self::HalfOfPeers => "visibility",
             Self::UnrelatedVictims | Self::SquatCompanion | Self::InternalMoreSpecific => "incident",
             _ => "baseline",
@@ -101,7 +106,7 @@ impl Code {
 }
 
 /// One finding about one route. Everything the desk needs to score, group and explain it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub class: Class,
     /// What groups offences into a story: the offending origin, the AS next to a forged one, or the leaker.

@@ -3,11 +3,12 @@
 //! Everything here is a total function over values: no clock, no I/O, no async, no logging. Events go in,
 //! alerts come out, and the same events give the same bytes. The table of contents is the story:
 //! [`bgp`] says what was heard, [`event`] what can change a verdict, [`rib`] and [`baseline`] what is held and
-//! normal; [`shard`] asks [`hijack`] and [`leak`] about every change, [`desk`] decides, [`alert`] leaves.
+//! normal; [`checkpoint`] what of it outlives a restart; [`shard`] asks [`hijack`] and [`leak`] about every change, [`desk`] decides, [`alert`] leaves.
 
 pub mod alert;
 pub mod baseline;
 pub mod bgp;
+pub mod checkpoint;
 pub mod desk;
 pub mod engine;
 pub mod event;

@@ -42,6 +42,11 @@ pub const VANTAGE_POINTS: usize = 65_536;
 pub const PATH_ASES: usize = 1_000;
 /// Offences held at the desk: three times the largest event known (417,038 prefixes), about 400 bytes each.
 pub const OFFENCES: usize = 1_500_000;
+/// Offences in a checkpoint: 200,000 x 2 KB = 400 MB of text that compresses to a tenth, and is never whole in memory.
+/// What is left out is found again when its routes come back.
+pub const CHECKPOINT_OFFENCES: usize = 200_000;
+/// Offences written down with each alert of a story: 1,000 x 2 KB = 2 MB. The rest comes with the next checkpoint.
+pub const CHAPTER_MEMBERS: usize = 1_000;
 /// Incidents held at the desk, open or within the re-open window.
 pub const INCIDENTS: usize = 100_000;
 
@@ -55,6 +60,9 @@ pub const STORY_GAIN_SECS: i64 = 6 * 3_600;
 pub const RESOLVE_SECS: i64 = 60;
 /// Longest wait for a lost vantage point before its routes count as out of sight.
 pub const LOST_SIGHT_SECS: i64 = 3_600;
+/// What was seen this long before a checkpoint was judged by then: a feed may lag, and an incident is told to be over
+/// [`RESOLVE_SECS`] after its end.
+pub const LAG_SECS: i64 = RESOLVE_SECS;
 /// A session that is back has sent its table after this long, should no End-of-RIB come.
 pub const TABLE_TRANSFER_SECS: i64 = 600;
 /// Least time between two `updated` that only refresh counts.

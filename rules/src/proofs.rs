@@ -1,5 +1,7 @@
 //! What a path proves by itself: ASPA, OTC and relations side by side, and the leak that follows from them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert::{AspaProof, AspaState, CheckState, OtcProof, ValleyProof};
 use crate::bgp::{Asn, PathAttributes};
 use crate::leak::{aspa, otc, valley};
@@ -7,7 +9,7 @@ use crate::relations::{Relation, Relations};
 use crate::rpki::{AspaTable, Authorized, Procedure};
 
 /// The three checks of one path, and what they amount to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PathProofs {
     pub aspa: AspaProof,
     pub otc: OtcProof,
@@ -16,7 +18,7 @@ pub struct PathProofs {
 }
 
 /// Which proof names the leak; ordered from the strongest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ProvenBy {
     Aspa,
     OtcSigned,
@@ -25,7 +27,7 @@ pub enum ProvenBy {
 }
 
 /// `from` gave the route to `leaker`, who gave it to `to`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeakProof {
     pub leaker: Asn,
     pub from: Asn,
@@ -102,7 +104,7 @@ pub fn prove(attributes: &PathAttributes, aspas: &AspaTable, relations: &Relatio
     PathProofs {
         aspa: AspaProof {
             verdict: aspa.verdict,
-            procedure: (!aspas.is_empty()).then(|| aspa.procedure.word()),
+            procedure: (!aspas.is_empty()).then_some(aspa.procedure),
             suspects: aspa.suspects,
             hops: aspa.hops,
         },

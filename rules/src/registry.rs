@@ -1,4 +1,4 @@
-//! What is special about a number: address space and ASNs that nobody may announce, route servers, scrubbers, beacons.
+//! What is special about a number: address space and ASNs that nobody may announce, route servers, scrubbers, beacons, exchanges.
 //!
 //! Dated data, shipped in `rules/data`; each file names its date and source.
 
@@ -15,6 +15,7 @@ const SPECIAL_ASNS: &str = include_str!("../data/special_asns.csv");
 const ROUTE_SERVERS: &str = include_str!("../data/route_servers.csv");
 const SCRUBBERS: &str = include_str!("../data/scrubbers.csv");
 const BEACONS: &str = include_str!("../data/beacons.csv");
+const EXCHANGE_LANS: &str = include_str!("../data/exchange_lans.csv");
 
 words! {
     /// What a special-purpose block means for a route in it.
@@ -55,6 +56,7 @@ struct Registry {
     route_servers: Vec<Asn>,
     scrubbers: Vec<Asn>,
     beacons: Vec<(IpNet, &'static str)>,
+    exchange_lans: Vec<IpNet>,
     digest: String,
 }
 
@@ -67,7 +69,8 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         route_servers: asns(ROUTE_SERVERS),
         scrubbers: asns(SCRUBBERS),
         beacons: rows(BEACONS).filter_map(|[prefix, name]| Some((prefix.parse().ok()?, name))).collect(),
-        digest: digest_of(&[SPECIAL_PREFIXES, SPECIAL_ASNS, ROUTE_SERVERS, SCRUBBERS, BEACONS]),
+        exchange_lans: rows(EXCHANGE_LANS).filter_map(|[prefix, _]: [&str; 2]| prefix.parse().ok()).collect(),
+        digest: digest_of(&[SPECIAL_PREFIXES, SPECIAL_ASNS, ROUTE_SERVERS, SCRUBBERS, BEACONS, EXCHANGE_LANS]),
     }
 });
 
@@ -99,6 +102,11 @@ pub fn is_scrubber(asn: Asn) -> bool {
 /// The experiment that a prefix belongs to: its coming and going is on purpose.
 pub fn beacon(prefix: &IpNet) -> Option<&'static str> {
     REGISTRY.beacons.iter().find(|(block, _)| block.contains(prefix)).map(|&(_, name)| name)
+}
+
+/// The peering LAN of an exchange: let out by members by mistake, and of no use to anybody elsewhere.
+pub fn is_exchange_lan(prefix: &IpNet) -> bool {
+    REGISTRY.exchange_lans.iter().any(|lan| lan.contains(prefix))
 }
 
 /// SHA-256 of all files, in hex: two processes with the same digest judge by the same data.
@@ -157,6 +165,7 @@ mod tests {
         assert_eq!(REGISTRY.route_servers.len(), lines(ROUTE_SERVERS));
         assert_eq!(REGISTRY.scrubbers.len(), lines(SCRUBBERS));
         assert_eq!(REGISTRY.beacons.len(), lines(BEACONS));
+        assert_eq!(REGISTRY.exchange_lans.len(), lines(EXCHANGE_LANS));
         assert!(REGISTRY.special_prefixes.iter().all(|special| special.prefix == special.prefix.trunc()));
         assert_eq!(digest().len(), 64);
     }

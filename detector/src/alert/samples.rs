@@ -92,7 +92,7 @@ pub fn opened() -> Alert {
         },
         aspa: AspaProof {
             verdict: AspaState::Unknown,
-            procedure: Some("downstream"),
+            procedure: Some(rules::rpki::Procedure::Downstream),
             suspects: vec![],
             hops: vec![AspaHop { customer: Asn(64511), provider: Asn(64500), authorized: Authorized::NoAttestation }],
         },

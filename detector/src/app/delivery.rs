@@ -7,44 +7,106 @@ use rules::alert::Alert;
 use rules::desk::Output;
 use tokio::sync::mpsc::Receiver;
 
-use super::intake::now;
+use super::memory::Keeper;
+use super::now;
 use crate::alert::{WireContext, to_json};
 use crate::metrics::{Metrics, Stage};
-use crate::sink::{Delivery, Route};
+use crate::sink::dispatch::{Decided, Dispatch, outlived};
+use crate::sink::{Delivery, merely_refreshes};
+use crate::store::Chapter;
 use crate::text;
 use crate::view::IncidentView;
+
+/// Batches of the desk that go into one transaction if they wait together.
+const TOGETHER: usize = 64;
+/// How often incidents are looked for that have outlived their time.
+const RETENTION: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delivered {
     pub alerts: u64,
 }
 
-/// Writes each alert once and hands the same bytes to everybody, until the engine is done.
-pub async fn run(
-    mut outputs: Receiver<Vec<Output>>,
-    mut routes: Vec<Route>,
-    context: WireContext,
-    view: Arc<IncidentView>,
-    metrics: Arc<Metrics>,
-) -> Delivered {
-    let mut delivered = Delivered::default();
-    while let Some(batch) = outputs.recv().await {
-        for output in batch {
-            let Output::Alert(alert) = output else { continue };
-            delivered.alerts += 1;
-            let json: Arc<str> = to_json(&alert, &context).into();
-            log(&alert);
-            metrics.alert(&alert);
-            let waited = (now() - alert.time).try_into().unwrap_or_default();
-            metrics.latency(Stage::Decided, Duration::from_micros(waited));
-            let delivery = Delivery::new(&alert, json.clone());
-            view.put(alert, json);
-            for route in &mut routes {
-                route.push(&delivery).await;
+/// Hands every alert to store and sinks, to the pages and the metrics.
+pub struct Delivering {
+    pub dispatch: Dispatch,
+    pub keeper: Keeper,
+    pub retention_days: u64,
+    pub context: WireContext,
+    pub view: Arc<IncidentView>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Delivering {
+    /// Writes each alert once and hands the same bytes to everybody, until the engine is done.
+    pub async fn run(mut self, mut outputs: Receiver<Vec<Output>>) -> Delivered {
+        let mut delivered = Delivered::default();
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut retention = tokio::time::interval(RETENTION);
+        let mut batches = Vec::new();
+        loop {
+            tokio::select! {
+                taken = outputs.recv_many(&mut batches, TOGETHER) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    let outputs: Vec<Output> = batches.drain(..).flatten().collect();
+                    delivered.alerts += self.take(outputs).await;
+                }
+                _ = second.tick() => self.dispatch.retry().await,
+                _ = retention.tick() => self.dispatch.forget(outlived(self.retention_days)).await,
             }
         }
+        self.dispatch.retry().await;
+        self.keeper.finish().await;
+        delivered
     }
-    delivered
+
+    /// Alerts go before the checkpoints that know of them.
+    async fn take(&mut self, outputs: Vec<Output>) -> u64 {
+        let (mut decided, mut chapter, mut checkpoint) = (Vec::new(), None, None);
+        for output in outputs {
+            match output {
+                Output::Chapter(next) => chapter = Some(next),
+                Output::Alert(alert) => decided.push(self.show(alert, chapter.take().as_deref())),
+                Output::Checkpoint(parts) => checkpoint = Some(parts),
+                Output::Route(_) => {}
+            }
+        }
+        let alerts = decided.len() as u64;
+        if alerts > 0 {
+            self.dispatch.put(decided).await;
+        }
+        if let Some(parts) = checkpoint {
+            self.keeper.keep(parts);
+        }
+        alerts
+    }
+
+    fn show(&self, alert: Arc<Alert>, chapter: Option<&rules::checkpoint::Chapter>) -> Decided {
+        let json: Arc<str> = to_json(&alert, &self.context).into();
+        log(&alert);
+        self.metrics.alert(&alert);
+        let waited = (now() - alert.time).try_into().unwrap_or_default();
+        self.metrics.latency(Stage::Decided, Duration::from_micros(waited));
+        let decided = Decided {
+            delivery: Delivery::new(&alert, json.clone()),
+            merely_refreshes: merely_refreshes(&alert),
+            chapter: chapter.and_then(written),
+        };
+        self.view.put(alert, json);
+        decided
+    }
+}
+
+fn written(chapter: &rules::checkpoint::Chapter) -> Option<Chapter> {
+    match feeds::checkpoint::chapter_bytes(chapter) {
+        Ok(bytes) => Some(Chapter { seq: chapter.seq, bytes: bytes.into() }),
+        Err(error) => {
+            tracing::error!(%error, "the state of an incident cannot be written");
+            None
+        }
+    }
 }
 
 /// One line per transition.

@@ -6,29 +6,38 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use feeds::archive::Collector;
 use feeds::counts::Counts;
 use feeds::input::{self, Item, Use};
+use feeds::openbmp::consumer::Receipt;
 use feeds::record::Writer;
 use feeds::ris_live;
 use rules::bgp::Timestamp;
+use rules::checkpoint::Checkpoint;
 use rules::event::Event;
 use rules::relations::Relations;
 use rules::watch::Watch;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
+use super::bmp::{self, BmpHealth};
+use super::bootstrap::{Bootstrap, Progress, Standing, Times};
+use super::live::{Canary, Live, LiveFeed, vantage_of};
+use super::receipts::Receipts;
 use super::rpki;
-use crate::config::{Feed, FeedKind};
+use crate::config::{Feed, FeedKind, RIS_LIVE_URL};
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::metrics::{Metrics, Stage};
-use crate::pipeline::Intake;
+use crate::pipeline::{self, Intake};
 use crate::sequencer::Sequencer;
 
 /// Batches of one feed that may wait: 64 x at most 256 updates.
 const FEED_QUEUE: usize = 64;
 /// Items that a file hands over at once.
-const FILE_BATCH: usize = 256;
+pub(super) const FILE_BATCH: usize = 256;
 
 /// The clock of `run`.
 pub fn now() -> Timestamp {
@@ -38,14 +47,19 @@ pub fn now() -> Timestamp {
 
 /// What routes are judged by at the start.
 pub struct Given {
+    /// What was known before a restart.
+    pub before: Option<Checkpoint>,
     pub rpki: rpki::Loaded,
     pub relations: Relations,
     pub watch: Watch,
+    /// Where routers connect, by the position of their feed.
+    pub stations: bmp::Stations,
 }
 
 /// How a feed stands.
 pub enum FeedHealth {
     RisLive(Arc<ris_live::Status>),
+    Bmp(BmpHealth),
     Mrt(Arc<FileStatus>),
 }
 
@@ -61,6 +75,11 @@ pub struct Health {
     pub seeding: AtomicBool,
     pub rpki: Arc<rpki::Health>,
     pub relations: (rules::alert::Source, usize),
+    pub archives: Vec<(Arc<str>, Arc<Progress>)>,
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// By the number of the feed.
+    pub canaries: Vec<Arc<Canary>>,
+    pub silent_secs: Vec<u64>,
 }
 
 /// What the sequencer has handled.
@@ -71,10 +90,16 @@ pub struct Taken {
 
 pub(super) enum Input {
     Items(usize, Vec<Item>),
+    /// What came before it is wanted to be known as judged.
+    Receipt(Receipt),
+    /// What an archive says: beside a live feed some of it is old.
+    Archive(usize, Vec<Item>),
+    /// The archive has told all of a feed, as of so many losses.
+    Whole(usize, u64),
     Own(Event),
 }
 
-type Recorder = Writer<BufWriter<std::fs::File>>;
+pub type Recorder = Writer<BufWriter<std::fs::File>>;
 
 /// Opens the file of `--record`.
 pub fn recorder(path: &Path) -> Result<Recorder, Failure> {
@@ -98,33 +123,87 @@ impl Running {
     }
 }
 
+/// Where events go.
+pub struct Engine {
+    pub intake: Intake,
+    pub status: Arc<pipeline::Status>,
+    pub recorder: Option<Recorder>,
+    /// How often everything that must outlive a restart is asked for.
+    pub checkpoints: Option<Duration>,
+}
+
 /// Starts all feeds and the sequencer.
-pub fn start(
-    feeds: Vec<Feed>,
-    given: Given,
-    intake: Intake,
-    recorder: Option<Recorder>,
-    metrics: Arc<Metrics>,
-) -> Running {
+pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Metrics>, times: Times) -> Running {
     let (queue, inputs) = mpsc::channel(FEED_QUEUE);
+    let pasts: Vec<Past> = feeds.iter().map(Past::of).collect();
+    let canaries: Vec<_> = feeds.iter().map(|feed| Arc::new(Canary::new(carries_beacons(feed)))).collect();
+    let ledger: Arc<Mutex<Ledger>> = Arc::default();
+    let live = live(&feeds, &pasts, &canaries, ledger.clone());
     let health = Arc::new(Health {
         feeds: feeds.iter().map(|feed| (feed.name.clone(), FeedHealth::of(&feed.kind))).collect(),
         seeding: AtomicBool::new(true),
         rpki: given.rpki.health(),
         relations: (given.relations.source.clone(), given.relations.len()),
+        archives: (feeds.iter().zip(&pasts).filter(|(_, past)| !past.collectors.is_empty()))
+            .map(|(feed, past)| (feed.name.clone(), past.progress.clone()))
+            .collect(),
+        ledger,
+        canaries,
+        silent_secs: feeds.iter().map(|feed| feed.silent_secs).collect(),
     });
-    let mut front = Front { sequencer: Sequencer::default(), intake, recorder, metrics, taken: Taken::default() };
+    let stations = std::mem::take(&mut given.stations);
+    let receipts = Receipts::default();
+    let (sequencer, taken) = (Sequencer::default(), Taken::default());
+    let mut front = Front { sequencer, engine, receipts, metrics, live, taken };
     let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
-    tokio::spawn(feed_all(feeds, rpki, Mouth { queue, stopped }, health.clone()));
+    let past = History { pasts, times };
+    tokio::spawn(feed_all(feeds, stations, rpki, Mouth { queue, stopped }, health.clone(), past));
     Running { health, stop, sequencer }
+}
+
+/// What the archive of a feed has to tell, if it has one.
+struct Past {
+    collectors: Vec<Collector>,
+    progress: Arc<Progress>,
+    standing: signal::Sender<Standing>,
+}
+
+impl Past {
+    fn of(feed: &Feed) -> Self {
+        let collectors = feed.archive.as_ref().map_or(Vec::new(), |archive| archive.collectors.clone());
+        let progress = Arc::new(Progress::of(&collectors));
+        Self { collectors, progress, standing: signal::Sender::new(Standing::default()) }
+    }
+}
+
+/// All of the public RIS Live has its beacons; a part of it, or another server, need not.
+fn carries_beacons(feed: &Feed) -> bool {
+    match &feed.kind {
+        FeedKind::RisLive { url, hosts, prefixes, peer, path, .. } => {
+            let is_all = hosts.is_empty() && prefixes.is_empty() && peer.is_none() && path.is_none();
+            url == RIS_LIVE_URL && is_all
+        }
+        _ => false,
+    }
+}
+
+fn live(feeds: &[Feed], pasts: &[Past], canaries: &[Arc<Canary>], ledger: Arc<Mutex<Ledger>>) -> Live {
+    let one = |(i, feed): (usize, &Feed)| {
+        let is_live = !matches!(feed.kind, FeedKind::Mrt { .. });
+        let standing = (!pasts[i].collectors.is_empty()).then(|| pasts[i].standing.clone());
+        is_live.then(|| LiveFeed::new(feed.name.clone(), canaries[i].clone(), standing))
+    };
+    Live::new(feeds.iter().enumerate().map(one).collect(), ledger)
 }
 
 impl FeedHealth {
     fn of(kind: &FeedKind) -> Self {
         match kind {
             FeedKind::RisLive { .. } => Self::RisLive(Arc::default()),
+            FeedKind::Bmp(_) => Self::Bmp(BmpHealth::Station(Arc::default())),
+            FeedKind::OpenBmp(_) => Self::Bmp(BmpHealth::Kafka(Arc::default())),
             FeedKind::Mrt { .. } => Self::Mrt(Arc::default()),
         }
     }
@@ -137,13 +216,31 @@ struct Mouth {
     stopped: signal::Receiver<bool>,
 }
 
+/// What archives have to tell, by feed, and how long to wait for it.
+struct History {
+    pasts: Vec<Past>,
+    times: Times,
+}
+
 /// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
 /// read, and what was read still goes on.
-async fn feed_all(feeds: Vec<Feed>, rpki: rpki::Loaded, mut mouth: Mouth, health: Arc<Health>) {
+async fn feed_all(
+    feeds: Vec<Feed>,
+    mut stations: bmp::Stations,
+    rpki: rpki::Loaded,
+    mut mouth: Mouth,
+    health: Arc<Health>,
+    past: History,
+) {
     let (mut readers, mut movers) = (JoinSet::new(), JoinSet::new());
     readers.spawn(rpki.follow(mouth.queue.clone(), health.rpki.clone()));
     health.rpki.first_answers().await;
     seed(&feeds, &mouth, &health).await;
+    let archives = archives(&feeds, past, &mouth, &health);
+    let has_archive: Vec<bool> = (0..feeds.len()).map(|i| archives.iter().any(|a| a.source == i)).collect();
+    for archive in archives {
+        readers.spawn(archive.run());
+    }
     for (source, feed) in feeds.into_iter().enumerate() {
         match (feed.kind, &health.feeds[source].1) {
             (FeedKind::Mrt { files, .. }, FeedHealth::Mrt(status)) => {
@@ -154,10 +251,23 @@ async fn feed_all(feeds: Vec<Feed>, rpki: rpki::Loaded, mut mouth: Mouth, health
                 });
             }
             (FeedKind::RisLive { url, client, hosts, prefixes, peer, path }, FeedHealth::RisLive(status)) => {
-                let config = ris_live::Config { url, client, hosts, prefixes, peer, path, include_raw: true };
+                let keeps_tables = has_archive[source];
+                let config =
+                    ris_live::Config { url, client, hosts, prefixes, peer, path, include_raw: true, keeps_tables };
                 let (out, items) = mpsc::channel(FEED_QUEUE);
                 readers.spawn(ris_live::run(config, feed.name, out, status.clone()));
                 movers.spawn(forward(source, items, mouth.queue.clone()));
+            }
+            (FeedKind::Bmp(config), FeedHealth::Bmp(BmpHealth::Station(status))) => {
+                let Some(listener) = stations.remove(&source) else { continue };
+                let (out, items) = mpsc::channel(FEED_QUEUE);
+                readers.spawn(bmp::listen(listener, config, feed.name, out, status.clone()));
+                movers.spawn(forward(source, items, mouth.queue.clone()));
+            }
+            (FeedKind::OpenBmp(config), FeedHealth::Bmp(BmpHealth::Kafka(status))) => {
+                let (out, batches) = mpsc::channel(FEED_QUEUE);
+                readers.spawn(bmp::consume(config, feed.name, out, status.clone()));
+                movers.spawn(bmp::forward(source, batches, mouth.queue.clone()));
             }
             _ => unreachable!("the health of a feed is made from its kind"),
         }
@@ -166,6 +276,37 @@ async fn feed_all(feeds: Vec<Feed>, rpki: rpki::Loaded, mut mouth: Mouth, health
     let _ = mouth.stopped.wait_for(|stopped| *stopped).await;
     readers.shutdown().await;
     while movers.join_next().await.is_some() {}
+}
+
+fn archives(feeds: &[Feed], history: History, mouth: &Mouth, health: &Health) -> Vec<Bootstrap> {
+    let History { pasts, times } = history;
+    let mut first_source = feeds.len();
+    let mut all = Vec::new();
+    for (source, (feed, past)) in feeds.iter().zip(pasts).enumerate() {
+        if past.collectors.is_empty() {
+            continue;
+        }
+        let prefixes = match &feed.kind {
+            FeedKind::RisLive { prefixes, .. } => prefixes.clone(),
+            _ => Vec::new(),
+        };
+        let count = past.collectors.len();
+        all.push(Bootstrap {
+            feed: feed.name.clone(),
+            source,
+            first_source,
+            collectors: past.collectors,
+            base: feed.archive.as_ref().and_then(|archive| archive.base.clone()),
+            prefixes,
+            times,
+            queue: mouth.queue.downgrade(),
+            standing: past.standing.subscribe(),
+            progress: past.progress,
+            ledger: health.ledger.clone(),
+        });
+        first_source += count;
+    }
+    all
 }
 
 async fn seed(feeds: &[Feed], mouth: &Mouth, health: &Health) {
@@ -218,7 +359,9 @@ fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &F
     loop {
         let batch: Vec<Item> = reader.by_ref().take(FILE_BATCH).collect();
         newest = newest.max(batch.iter().map(|item| item.time).max());
-        *status.counts.lock().unwrap_or_else(PoisonError::into_inner) = sum(&before, reader.counts());
+        let mut counts = before.clone();
+        counts.add(reader.counts().clone());
+        *status.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
         let stopped = *mouth.stopped.borrow();
         if stopped || batch.is_empty() || mouth.queue.blocking_send(Input::Items(source, batch)).is_err() {
             return newest;
@@ -226,27 +369,13 @@ fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &F
     }
 }
 
-fn sum(a: &Counts, b: &Counts) -> Counts {
-    let mut errors = a.errors.clone();
-    for (kind, count) in &b.errors {
-        *errors.entry(kind).or_default() += count;
-    }
-    Counts {
-        elements: a.elements + b.elements,
-        announced: a.announced + b.announced,
-        withdrawn: a.withdrawn + b.withdrawn,
-        otc: a.otc + b.otc,
-        skipped: a.skipped + b.skipped,
-        errors,
-    }
-}
-
 /// The sequencer task.
 struct Front {
     sequencer: Sequencer,
-    intake: Intake,
-    recorder: Option<Recorder>,
+    engine: Engine,
+    receipts: Receipts,
     metrics: Arc<Metrics>,
+    live: Live,
     taken: Taken,
 }
 
@@ -254,6 +383,9 @@ impl Front {
     /// Says everything given; what goes on to be followed comes back.
     fn begin(&mut self, mut given: Given) -> rpki::Loaded {
         let at = now();
+        if let Some(checkpoint) = given.before.take() {
+            self.sequencer.restore(Arc::new(checkpoint), at);
+        }
         if let Some(delta) = given.rpki.delta.take() {
             self.sequencer.push_own(Event::Rpki(Arc::new(delta)), at);
         }
@@ -269,6 +401,8 @@ impl Front {
     /// Works until every feed is gone. A batch is what is there now; it never waits to fill.
     async fn run(mut self, mut inputs: Receiver<Input>) -> Taken {
         let mut second = tokio::time::interval(Duration::from_secs(1));
+        let every = self.engine.checkpoints.unwrap_or(Duration::from_secs(1));
+        let mut checkpoint = tokio::time::interval_at(Instant::now() + every, every);
         loop {
             tokio::select! {
                 input = inputs.recv() => match input {
@@ -277,13 +411,20 @@ impl Front {
                 },
                 // In a quiet second, timers still have to fire.
                 _ = second.tick() => self.sequencer.push_own(Event::Tick, now()),
+                _ = checkpoint.tick(), if self.engine.checkpoints.is_some() => {
+                    self.sequencer.push_own(Event::Checkpoint, now());
+                }
             }
             if inputs.is_empty() && !self.flush().await {
                 break;
             }
+            self.receipts.settle(self.engine.status.judged.load(Ordering::Acquire));
+        }
+        if self.engine.checkpoints.is_some() {
+            self.sequencer.push_own(Event::Checkpoint, now());
         }
         self.flush().await;
-        if let Some(recorder) = self.recorder
+        if let Some(recorder) = self.engine.recorder
             && let Err(error) = recorder.finish()
         {
             tracing::error!(%error, "the recording is not complete");
@@ -295,30 +436,48 @@ impl Front {
         let at = now();
         match input {
             Input::Own(event) => self.sequencer.push_own(event, at),
+            Input::Receipt(receipt) => self.receipts.note(receipt),
             Input::Items(source, items) => {
                 if let Some(last) = items.last() {
                     let lag = (at - last.time).try_into().unwrap_or_default();
                     self.metrics.latency(Stage::Received, Duration::from_micros(lag));
                 }
                 for item in items {
-                    self.sequencer.push(source, item, at);
-                    if self.sequencer.is_full() {
-                        self.flush().await;
+                    let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+                    self.live.heard(source, &item, number, at);
+                    self.push(source, item, at).await;
+                }
+            }
+            Input::Archive(source, items) => {
+                for mut item in items {
+                    let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+                    if self.live.sift(number, &mut item.event) {
+                        self.push(source, item, at).await;
                     }
                 }
             }
+            Input::Whole(source, losses) => self.live.is_whole(source, losses),
+        }
+    }
+
+    async fn push(&mut self, source: usize, item: Item, at: Timestamp) {
+        self.sequencer.push(source, item, at);
+        if self.sequencer.is_full() {
+            self.flush().await;
         }
     }
 
     async fn flush(&mut self) -> bool {
-        let Some(batch) = self.sequencer.take() else { return true };
+        let batch = self.sequencer.take();
+        self.receipts.handed_on(batch.as_ref().and_then(|batch| batch.last()).map(|last| last.seq));
+        let Some(batch) = batch else { return true };
         self.taken.events += batch.len() as u64;
-        if let Some(recorder) = &mut self.recorder
+        if let Some(recorder) = &mut self.engine.recorder
             && let Err(error) = batch.iter().try_for_each(|stamped| recorder.write(stamped))
         {
             tracing::error!(%error, "recording ends here");
-            self.recorder = None;
+            self.engine.recorder = None;
         }
-        self.intake.send(batch).await
+        self.engine.intake.send(batch).await
     }
 }

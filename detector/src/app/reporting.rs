@@ -1,40 +1,72 @@
 //! How does everything stand? Asked once a second, told to pages, probes and metrics.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use feeds::counts::Counts;
 use feeds::ris_live;
+use rules::alert::SourceState;
 use rules::bgp::{Family, Timestamp};
 use rules::desk::Suppressed;
+use rules::limits;
 use tokio::sync::watch;
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
-use crate::health::{BaselineState, FeedReport, FeedState, Report, SinkReport, SourceReport};
+use crate::health::{
+    BaselineState, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport, StoreReport,
+};
+use crate::ledger::{Cause, Ledger};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
+use crate::notice::decider::Decider;
+use crate::notice::{Notice, NoticeKind, NoticeState};
 use crate::pipeline;
+use crate::sink::dispatch::DispatchStatus;
 use crate::sink::outbox::Outbox;
 use crate::sink::status::SinkStatus;
+use crate::store::Store;
+use crate::text;
 
-/// A feed that says nothing for this long is silent: RIS Live brings thousands of messages a second.
-const SILENT: f64 = 60.0;
+/// Gaps told in one report.
+const GAPS: usize = 32;
 
 pub struct Reporter {
     pub health: Arc<Health>,
     pub engine: Arc<pipeline::Status>,
     pub sinks: Vec<(Arc<str>, Arc<Outbox>, Arc<SinkStatus>)>,
+    pub store: Store,
+    pub dispatched: Arc<DispatchStatus>,
     pub metrics: Arc<Metrics>,
     pub watched: usize,
+    pub decider: Decider,
 }
 
 impl Reporter {
-    pub async fn run(self, report: watch::Sender<Report>) {
+    pub async fn run(mut self, report: watch::Sender<Report>) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         loop {
             second.tick().await;
-            report.send_replace(self.report(now()));
+            let now = now();
+            let mut next = self.report(now);
+            for notice in self.decider.observe(now, &next) {
+                publish(&notice);
+            }
+            next.notices = self.active_notices();
+            report.send_replace(next);
         }
+    }
+
+    fn active_notices(&self) -> Vec<NoticeReport> {
+        for kind in NoticeKind::ALL {
+            self.metrics.notices_active(kind, self.decider.active_count(kind));
+        }
+        let report = |(kind, subject, detail, since): (NoticeKind, &str, &str, Timestamp)| NoticeReport {
+            kind: kind.word(),
+            subject: text::plain(subject, limits::TEXT),
+            detail: text::plain(detail, limits::TEXT),
+            since: since.to_string(),
+        };
+        self.decider.active().map(report).collect()
     }
 
     fn report(&self, now: Timestamp) -> Report {
@@ -48,11 +80,22 @@ impl Reporter {
         let baseline = self.baseline();
         self.metrics.baseline_ready(baseline == BaselineState::Ready);
         self.suppressed();
+        for (queue, stalled) in [(Queue::Shard, &self.engine.stalled_shards), (Queue::Desk, &self.engine.stalled_desk)]
+        {
+            self.metrics.queue_stalled(queue, Duration::from_micros(stalled.load(Ordering::Relaxed)));
+        }
+        let numbered = self.health.feeds.iter().enumerate();
+        let feeds: Vec<_> = numbered.map(|(i, (name, feed))| self.feed(i, name, feed, now)).collect();
+        let sources = self.sources(now);
+        self.keep_ledger(&feeds, &sources, now);
         Report {
-            feeds: self.health.feeds.iter().map(|(name, feed)| self.feed(name, feed, now)).collect(),
+            feeds,
             baseline,
-            sources: self.sources(now),
+            sources,
             sinks: self.sinks(),
+            store: self.store(),
+            archives: self.health.archives.iter().map(|(feed, progress)| progress.report(feed)).collect(),
+            gaps: self.ledger().gaps().take(GAPS).map(GapReport::new).collect(),
             routes,
             watched: self.watched,
             ..Report::at(now)
@@ -69,19 +112,45 @@ impl Reporter {
         }
     }
 
-    fn feed(&self, name: &str, feed: &FeedHealth, now: Timestamp) -> FeedReport {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.health.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What only shows in how things stand: silence, and data that grew old.
+    fn keep_ledger(&self, feeds: &[FeedReport], sources: &[SourceReport], now: Timestamp) {
+        let mut ledger = self.ledger();
+        for ((name, _), feed) in self.health.feeds.iter().zip(feeds) {
+            match feed.state {
+                FeedState::Silent => ledger.open(name, None, Cause::Silent, now, "connected, and nothing comes"),
+                _ => ledger.back(name, None, Cause::Silent, now, false),
+            }
+        }
+        for source in sources {
+            let name = Arc::from(source.kind);
+            match source.state == SourceState::Fresh.word() || source.state == SourceState::None.word() {
+                true => ledger.back(&name, None, Cause::Stale, now, false),
+                false => ledger.open(&name, None, Cause::Stale, now, source.state),
+            }
+        }
+    }
+
+    fn feed(&self, i: usize, name: &str, feed: &FeedHealth, now: Timestamp) -> FeedReport {
         match feed {
-            FeedHealth::RisLive(status) => self.ris_live(name, status, now),
+            FeedHealth::Bmp(health) => super::bmp::report(name, health, self.health.silent_secs[i], &self.metrics, now),
+            FeedHealth::RisLive(status) => {
+                let canary_missed = self.health.canaries[i].missed(now).map(|due| due.to_string());
+                FeedReport { canary_missed, ..self.ris_live(name, status, self.health.silent_secs[i], now) }
+            }
             FeedHealth::Mrt(status) => self.file(name, status),
         }
     }
 
-    fn ris_live(&self, name: &str, status: &ris_live::Status, now: Timestamp) -> FeedReport {
+    fn ris_live(&self, name: &str, status: &ris_live::Status, silent_secs: u64, now: Timestamp) -> FeedReport {
         let last = Timestamp(status.last_frame.load(Ordering::Relaxed));
         let heard = status.frames.load(Ordering::Relaxed) > 0;
         let age_secs = now.secs_since(last);
         let state = match status.connected.load(Ordering::Relaxed) {
-            true if heard && age_secs > SILENT => FeedState::Silent,
+            true if heard && age_secs > silent_secs as f64 => FeedState::Silent,
             true => FeedState::Live,
             false if heard => FeedState::Down,
             false => FeedState::Connecting,
@@ -92,10 +161,12 @@ impl Reporter {
         let stalled = Duration::from_micros(status.stalled_micros.load(Ordering::Relaxed));
         self.metrics.queue_stalled(Queue::Feed, stalled);
         let counts = status.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let gaps = status.gaps.load(Ordering::Relaxed);
+        let gaps = self.ledger().count_of(name);
         self.metrics.feed(name, &counts, state, gaps);
+        let (peers_up, peers_down) = status.peers();
+        self.metrics.peers(name, peers_up, peers_down);
         let last_message = heard.then(|| last.to_string());
-        FeedReport { gaps, last_message, ..counted(name, "ris_live", state, &counts) }
+        FeedReport { gaps, last_message, peers_up, peers_down, ..counted(name, "ris_live", state, &counts) }
     }
 
     fn file(&self, name: &str, status: &FileStatus) -> FeedReport {
@@ -142,6 +213,17 @@ impl Reporter {
         reports
     }
 
+    fn store(&self) -> StoreReport {
+        let status = self.store.status();
+        self.metrics.store(status, &self.dispatched);
+        StoreReport {
+            path: self.store.location().to_owned(),
+            bytes: status.bytes(),
+            problem: status.problem(),
+            moved_aside: status.moved_aside().map(|path| path.display().to_string()),
+        }
+    }
+
     fn suppressed(&self) {
         let desk = self.engine.desk.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for ((class, why), total) in desk.suppressed {
@@ -155,7 +237,17 @@ impl Reporter {
     }
 }
 
-fn counted(name: &str, kind: &'static str, state: FeedState, counts: &Counts) -> FeedReport {
+/// Tells a notice to whoever should know: for now to stderr; pages and metrics show what is active.
+fn publish(notice: &Notice) {
+    let (kind, subject) = (notice.kind.word(), text::plain(&notice.subject, limits::TEXT));
+    let detail = text::plain(&notice.detail, limits::TEXT);
+    match notice.state {
+        NoticeState::Raised => tracing::warn!("notice {kind} raised: {subject}: {detail}"),
+        NoticeState::Cleared => tracing::info!("notice {kind} cleared: {subject}"),
+    }
+}
+
+pub(super) fn counted(name: &str, kind: &'static str, state: FeedState, counts: &Counts) -> FeedReport {
     FeedReport {
         name: name.to_owned(),
         kind,

@@ -1,10 +1,16 @@
 use std::io::BufRead;
+use std::sync::atomic::Ordering;
 
+use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
+use super::bootstrap::tests::{Archive, times};
 use super::*;
-use crate::config::{Feed, FeedKind, NdjsonTarget};
+use crate::config::{Feed, FeedKind, NdjsonTarget, SinkKind};
+use crate::store::Location;
 
 /// One UPDATE a line, as RIS Live sends them: a dump's worth of history is missing, so the watched resource says
 /// what is expected.
@@ -31,9 +37,10 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
     let mut config = Config::parse("test", text, dir.path()).expect("fine");
     config.http.listen = "127.0.0.1:0".parse().expect("an address");
     let kind = FeedKind::Mrt { files: vec![input.display().to_string()], rib: vec![] };
-    config.feeds = vec![Feed { name: "file".into(), kind }];
+    config.store.location = Location::File(dir.path().join("store.db"));
+    config.feeds = vec![Feed::new("file", kind)];
     config.sinks[0].kind = SinkKind::Ndjson { to: NdjsonTarget::File(alerts.clone()) };
-    let options = Options { record: Some(dir.path().join("events")), shards: Some(2) };
+    let options = Options { record: Some(dir.path().join("events")), shards: Some(2), ..Options::default() };
     let app = App::start(config, options).await.expect("started");
     let base = format!("http://{}", app.address);
     let (stop, stopped) = oneshot::channel();
@@ -74,7 +81,146 @@ fn replayed(recording: &std::path::Path) -> String {
     let outputs = events.iter().flat_map(|event| engine.handle(event));
     let lines = outputs.filter_map(|output| match output {
         rules::desk::Output::Alert(alert) => Some(crate::alert::to_json(&alert, &WireContext::default()) + "\n"),
-        rules::desk::Output::Route(_) => None,
+        _ => None,
     });
     lines.collect()
+}
+
+/// A RIS Live server for one client at a time; what is sent through the channel is played to it.
+async fn ris_live() -> (String, mpsc::Sender<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}/", listener.local_addr().expect("an address"));
+    let (play, mut frames) = mpsc::channel::<String>(64);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
+            let _subscription = socket.next().await;
+            while let Some(frame) = frames.recv().await {
+                if frame.is_empty() || socket.send(Message::text(frame)).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (url, play)
+}
+
+/// An announcement by one of the five peers of the archive's dump.
+fn news(peer: u32, prefix: &str, origin_as: u32) -> String {
+    let (time, asn) = (now().secs(), 64_500 + peer);
+    format!(
+        r#"{{"type":"ris_message","data":{{"timestamp":{time},"peer":"192.0.2.{peer}","peer_asn":"{asn}","id":"x","host":"rrc00.ripe.net","type":"UPDATE","path":[{asn},64510,{origin_as}],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.{peer}","prefixes":["{prefix}"]}}],"withdrawals":[]}}}}"#
+    )
+}
+
+/// The whole program beside an archive and a live feed on loopback.
+struct Running {
+    base: String,
+    play: mpsc::Sender<String>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<(), Failure>>,
+    dir: tempfile::TempDir,
+}
+
+impl Running {
+    async fn start(archive: &Arc<Archive>) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let dir = tempfile::tempdir().expect("a directory");
+        let (url, play) = ris_live().await;
+        let files = archive.serve().await;
+        let text = format!(
+            "[rpki]\n[store]\npath=':memory:'\n[feeds.ris]\nkind='ris_live'\nurl='{url}'\nhosts=['rrc00']\narchive='{files}'\n[alerts]\nhold_down_secs=0\n\
+             [sinks.file]\nkind='ndjson'\npath='alerts'"
+        );
+        let mut config = Config::parse("test", &text, dir.path()).expect("fine");
+        config.http.listen = "127.0.0.1:0".parse().expect("an address");
+        let hysteresis = Hysteresis { raise_secs: 0, clear_secs: 0 };
+        let options = Options { shards: Some(2), times: times(now), hysteresis, ..Options::default() };
+        let app = App::start(config, options).await.expect("started");
+        let base = format!("http://{}", app.address);
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(app.run_until(async {
+            let _ = stopped.await;
+        }));
+        Self { base, play, stop, running, dir }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = reqwest::get(format!("{}{path}", self.base)).await.expect("an answer");
+        serde_json::from_str(&answer.text().await.expect("text")).expect("JSON")
+    }
+
+    /// Asks until the answer is as it should be.
+    async fn until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let asking = async {
+            loop {
+                let answer = self.get(path).await;
+                if is_so(&answer) {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        match timeout(Duration::from_secs(60), asking).await {
+            Ok(answer) => answer,
+            Err(_) => panic!("{path} never was so: {}", self.get(path).await),
+        }
+    }
+
+    async fn end(self) {
+        self.stop.send(()).expect("still running");
+        timeout(Duration::from_secs(30), self.running).await.expect("an end").expect("no panic").expect("no failure");
+        drop(self.dir);
+    }
+}
+
+fn says(list: &Value, what: &str) -> bool {
+    list.as_array().is_some_and(|list| list.iter().any(|entry| entry.to_string().contains(what)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_archive_it_knows_what_is_normal_and_finds_a_live_hijack_of_it() {
+    let archive = Arc::new(Archive::default());
+    let app = Running::start(&archive).await;
+    let is_ready = |answer: &Value| answer["ready"] == true && !says(&answer["degraded"], "learning");
+    app.until("/readyz", is_ready).await;
+    let status = app.get("/api/v1/status").await;
+    assert_eq!((&status["archives"][0]["seeded"], &status["archives"][0]["routes"]), (&1.into(), &5.into()));
+    assert_eq!(status["baseline"], "ready");
+    for peer in 1..=3 {
+        app.play.send(news(peer, "198.51.100.0/25", 64_511)).await.expect("played");
+    }
+    let list = app.until("/api/v1/incidents", |list| list["count"] != 0).await;
+    let incident = &list["incidents"][0];
+    assert_eq!((&incident["class"], &incident["detected_origins"][0]), (&"subprefix_hijack".into(), &64_511.into()));
+    assert_eq!(incident["inputs"]["baseline"]["state"], "ready");
+    app.until("/api/v1/status", |status| status["feeds"][0]["peers_up"] == 3).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_archive_is_down_it_is_learning_and_says_why_and_a_loss_is_a_gap() {
+    let archive = Arc::new(Archive::default());
+    archive.is_down.store(true, Ordering::Relaxed);
+    let app = Running::start(&archive).await;
+    let has_notice = |kind: &'static str| move |status: &Value| says(&status["notices"], kind);
+    app.until("/api/v1/status", has_notice("\"learning\"")).await;
+    let readiness = app.until("/readyz", |answer| answer["ready"] == true && says(&answer["degraded"], "503")).await;
+    assert!(says(&readiness["degraded"], "learning (0 of 1 dumps of ris read"), "{readiness}");
+    let text = reqwest::get(format!("{}/metrics", app.base)).await.expect("metrics").text().await.expect("text");
+    assert!(text.contains("bgpwarden_notices_active{kind=\"learning\"} 1"));
+
+    archive.is_down.store(false, Ordering::Relaxed);
+    app.until("/api/v1/status", |status| status["baseline"] == "ready" && !says(&status["notices"], "\"learning\""))
+        .await;
+
+    app.play.send(news(1, "203.0.113.0/24", 64_497)).await.expect("played");
+    app.until("/api/v1/status", |status| status["feeds"][0]["updates"] == 1).await;
+    app.play.send(String::new()).await.expect("closed");
+    let status = app.until("/api/v1/status", |status| says(&status["gaps"], "\"lost\"")).await;
+    assert!(status["routes"].as_u64() >= Some(5), "tables are kept: {status}");
+    app.until("/api/v1/status", |status| says(&status["gaps"], "\"filling\"")).await;
+    let page = reqwest::get(&app.base).await.expect("a page").text().await.expect("text");
+    assert!(page.contains("What was not seen") && page.contains("filling"));
+    app.end().await;
 }

@@ -3,14 +3,19 @@
 //! TOML becomes a [`Config`] in one step: unknown keys, wrong types and impossible combinations are found here,
 //! all at once, each with its line. Whatever holds a `Config` need not doubt it.
 
+mod archive;
+mod bmp;
 mod reader;
 mod rpki;
 mod show;
+mod store;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use archive::Archive;
+pub use bmp::{Bmp, OpenBmp, Router};
 use ipnet::IpNet;
 pub use reader::Secret;
 use reader::{Section, Source};
@@ -18,6 +23,7 @@ pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::{Constituent, Resource};
+pub use store::Store;
 
 use rules::desk::Settings;
 
@@ -33,6 +39,7 @@ pub struct Config {
     pub rpki: Rpki,
     pub relations: Relations,
     pub alerts: Alerts,
+    pub store: Store,
     pub sinks: Vec<Sink>,
     pub watch: Vec<Constituent>,
 }
@@ -57,6 +64,19 @@ impl Default for Http {
 pub struct Feed {
     pub name: Arc<str>,
     pub kind: FeedKind,
+    /// What was before it, and what it missed.
+    pub archive: Option<Archive>,
+    /// Connected and without a message for this long, it is silent.
+    pub silent_secs: u64,
+}
+
+impl Feed {
+    /// RIS Live sends thousands of messages a second, and answers a ping every 30 seconds.
+    pub const SILENT_SECS: u64 = 60;
+
+    pub fn new(name: impl Into<Arc<str>>, kind: FeedKind) -> Self {
+        Self { name: name.into(), kind, archive: None, silent_secs: Self::SILENT_SECS }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +91,10 @@ pub enum FeedKind {
         peer: Option<IpAddr>,
         path: Option<String>,
     },
+    /// Routers that connect to us.
+    Bmp(Bmp),
+    /// What collectors publish on Kafka.
+    OpenBmp(OpenBmp),
     /// Read once at the start: `rib` is the baseline, `files` are news.
     Mrt { files: Vec<String>, rib: Vec<String> },
 }
@@ -196,10 +220,11 @@ impl Config {
             rpki: rpki::read(&mut root),
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
+            store: store::read(root.section("store")),
             sinks: sinks(&mut root),
             watch: watch(root.section("watch")),
         };
-        root.later(&["store", "routes"]);
+        root.later(&["routes"]);
         root.finish();
         let problems = source.problems();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
@@ -214,7 +239,8 @@ impl Config {
 }
 
 fn default_feeds() -> Vec<Feed> {
-    vec![Feed { name: "ris-live".into(), kind: FeedKind::ris_live() }]
+    let archive = Some(Archive::ris());
+    vec![Feed { archive, ..Feed::new("ris-live", FeedKind::ris_live()) }]
 }
 
 fn default_sinks() -> Vec<Sink> {
@@ -247,7 +273,8 @@ fn http(mut section: Section<'_>) -> Http {
 enum KnownFeed {
     RisLive,
     Mrt,
-    Later,
+    Bmp,
+    OpenBmp,
 }
 
 fn feeds(root: &mut Section<'_>) -> Vec<Feed> {
@@ -262,26 +289,28 @@ fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
     let kinds = [
         ("ris_live", KnownFeed::RisLive),
         ("mrt", KnownFeed::Mrt),
-        ("bmp", KnownFeed::Later),
-        ("openbmp", KnownFeed::Later),
+        ("bmp", KnownFeed::Bmp),
+        ("openbmp", KnownFeed::OpenBmp),
     ];
     let kind = match section.word("kind", &kinds) {
         None => {
             if !section.has("kind") {
-                section.problem("kind", "is missing; one of ris_live, mrt");
+                section.problem("kind", "is missing; one of ris_live, mrt, bmp, openbmp");
             }
             return None;
         }
-        Some(KnownFeed::Later) => {
-            section.problem("kind", "this kind of feed comes with a later version; now: ris_live, mrt");
-            return None;
-        }
+        Some(KnownFeed::Bmp) => FeedKind::Bmp(bmp::bmp(&name, &mut section)),
+        Some(KnownFeed::OpenBmp) => FeedKind::OpenBmp(bmp::openbmp(&name, &mut section)),
         Some(KnownFeed::RisLive) => ris_live(&mut section),
         Some(KnownFeed::Mrt) => mrt(&mut section),
     };
+    // A router tells its whole table when it connects, and may rightly be quiet for longer: see idle_secs.
+    let is_published = !matches!(kind, FeedKind::Mrt { .. } | FeedKind::Bmp(_));
+    let archive = if is_published { archive::archive(&mut section, &kind) } else { None };
+    let silent_secs = if is_published { section.integer("silent_secs", 10..=86_400) } else { None };
     section.later(&["scope", "tlp"]);
     section.finish();
-    Some(Feed { name: name.into(), kind })
+    Some(Feed { archive, silent_secs: silent_secs.unwrap_or(Feed::SILENT_SECS), ..Feed::new(name, kind) })
 }
 
 fn ris_live(section: &mut Section<'_>) -> FeedKind {

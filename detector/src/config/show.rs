@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
-use super::{Config, Feed, FeedKind, Kafka, NdjsonTarget, Rpki, Sink, SinkKind};
+use super::{Bmp, Config, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind};
 use rules::watch::{Constituent, Resource};
 
 /// TOML that says the same as the file it came from. Secrets are left out, absent values are comments.
@@ -27,6 +27,9 @@ impl Display for Config {
         writeln!(f, "\n[alerts]")?;
         writeln!(f, "hold_down_secs = {}\nreopen_secs = {}", self.alerts.hold_down_secs, self.alerts.reopen_secs)?;
         writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
+        writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
+        writeln!(f, "retention_days = {}", self.store.retention_days)?;
+        writeln!(f, "checkpoint_secs = {}", self.store.checkpoint_secs)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }
@@ -56,12 +59,51 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             writeln!(f, "kind = \"ris_live\"\nurl = {}\nclient = {}", quoted(url), quoted(client))?;
             writeln!(f, "hosts = {}\nprefixes = {}", quoted_list(hosts), quoted_list(prefixes))?;
             optional(f, "peer", peer.as_ref(), "all")?;
-            optional(f, "path", path.as_ref(), "all")
+            optional(f, "path", path.as_ref(), "all")?;
+            writeln!(f, "silent_secs = {}", feed.silent_secs)?;
+            show_archive(f, feed)
+        }
+        FeedKind::Bmp(bmp) => show_bmp(f, bmp),
+        FeedKind::OpenBmp(openbmp) => {
+            show_openbmp(f, openbmp)?;
+            show_archive(f, feed)
         }
         FeedKind::Mrt { files, rib } => {
             writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", quoted_list(files), quoted_list(rib))
         }
     }
+}
+
+fn show_bmp(f: &mut Formatter<'_>, bmp: &Bmp) -> fmt::Result {
+    let router =
+        |router: &super::Router| format!("{{ address = {}, name = {} }}", quoted(router.address), quoted(&router.name));
+    let routers: Vec<_> = bmp.routers.iter().map(router).collect();
+    writeln!(f, "kind = \"bmp\"\nlisten = \"{}\"\nrouters = [{}]", bmp.listen, routers.join(", "))?;
+    writeln!(f, "idle_secs = {}\nmax_routers = {}\nmax_peers = {}", bmp.idle_secs, bmp.max_routers, bmp.max_peers)
+}
+
+fn show_openbmp(f: &mut Formatter<'_>, openbmp: &OpenBmp) -> fmt::Result {
+    writeln!(f, "kind = \"openbmp\"\nbrokers = {}", quoted(&openbmp.brokers))?;
+    writeln!(f, "topics = {}\ngroup = {}", quoted_list(&openbmp.topics), quoted(&openbmp.group))?;
+    writeln!(f, "collector_as = {}", openbmp.collector_as.map_or(0, |asn| asn.0))?;
+    show_properties(f, &openbmp.properties)
+}
+
+/// Names alone: a value may be a secret.
+fn show_properties(f: &mut Formatter<'_>, properties: &[(String, super::Secret)]) -> fmt::Result {
+    let names: Vec<_> = properties.iter().map(|(name, _)| name.as_str()).collect();
+    match names.is_empty() {
+        true => writeln!(f, "# properties: none"),
+        false => writeln!(f, "# properties: set: {}", names.join(", ")),
+    }
+}
+
+fn show_archive(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
+    writeln!(f, "bootstrap = {}", feed.archive.is_some())?;
+    let Some(archive) = &feed.archive else { return Ok(()) };
+    let names: Vec<_> = archive.collectors.iter().map(|collector| &collector.name).collect();
+    writeln!(f, "collectors = {}", quoted_list(&names))?;
+    optional(f, "archive", archive.base.as_ref(), "where the collectors' files are published")
 }
 
 fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
@@ -80,11 +122,7 @@ fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
 fn show_kafka(f: &mut Formatter<'_>, kafka: &Kafka) -> fmt::Result {
     writeln!(f, "brokers = {}\nalerts_topic = {}", quoted(&kafka.brokers), quoted(&kafka.alerts_topic))?;
     writeln!(f, "incidents_topic = {}\ncreate_topics = {}", quoted(&kafka.incidents_topic), kafka.create_topics)?;
-    let names: Vec<_> = kafka.properties.iter().map(|(name, _)| name.as_str()).collect();
-    match names.is_empty() {
-        true => writeln!(f, "# properties: none"),
-        false => writeln!(f, "# properties: set: {}", names.join(", ")),
-    }
+    show_properties(f, &kafka.properties)
 }
 
 fn show_constituent(f: &mut Formatter<'_>, constituent: &Constituent) -> fmt::Result {

@@ -28,10 +28,25 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         prefixes = ["192.0.2.0/24"]
         peer = "2001:db8::1"
         path = "64496$"
+        [feeds.ris]
+        kind = "ris_live"
+        hosts = ["rrc12", "rrc00"]
+        archive = "http://192.0.2.80/ris"
+        silent_secs = 120
         [feeds.dumps]
         kind = "mrt"
         files = ["rrc00=/data/updates.gz", "https://example.net/updates.gz"]
         rib = ["/data/rib.gz"]
+        [feeds.routers]
+        kind = "bmp"
+        listen = "[::]:11019"
+        routers = [{ address = "192.0.2.1", name = "edge1" }, { address = "2001:db8::/32", name = "lab" }]
+        idle_secs = 60
+        [feeds.views]
+        kind = "openbmp"
+        brokers = "kafka1:9092"
+        topics = ["x"]
+        collector_as = 0
         [rpki]
         files = ["/var/rpki.json"]
         rtr = ["127.0.0.1:3323", "[2001:db8::1]:323"]
@@ -45,6 +60,9 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         [alerts]
         min_peer_ases = 3
         tlp = "amber+strict"
+        [store]
+        path = "/var/lib/bgpwarden/a.db"
+        retention_days = 7
         [sinks.bus]
         kind = "kafka"
         brokers = "kafka1:9092,kafka2:9092"
@@ -70,6 +88,25 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
     assert_eq!(config.watch[0].resources.len(), 2);
     assert_eq!(parse(&config.to_string()).expect("fine"), config);
     assert_eq!(parse(&Config::without_file().to_string()).expect("fine"), Config::without_file());
+}
+
+#[test]
+fn all_of_the_public_ris_live_has_a_past_and_a_part_or_another_server_only_if_told() {
+    let collectors = |keys: &str| {
+        let config = parse(&format!("[feeds.a]\nkind = 'ris_live'\n{keys}")).expect("fine");
+        let archive = config.feeds[0].archive.clone();
+        archive.map(|archive| archive.collectors.iter().map(|c| c.name.to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(collectors("").map(|all| all.len()), Some(23));
+    assert_eq!(collectors("hosts = ['rrc12', 'rrc00.ripe.net', 'rrc00']"), Some(vec!["rrc00".into(), "rrc12".into()]));
+    assert_eq!(collectors("collectors = ['rrc00']"), Some(vec!["rrc00".into()]));
+    for keys in ["bootstrap = false", "url = 'ws://127.0.0.1/'", "prefixes = ['192.0.2.0/24']", "path = '64496$'"] {
+        assert_eq!(collectors(keys), None, "{keys}");
+    }
+    assert_eq!(
+        collectors("url = 'ws://127.0.0.1/'\nhosts = ['rrc00']\narchive = 'http://127.0.0.1/'").map(|c| c.len()),
+        Some(1)
+    );
 }
 
 #[test]
@@ -118,11 +155,38 @@ fn problems_name_key_line_and_way_out() {
         ("[http]\ntoken = { file = '/nonexistent/token' }", "cannot read \"/nonexistent/token\""),
         ("[alerts]\nhold_down_secs = -1", "alerts.hold_down_secs: expected an integer from 0 to 3600, found -1"),
         ("[alerts]\ntlp = 'white'", "expected one of clear, green, amber, amber+strict, red, found \"white\""),
-        ("[feeds.a]\nkind = 'bmp'", "feeds.a.kind: this kind of feed comes with a later version"),
+        ("[feeds.a]\nkind = 'bgp'", "expected one of ris_live, mrt, bmp, openbmp, found \"bgp\""),
+        (
+            "[feeds.a]\nkind = 'bmp'\nlisten = '0.0.0.0:1'",
+            "feeds.a.listen: an address that others can reach demands a list",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1' }]",
+            "bgpwarden.toml:3: feeds.a.routers[0].name: is missing",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1/24', name = 'x' }]",
+            "\"192.0.2.1/24\" is neither an address nor a prefix without host bits",
+        ),
+        (
+            "[feeds.a]\nkind = 'bmp'\nrouters = [{ address = '192.0.2.1', name = 'x' }, { address = '::1', name = 'x' }]",
+            "192.0.2.1/32 and ::1/128 have the same name \"x\"",
+        ),
+        ("[feeds.a]\nkind = 'openbmp'", "feeds.a.brokers: is missing"),
+        (
+            "[feeds.a]\nkind = 'openbmp'\nbrokers = 'h:1'\nproperties = { 'group.id' = 'x' }",
+            "feeds.a.properties.group.id: bgpwarden sets this itself",
+        ),
         ("[feeds.a]\nurl = 'x'", "bgpwarden.toml:1: feeds.a.kind: is missing"),
+        ("[feeds.a]\nkind = 'ris_live'\narchive = '/data'", "feeds.a.archive: expected a URL that begins with http://"),
+        ("[feeds.a]\nkind = 'ris_live'\ncollectors = ['../x']", "\"../x\" is no collector of RIS or RouteViews"),
+        ("[feeds.a]\nkind = 'ris_live'\nbootstrap = true\npeer = '192.0.2.1'", "feeds.a.bootstrap: dumps know neither"),
+        ("[feeds.a]\nkind = 'mrt'\nfiles = ['x']\nbootstrap = true", "feeds.a.bootstrap: unknown key"),
         ("feeds = 3", "feeds: expected a table, found 3"),
         ("[feeds]\na = 3", "feeds.a: expected a table [feeds.NAME], found 3"),
-        ("[store]", "store: comes with a later version"),
+        ("[routes]", "routes: comes with a later version"),
+        ("[store]\npath = ''", "store.path: is empty"),
+        ("[store]\nretention_days = 0", "store.retention_days: expected an integer from 1 to 36500, found 0"),
         ("[rpki]\nrtr = ['x']", "rpki.rtr: \"x\" is not host:port such as 127.0.0.1:3323"),
         ("[rpki]\nrtr = ['2001:db8::1']", "is not host:port"),
         ("[rpki]\nurl = 'ftp://x'", "rpki.url: expected a URL that begins with http:// or https://"),

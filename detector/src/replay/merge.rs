@@ -145,15 +145,7 @@ impl Merged {
     pub fn counts(&self) -> Counts {
         let mut sum = Counts::default();
         for lane in &self.lanes {
-            let counts = lane.reader.counts();
-            sum.elements += counts.elements;
-            sum.announced += counts.announced;
-            sum.withdrawn += counts.withdrawn;
-            sum.otc += counts.otc;
-            sum.skipped += counts.skipped;
-            for (kind, n) in &counts.errors {
-                *sum.errors.entry(kind).or_default() += n;
-            }
+            sum.add(lane.reader.counts().clone());
         }
         sum
     }

@@ -44,6 +44,7 @@ impl Printer {
         match output {
             Output::Alert(alert) => self.alert(alert),
             Output::Route(record) => self.route(record),
+            Output::Chapter(_) | Output::Checkpoint(_) => Ok(()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -17,7 +17,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use super::outbox::{Outbox, Ticket};
 use super::status::{FailureReason, SinkStatus};
-use super::{Delivery, pause_after};
+use super::{Delivery, Parcel, pause_after};
 use crate::config::{Kafka, Secret};
 use crate::failure::Failure;
 
@@ -106,6 +106,7 @@ impl Publisher {
                     tracing::warn!(sink = %self.name, brokers = %self.kafka.brokers, "no broker answers yet");
                     return Ok(());
                 }
+                Some(true) if cleanup == "compact" => self.check_compaction(topic).await,
                 Some(true) => {}
                 Some(false) if self.kafka.create_topics => self.create_topic(topic, cleanup).await?,
                 Some(false) => return Err(Failure::failed(self.missing(topic, cleanup))),
@@ -135,12 +136,31 @@ impl Publisher {
         tokio::task::spawn_blocking(look).await.map_err(|error| Failure::failed(error.to_string()))
     }
 
+    fn admin(&self) -> Result<AdminClient<Listener>, KafkaError> {
+        AdminClient::from_config_and_context(&client_config(&self.kafka), Listener { sink: self.name.clone() })
+    }
+
+    /// Warns of a topic that keeps every message, or forgets incidents that are still open. Where asking is not
+    /// allowed, nothing is said.
+    async fn check_compaction(&self, topic: &str) {
+        let Ok(admin) = self.admin() else { return };
+        let options = AdminOptions::new().request_timeout(Some(FIRST_LOOK));
+        let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
+        let described = described.unwrap_or_default().into_iter().find_map(Result::ok);
+        let policy = described.and_then(|config| config.get("cleanup.policy")?.value.clone());
+        if let Some(policy) = policy.filter(|policy| !policy.contains("compact")) {
+            tracing::warn!(
+                sink = %self.name, topic, policy,
+                "this topic should keep the latest of each incident, but is not compacted; set it with \
+                 kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config cleanup.policy=compact"
+            );
+        }
+    }
+
     async fn create_topic(&self, topic: &str, cleanup: &str) -> Result<(), Failure> {
         let failed =
             |what: String| Failure::failed(format!("sink {}: cannot create topic \"{topic}\": {what}", self.name));
-        let listener = Listener { sink: self.name.clone() };
-        let admin = AdminClient::from_config_and_context(&client_config(&self.kafka), listener)
-            .map_err(|error| failed(error.to_string()))?;
+        let admin = self.admin().map_err(|error| failed(error.to_string()))?;
         let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(-1)).set("cleanup.policy", cleanup);
         let results = admin.create_topics([&new], &AdminOptions::new()).await.map_err(|e| failed(e.to_string()))?;
         match results.into_iter().find_map(Result::err) {
@@ -157,7 +177,7 @@ impl Publisher {
             tokio::select! {
                 Some(ticket) = on_their_way.next() => outbox.ack(ticket),
                 taken = outbox.take(), if open && on_their_way.len() < IN_FLIGHT => match taken {
-                    Some((ticket, delivery)) => on_their_way.push(self.deliver(ticket, delivery)),
+                    Some((ticket, parcel)) => on_their_way.push(self.deliver(ticket, parcel)),
                     None => open = false,
                 },
             }
@@ -165,17 +185,29 @@ impl Publisher {
     }
 
     /// Sends to both topics until both have confirmed.
-    async fn deliver(&self, ticket: Ticket, delivery: Delivery) -> Ticket {
-        self.send_until_confirmed(&self.kafka.alerts_topic, &delivery).await;
-        self.send_until_confirmed(&self.kafka.incidents_topic, &delivery).await;
+    async fn deliver(&self, ticket: Ticket, parcel: Parcel) -> Ticket {
+        match parcel {
+            Parcel::Alert(delivery) => {
+                let headers = headers(&delivery, &self.instance);
+                for topic in [&self.kafka.alerts_topic, &self.kafka.incidents_topic] {
+                    let value = Some(delivery.json.as_bytes());
+                    self.send_until_confirmed(topic, &delivery.id, value, headers.clone()).await;
+                }
+            }
+            Parcel::Forget(id) => {
+                let topic = &self.kafka.incidents_topic;
+                self.send_until_confirmed(topic, &id, None, OwnedHeaders::new()).await;
+            }
+        }
         self.status.succeeded();
         ticket
     }
 
-    async fn send_until_confirmed(&self, topic: &str, delivery: &Delivery) {
-        let headers = headers(delivery, &self.instance);
+    /// Without a value it is a tombstone.
+    async fn send_until_confirmed(&self, topic: &str, id: &str, value: Option<&[u8]>, headers: OwnedHeaders) {
         for failures in 1.. {
-            let record = FutureRecord::to(topic).key(&*delivery.id).payload(&*delivery.json).headers(headers.clone());
+            let mut record = FutureRecord::<str, [u8]>::to(topic).key(id).headers(headers.clone());
+            record.payload = value;
             // A full queue of librdkafka is waited for there; see message.timeout.ms for everything else.
             let Err((error, _)) = self.producer().send(record, Duration::from_secs(60)).await else { return };
             if self.status.failed(reason_of(&error), error.to_string()) {

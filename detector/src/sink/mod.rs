@@ -1,19 +1,22 @@
 //! Where do alerts go, and how is none lost on the way?
 //!
-//! Every sink owns an [`outbox::Outbox`] and one task that empties it: a sink that is slow or away delays its own
-//! outbox only, until that is full; then the one who fills it waits, which the queues before it feel in turn.
+//! [`dispatch`] writes what is decided to the store and tells every sink's [`outbox::Outbox`] where it waits; one task
+//! per sink empties its outbox and acknowledges. A sink that is slow or away delays its own outbox only, and what
+//! waits for it lies on disk.
 
+pub mod dispatch;
 pub mod kafka;
 pub mod ndjson;
 pub mod outbox;
+pub mod start;
 pub mod status;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use rules::alert::{Alert, Class, Severity, Transition};
+use rules::alert::{Alert, Class, ReasonCode, Severity, Transition};
 use rules::bgp::Timestamp;
 use rules::limits;
 
@@ -48,37 +51,69 @@ impl Delivery {
     }
 }
 
+/// True if the alert says nothing but that counts have grown: the only one that may be left out.
+pub fn merely_refreshes(alert: &Alert) -> bool {
+    alert.transition == Transition::Updated && matches!(alert.reason.code, ReasonCode::Prefixes | ReasonCode::Spread)
+}
+
+/// What a sink is given to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parcel {
+    Alert(Delivery),
+    /// Retention has forgotten this incident, and so may whoever keeps the latest of each.
+    Forget(Arc<str>),
+}
+
+impl Parcel {
+    pub fn incident(&self) -> &Arc<str> {
+        match self {
+            Self::Alert(delivery) => &delivery.id,
+            Self::Forget(id) => id,
+        }
+    }
+
+    /// Bytes of JSON.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Alert(delivery) => delivery.json.len(),
+            Self::Forget(_) => 0,
+        }
+    }
+}
+
 /// What one sink gets of all alerts.
 pub struct Route {
     pub name: Arc<str>,
     pub outbox: Arc<Outbox>,
     pub status: Arc<SinkStatus>,
+    /// Keeps the latest of each incident, so it has to hear when one is forgotten.
+    pub keeps_latest: bool,
     min_severity: Severity,
-    /// Incidents this sink has heard of: it hears of their end, too, whatever became of their severity.
-    told: BTreeSet<Arc<str>>,
+    /// The first transition of each incident that this sink was told: it hears of the end of these, too, whatever
+    /// became of their severity.
+    told: BTreeMap<Arc<str>, u32>,
 }
 
 impl Route {
-    pub fn new(name: Arc<str>, min_severity: Severity) -> Self {
-        Self { name, outbox: Arc::new(Outbox::default()), status: Arc::default(), min_severity, told: BTreeSet::new() }
+    pub fn new(name: Arc<str>, min_severity: Severity, outbox: Arc<Outbox>) -> Self {
+        let (status, told) = (Arc::default(), BTreeMap::new());
+        Self { name, outbox, status, keeps_latest: false, min_severity, told }
     }
 
-    /// Hands over a delivery if it is for this sink; waits while the outbox is full.
-    pub async fn push(&mut self, delivery: &Delivery) {
-        if !self.wants(delivery) {
-            return;
-        }
-        if delivery.transition == Transition::Retracted {
-            self.told.remove(&delivery.id);
-        } else if self.told.insert(delivery.id.clone()) && self.told.len() > limits::INCIDENTS {
+    /// Is this transition for this sink? A rerun of the same transitions gives the same answers.
+    pub fn wants(&self, delivery: &Delivery) -> bool {
+        let heard_before = self.told.get(&delivery.id).is_some_and(|first| *first < delivery.sequence);
+        delivery.severity >= self.min_severity || heard_before
+    }
+
+    /// Remembers that it was told.
+    pub fn tell(&mut self, id: Arc<str>, sequence: u32) {
+        let first = self.told.entry(id).or_insert(sequence);
+        *first = sequence.min(*first);
+        if self.told.len() > limits::INCIDENTS {
             // Ids begin with their time, so the first is the oldest.
             self.told.pop_first();
         }
-        self.outbox.push(delivery.clone()).await;
-    }
-
-    fn wants(&self, delivery: &Delivery) -> bool {
-        delivery.severity >= self.min_severity || self.told.contains(&delivery.id)
     }
 }
 
@@ -97,14 +132,32 @@ mod tests {
         Delivery::new(&alert, "{}".into())
     }
 
-    #[tokio::test]
-    async fn a_sink_hears_the_end_of_what_it_heard_begin() {
-        let mut route = Route::new("bus".into(), Severity::High);
-        route.push(&delivery(Severity::Low, 1)).await;
-        assert_eq!(route.outbox.backlog(), 0);
-        route.push(&delivery(Severity::High, 2)).await;
-        route.push(&delivery(Severity::Low, 3)).await;
-        assert_eq!(route.outbox.backlog(), 2);
+    #[test]
+    fn a_sink_hears_the_end_of_what_it_heard_begin_and_no_more_the_second_time() {
+        let mut route = Route::new("bus".into(), Severity::High, Arc::default());
+        let story = [delivery(Severity::Low, 1), delivery(Severity::High, 2), delivery(Severity::Low, 3)];
+        for _ in 0..2 {
+            let heard: Vec<_> = (story.iter())
+                .filter(|delivery| {
+                    let wanted = route.wants(delivery);
+                    if wanted {
+                        route.tell(delivery.id.clone(), delivery.sequence);
+                    }
+                    wanted
+                })
+                .map(|delivery| delivery.sequence)
+                .collect();
+            assert_eq!(heard, [2, 3]);
+        }
+    }
+
+    #[test]
+    fn only_growing_counts_may_be_left_out() {
+        let mut alert = Alert { transition: Transition::Updated, ..opened() };
+        for (code, may) in [(ReasonCode::Spread, true), (ReasonCode::Prefixes, true), (ReasonCode::Severity, false)] {
+            alert.reason.code = code;
+            assert_eq!(merely_refreshes(&alert), may, "{code}");
+        }
     }
 
     #[test]

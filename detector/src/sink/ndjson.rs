@@ -1,13 +1,15 @@
 //! How does an alert become a line of a file or of stdout?
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use rules::limits;
+
 use super::outbox::Outbox;
-use super::pause_after;
 use super::status::{FailureReason, SinkStatus};
+use super::{Parcel, pause_after};
 use crate::config::NdjsonTarget;
 use crate::failure::Failure;
 
@@ -20,8 +22,36 @@ pub fn open(target: &NdjsonTarget) -> Result<Box<dyn Write + Send>, Failure> {
 }
 
 fn append_to(path: &Path) -> Result<File, Failure> {
-    let opened = OpenOptions::new().append(true).create(true).open(path);
+    let opened = OpenOptions::new().append(true).read(true).create(true).open(path).and_then(|mut file| {
+        mend(&mut file)?;
+        Ok(file)
+    });
     opened.map_err(|error| Failure::failed(format!("cannot write alerts to \"{}\": {error}", path.display())))
+}
+
+/// A process that was killed may have left half a line: its alert was not acknowledged and comes again, so the half
+/// goes. A line that is only not ended is ended.
+fn mend(file: &mut File) -> io::Result<()> {
+    if !file.metadata()?.is_file() {
+        return Ok(());
+    }
+    let length = file.seek(SeekFrom::End(0))?;
+    // The longest alert, the end of the line before it, and one more to tell an even longer line by.
+    let longest = limits::ALERT_BYTES as u64 + 2;
+    let from = length.saturating_sub(longest);
+    file.seek(SeekFrom::Start(from))?;
+    let mut end = Vec::new();
+    file.take(longest).read_to_end(&mut end)?;
+    let line = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let torn = &end[line..];
+    let is_ours = line > 0 || from == 0;
+    match torn.is_empty() {
+        true => Ok(()),
+        false if is_ours && torn.starts_with(b"{") && serde_json::from_slice::<serde_json::Value>(torn).is_err() => {
+            file.set_len(from + line as u64)
+        }
+        false => file.write_all(b"\n"),
+    }
 }
 
 /// Writes one line per delivery until the outbox is closed and empty. What cannot be written is tried again,
@@ -32,7 +62,12 @@ pub async fn run(
     outbox: Arc<Outbox>,
     status: Arc<SinkStatus>,
 ) -> Result<(), Failure> {
-    while let Some((ticket, delivery)) = outbox.take().await {
+    while let Some((ticket, parcel)) = outbox.take().await {
+        // Lines once written stay.
+        let Parcel::Alert(delivery) = parcel else {
+            outbox.ack(ticket);
+            continue;
+        };
         let line = Arc::new(format!("{}\n", delivery.json));
         let mut written = 0;
         let mut failures = 0;
@@ -114,7 +149,7 @@ mod tests {
         let outbox = Arc::new(Outbox::default());
         for sequence in 1..=count {
             let json = format!("{{\"sequence\":{sequence}}}");
-            outbox.push(Delivery::new(&Alert { sequence, ..opened() }, json.into())).await;
+            outbox.push(Parcel::Alert(Delivery::new(&Alert { sequence, ..opened() }, json.into()))).await;
         }
         outbox.close();
         outbox
@@ -140,6 +175,23 @@ mod tests {
             run("f".into(), open(&target).expect("open"), filled(1).await, Arc::default()).await.expect("done");
         }
         assert_eq!(std::fs::read_to_string(file.path()).expect("text"), "{\"sequence\":1}\n".repeat(2));
+    }
+
+    #[tokio::test]
+    async fn a_line_torn_by_a_kill_goes_and_one_that_is_only_not_ended_stays() {
+        for (left, expected) in [
+            ("{\"sequence\":7}\n{\"sequ", "{\"sequence\":7}\n{\"sequence\":1}\n"),
+            ("{\"sequence\":7}\n{\"sequence\":8}", "{\"sequence\":7}\n{\"sequence\":8}\n{\"sequence\":1}\n"),
+            ("{\"se", "{\"sequence\":1}\n"),
+            ("my notes", "my notes\n{\"sequence\":1}\n"),
+            ("", "{\"sequence\":1}\n"),
+        ] {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), left).expect("written");
+            let target = NdjsonTarget::File(file.path().to_owned());
+            run("f".into(), open(&target).expect("open"), filled(1).await, Arc::default()).await.expect("done");
+            assert_eq!(std::fs::read_to_string(file.path()).expect("text"), expected, "{left:?}");
+        }
     }
 
     #[test]

@@ -1,39 +1,56 @@
 //! What has a sink not yet confirmed?
 //!
-//! A delivery stays here until it is acknowledged. Of one incident at most one is out at a time, so transitions
-//! arrive in their order however often one has to be sent again; different incidents do not wait for each other.
+//! A window over what waits for one sink: the oldest parcels are in memory, all others in the store alone. A parcel
+//! stays until it is acknowledged. Of one incident at most one is out at a time, so transitions arrive in their order
+//! however often one has to be sent again; different incidents do not wait for each other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rules::bgp::Timestamp;
 use tokio::sync::Notify;
 
-use super::Delivery;
+use super::{Parcel, pause_after};
+use crate::app::now;
+use crate::store::{Page, Place, Store};
 
-/// Deliveries one sink may owe: at 20 transitions a second, far above any measured day, ten minutes.
-const DELIVERIES: usize = 12_000;
-/// Bytes of JSON one sink may owe: 12,000 usual alerts of 5 KB, or 256 of the largest.
+/// Parcels of one sink in memory: at 20 transitions a second, far above any measured day, ten minutes.
+const PARCELS: usize = 12_000;
+/// Their bytes of JSON: 12,000 usual alerts of 5 KB, or 256 of the largest.
 const BYTES: usize = 64 * 1_024 * 1_024;
 
-/// Names a delivery in its outbox.
+/// Names a parcel in its outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
 #[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,
-    /// Something was pushed, or became ready, or the outbox was closed.
+    /// Something came in, or became ready, or the outbox was closed.
     work: Notify,
     /// Something was acknowledged.
     space: Notify,
+    /// There may be a page to read.
+    hungry: Notify,
+    /// Where the rest lies, and under which name; none: nothing does.
+    store: Option<(Store, Arc<str>)>,
     most: usize,
     most_bytes: usize,
 }
 
+#[derive(Debug)]
+struct Entry {
+    parcel: Parcel,
+    since: Instant,
+    /// None: it is here only.
+    place: Option<Place>,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    entries: BTreeMap<Ticket, (Delivery, Instant)>,
+    entries: BTreeMap<Ticket, Entry>,
     /// Tickets that may be taken: the oldest of each incident, unless it is out.
     ready: BTreeSet<Ticket>,
     /// All tickets of an incident, oldest first.
@@ -42,29 +59,45 @@ struct State {
     next: u64,
     closed: bool,
     stalled: Duration,
+    /// Parcels behind the window, in the store alone.
+    behind: u64,
+    /// Every place up to here is or was in the window.
+    read_up_to: Place,
+    /// Every place up to here is counted.
+    offered_up_to: Place,
+    /// While a page is being read: how many were put behind the window meanwhile.
+    behind_since: u64,
+    /// Places behind the window whose parcels were pushed before they were stored, so need no second time.
+    ahead: BTreeSet<Place>,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self::bounded(DELIVERIES, BYTES)
+        Self::bounded(None, PARCELS, BYTES)
     }
 }
 
 impl Outbox {
-    pub fn bounded(most: usize, most_bytes: usize) -> Self {
-        Self { state: Mutex::default(), work: Notify::new(), space: Notify::new(), most, most_bytes }
+    /// Of the sink `name`, over `store`.
+    pub fn over(store: Store, name: Arc<str>) -> Self {
+        Self::bounded(Some((store, name)), PARCELS, BYTES)
+    }
+
+    fn bounded(store: Option<(Store, Arc<str>)>, most: usize, most_bytes: usize) -> Self {
+        let (work, space, hungry) = (Notify::new(), Notify::new(), Notify::new());
+        Self { state: Mutex::default(), work, space, hungry, store, most, most_bytes }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a delivery; waits while the outbox is full.
-    pub async fn push(&self, delivery: Delivery) {
+    /// Adds a parcel that is in no store; waits while the window is full.
+    pub async fn push(&self, parcel: Parcel) {
         let mut waiting_since = None;
         loop {
             let space = self.space.notified();
-            if self.has_space_for(&delivery) {
+            if self.has_space_for(&self.state(), &parcel) {
                 break;
             }
             waiting_since.get_or_insert_with(Instant::now);
@@ -72,29 +105,138 @@ impl Outbox {
         }
         let mut state = self.state();
         state.stalled += waiting_since.map_or(Duration::ZERO, |since| since.elapsed());
-        state.insert(delivery);
+        state.insert(parcel, None, Instant::now());
         drop(state);
         self.work.notify_one();
     }
 
-    /// A single delivery always fits, however large.
-    fn has_space_for(&self, delivery: &Delivery) -> bool {
+    /// There is room for one more without waiting.
+    pub fn has_room(&self) -> bool {
         let state = self.state();
-        state.entries.is_empty()
-            || (state.entries.len() < self.most && state.bytes + delivery.json.len() <= self.most_bytes)
+        state.entries.len() < self.most && state.bytes < self.most_bytes
     }
 
-    /// The oldest delivery whose incident has none out; waits for one. None once closed and empty of such.
-    pub async fn take(&self) -> Option<(Ticket, Delivery)> {
+    /// A single parcel always fits, however large.
+    fn has_space_for(&self, state: &State, parcel: &Parcel) -> bool {
+        state.entries.is_empty() || (state.entries.len() < self.most && state.bytes + parcel.bytes() <= self.most_bytes)
+    }
+
+    /// Tells of a parcel that now waits in the store. Never waits: what does not fit into the window stays there.
+    pub fn offer(&self, place: Place, parcel: Parcel) {
+        let mut state = self.state();
+        state.offered_up_to = state.offered_up_to.max(place);
+        if place <= state.read_up_to {
+            return;
+        }
+        if state.behind == 0 && self.has_space_for(&state, &parcel) {
+            state.read_up_to = place;
+            state.insert(parcel, Some(place), Instant::now());
+            self.work.notify_one();
+        } else {
+            state.behind += 1;
+            state.behind_since += 1;
+            self.hungry.notify_one();
+        }
+    }
+
+    /// What was pushed is now in the store, too; if it was acknowledged meanwhile, it can go there.
+    pub fn placed(&self, place: Place, parcel: &Parcel) {
+        let mut state = self.state();
+        state.offered_up_to = state.offered_up_to.max(place);
+        if state.behind == 0 {
+            state.read_up_to = state.read_up_to.max(place);
+        } else {
+            state.behind += 1;
+            state.behind_since += 1;
+            state.ahead.insert(place);
+        }
+        let tickets = state.of_incident.get(parcel.incident()).cloned().unwrap_or_default();
+        let same = tickets.into_iter().find(|ticket| state.entries[ticket].parcel == *parcel);
+        match same.and_then(|ticket| state.entries.get_mut(&ticket)) {
+            Some(entry) => entry.place = Some(place),
+            None => self.acknowledge(place),
+        }
+    }
+
+    fn acknowledge(&self, place: Place) {
+        if let Some((store, _)) = &self.store {
+            store.acknowledge(place);
+        }
+    }
+
+    /// What an earlier life of the store left: `waiting` parcels up to `last`.
+    pub fn remember(&self, waiting: u64, last: Place) {
+        let mut state = self.state();
+        state.behind += waiting;
+        state.offered_up_to = state.offered_up_to.max(last);
+        self.hungry.notify_one();
+    }
+
+    /// Brings the window up to date with the store, for as long as it is polled.
+    pub async fn keep_filled(&self) -> Infallible {
+        let Some((store, sink)) = &self.store else { return std::future::pending().await };
+        let mut failures = 0;
+        loop {
+            let hungry = self.hungry.notified();
+            let Some(after) = self.next_page() else {
+                hungry.await;
+                continue;
+            };
+            match store.page(sink, after).await {
+                Ok(page) => {
+                    self.fill(page);
+                    failures = 0;
+                }
+                Err(_) => {
+                    failures += 1;
+                    tokio::time::sleep(pause_after(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// Behind which place to read on, if there is something and the window is half empty.
+    fn next_page(&self) -> Option<Place> {
+        let mut state = self.state();
+        let is_hungry = state.entries.len() <= self.most / 2 && state.bytes <= self.most_bytes / 2;
+        let wanted = state.behind > 0 && is_hungry;
+        state.behind_since = 0;
+        wanted.then_some(state.read_up_to)
+    }
+
+    fn fill(&self, page: Page) {
+        let mut state = self.state();
+        for (place, queued, parcel) in page.parcels {
+            if place <= state.offered_up_to {
+                state.behind = state.behind.saturating_sub(1);
+            }
+            state.read_up_to = state.read_up_to.max(place);
+            if !state.ahead.remove(&place) {
+                state.insert(parcel, Some(place), instant_of(queued));
+            }
+        }
+        if page.is_last {
+            state.behind = state.behind.min(state.behind_since);
+        }
+        if state.behind == 0 {
+            state.ahead.clear();
+        }
+        drop(state);
+        self.work.notify_one();
+        self.hungry.notify_one();
+    }
+
+    /// The oldest parcel whose incident has none out; waits for one. None once closed and empty of such.
+    pub async fn take(&self) -> Option<(Ticket, Parcel)> {
         loop {
             let work = self.work.notified();
             {
                 let mut state = self.state();
                 if let Some(ticket) = state.ready.pop_first() {
-                    let delivery = state.entries[&ticket].0.clone();
-                    return Some((ticket, delivery));
+                    let parcel = state.entries[&ticket].parcel.clone();
+                    return Some((ticket, parcel));
                 }
-                if state.closed && state.entries.is_empty() {
+                if state.closed && state.entries.is_empty() && state.behind == 0 {
                     return None;
                 }
             }
@@ -104,30 +246,35 @@ impl Outbox {
 
     /// It has arrived: forget it, and let the next transition of its incident go.
     pub fn ack(&self, ticket: Ticket) {
-        self.state().remove(ticket);
+        let entry = self.state().remove(ticket);
+        if let Some(place) = entry.and_then(|entry| entry.place) {
+            self.acknowledge(place);
+        }
         self.space.notify_waiters();
         self.work.notify_one();
+        self.hungry.notify_one();
     }
 
-    /// No more will be pushed.
+    /// No more will come.
     pub fn close(&self) {
         self.state().closed = true;
         self.work.notify_one();
     }
 
-    /// What has not arrived yet, oldest first.
-    pub fn pending(&self) -> Vec<Delivery> {
-        self.state().entries.values().map(|(delivery, _)| delivery.clone()).collect()
-    }
-
     /// How many have not arrived yet.
     pub fn backlog(&self) -> usize {
-        self.state().entries.len()
+        let state = self.state();
+        state.entries.len().saturating_add(usize::try_from(state.behind).unwrap_or(usize::MAX))
+    }
+
+    /// How many of them are in no store, and gone with the process.
+    pub fn unstored(&self) -> usize {
+        self.state().entries.values().filter(|entry| entry.place.is_none()).count()
     }
 
     /// How long the oldest has waited.
     pub fn oldest(&self) -> Duration {
-        self.state().entries.first_key_value().map_or(Duration::ZERO, |(_, (_, since))| since.elapsed())
+        self.state().entries.values().next().map_or(Duration::ZERO, |entry| entry.since.elapsed())
     }
 
     /// How long producers have waited for space, all in all.
@@ -136,94 +283,42 @@ impl Outbox {
     }
 }
 
+/// The moment of this process at which the clock showed `queued`.
+fn instant_of(queued: Timestamp) -> Instant {
+    let age = Duration::from_secs_f64(now().secs_since(queued).max(0.0));
+    Instant::now().checked_sub(age).unwrap_or_else(Instant::now)
+}
+
 impl State {
-    fn insert(&mut self, delivery: Delivery) {
+    fn insert(&mut self, parcel: Parcel, place: Option<Place>, since: Instant) {
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.bytes += delivery.json.len();
-        let same_incident = self.of_incident.entry(delivery.id.clone()).or_default();
+        self.bytes += parcel.bytes();
+        let same_incident = self.of_incident.entry(parcel.incident().clone()).or_default();
         if same_incident.is_empty() {
             self.ready.insert(ticket);
         }
         same_incident.push_back(ticket);
-        self.entries.insert(ticket, (delivery, Instant::now()));
+        self.entries.insert(ticket, Entry { parcel, since, place });
     }
 
-    fn remove(&mut self, ticket: Ticket) {
-        let Some((delivery, _)) = self.entries.remove(&ticket) else { return };
-        self.bytes -= delivery.json.len();
-        let Some(same_incident) = self.of_incident.get_mut(&delivery.id) else { return };
-        same_incident.pop_front();
-        match same_incident.front() {
-            Some(&next) => {
-                self.ready.insert(next);
-            }
-            None => {
-                self.of_incident.remove(&delivery.id);
+    fn remove(&mut self, ticket: Ticket) -> Option<Entry> {
+        let entry = self.entries.remove(&ticket)?;
+        self.bytes -= entry.parcel.bytes();
+        if let Some(same_incident) = self.of_incident.get_mut(entry.parcel.incident()) {
+            same_incident.pop_front();
+            match same_incident.front() {
+                Some(&next) => {
+                    self.ready.insert(next);
+                }
+                None => {
+                    self.of_incident.remove(entry.parcel.incident());
+                }
             }
         }
+        Some(entry)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use rules::alert::Alert;
-    use tokio::time::timeout;
-
-    use super::*;
-    use crate::alert::samples::opened;
-
-    fn delivery(id: &str, sequence: u32) -> Delivery {
-        Delivery::new(&Alert { id: id.into(), sequence, ..opened() }, "0123456789".into())
-    }
-
-    async fn take(outbox: &Outbox) -> Option<(Ticket, String, u32)> {
-        let taken = timeout(Duration::from_millis(50), outbox.take()).await.ok()??;
-        Some((taken.0, taken.1.id.to_string(), taken.1.sequence))
-    }
-
-    #[tokio::test]
-    async fn of_one_incident_one_is_out_at_a_time() {
-        let outbox = Outbox::default();
-        for (id, sequence) in [("a", 1), ("a", 2), ("b", 1), ("a", 3)] {
-            outbox.push(delivery(id, sequence)).await;
-        }
-        let (a1, id, sequence) = take(&outbox).await.expect("a first");
-        assert_eq!((id.as_str(), sequence), ("a", 1));
-        let (_, id, sequence) = take(&outbox).await.expect("b does not wait for a");
-        assert_eq!((id.as_str(), sequence), ("b", 1));
-        assert!(take(&outbox).await.is_none(), "a is still out");
-        outbox.ack(a1);
-        assert_eq!(take(&outbox).await.map(|taken| taken.2), Some(2));
-        assert_eq!(outbox.backlog(), 3);
-        assert_eq!(outbox.pending().len(), 3);
-    }
-
-    #[tokio::test]
-    async fn a_full_outbox_makes_its_producer_wait_and_counts_it() {
-        for full in [Outbox::bounded(1, 1_000), Outbox::bounded(10, 15)] {
-            full.push(delivery("a", 1)).await;
-            let (ticket, ..) = take(&full).await.expect("one");
-            assert!(timeout(Duration::from_millis(20), full.push(delivery("a", 2))).await.is_err());
-            let (pushed, ()) = tokio::join!(timeout(Duration::from_secs(5), full.push(delivery("a", 2))), async {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                full.ack(ticket);
-            });
-            pushed.expect("there is space again");
-            assert!(full.stalled() >= Duration::from_millis(10));
-            assert_eq!(full.backlog(), 1);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_closed_outbox_ends_when_the_last_is_acknowledged() {
-        let outbox = Outbox::default();
-        outbox.push(delivery("a", 1)).await;
-        outbox.close();
-        let (ticket, ..) = take(&outbox).await.expect("it is still there");
-        outbox.ack(ticket);
-        assert!(timeout(Duration::from_secs(5), outbox.take()).await.expect("no wait").is_none());
-    }
-}
+mod tests;

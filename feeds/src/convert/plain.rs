@@ -34,7 +34,7 @@ struct Walked {
 
 /// The UPDATE, or none if it is not ordinary.
 pub(super) fn read(body: &[u8], session: &Session) -> Option<Heard> {
-    if !session.four_octets || session.add_path {
+    if !session.four_octets || session.add_path.any() {
         return None;
     }
     let fields = Fields::of(body)?;
@@ -209,7 +209,7 @@ mod tests {
     use crate::convert::{Heard, update_by_parser};
 
     fn session() -> Session {
-        Session { peer_as: Asn(64500), four_octets: true, add_path: false, internal: false }
+        Session { peer_as: Asn(64500), four_octets: true, add_path: false.into(), internal: false }
     }
 
     fn body(withdrawn: &[u8], attributes: &[Vec<u8>], announced: &[u8]) -> Vec<u8> {

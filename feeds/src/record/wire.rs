@@ -12,6 +12,7 @@ use rules::alert;
 use rules::bgp::{
     self, AsPath, Asn, Family, PathAttributes, Segment, SegmentKind, Timestamp, VantageId, VantagePoint, canonical,
 };
+use rules::checkpoint::Checkpoint;
 use rules::event::{self, Stamped};
 use rules::relations;
 use rules::rpki;
@@ -49,6 +50,8 @@ pub(super) enum Event {
     Relations(Box<Relations>),
     Watch(Vec<Constituent>),
     Feed(Feed),
+    Restore(Arc<Checkpoint>),
+    Checkpoint,
     Tick,
     End,
 }
@@ -210,6 +213,8 @@ impl Event {
                 gap_from: change.gap_from.map(|time| time.0),
                 seen: change.seen.0,
             }),
+            event::Event::Restore(checkpoint) => Self::Restore(checkpoint.clone()),
+            event::Event::Checkpoint => Self::Checkpoint,
             event::Event::Tick => Self::Tick,
             event::Event::End => Self::End,
         }
@@ -252,6 +257,8 @@ impl Event {
                 gap_from: feed.gap_from.map(Timestamp),
                 seen: Timestamp(feed.seen),
             }),
+            Self::Restore(checkpoint) => event::Event::Restore(checkpoint),
+            Self::Checkpoint => event::Event::Checkpoint,
             Self::Tick => event::Event::Tick,
             Self::End => event::Event::End,
         })

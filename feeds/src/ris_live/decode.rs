@@ -14,7 +14,7 @@ use rules::event::Event;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::convert::{self, Heard, Message, Session};
+use crate::convert::{self, AddPath, Heard, Message, Session};
 use crate::counts::{Counts, kind};
 use crate::input::Item;
 use crate::vantage::Vantages;
@@ -222,7 +222,7 @@ impl Decoder {
 
     fn update(&mut self, data: &Data<'_>, out: &mut Vec<Item>) -> Result<(), DecodeError> {
         let head = Head::of(data)?;
-        let session = Session { peer_as: head.peer_as, four_octets: true, add_path: false, internal: false };
+        let session = Session { peer_as: head.peer_as, four_octets: true, add_path: AddPath::NONE, internal: false };
         let fields = [data.announcements.is_some(), data.withdrawals.is_some(), data.path.is_some()];
         let heard = match data.raw.as_deref().map(|raw| from_raw(raw, &session)) {
             Some(Ok(Message::Update(heard))) => heard,
@@ -288,16 +288,7 @@ fn micros(text: &str) -> Option<Timestamp> {
 /// The message as it was on the wire. A few sessions of RIS still speak two octets, which only their AS_PATH tells.
 fn from_raw(raw: &str, session: &Session) -> Result<Message, &'static str> {
     let octets = Bytes::from(hex::decode(raw.trim()).map_err(|_| kind::BAD_BGP_MESSAGE)?);
-    let wide = convert::message(&octets, session)?;
-    if !is_malformed(&wide) {
-        return Ok(wide);
-    }
-    let narrow = convert::message(&octets, &Session { four_octets: false, ..*session })?;
-    Ok(if is_malformed(&narrow) { wide } else { narrow })
-}
-
-fn is_malformed(message: &Message) -> bool {
-    matches!(message, Message::Update(heard) if heard.errors.contains(&kind::BAD_ATTRIBUTE))
+    convert::message_of_either_width(&octets, session)
 }
 
 /// The same UPDATE from the JSON fields, as far as they tell.

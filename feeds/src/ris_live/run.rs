@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use rules::bgp::{Timestamp, VantageId};
@@ -21,6 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use super::{Config, Decoder, Status, decoder};
 use crate::backoff::Backoff;
+use crate::clock::now;
 use crate::input::Item;
 
 /// Octets of frames that may wait for the converter: at 4,000 frames/s of 600 octets about half a minute.
@@ -50,6 +51,7 @@ pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item
         up: BTreeSet::new(),
         gap_from: None,
         told_lost: false,
+        keeps_tables: config.keeps_tables,
     };
     while !feed.out.is_closed() {
         let started = Instant::now();
@@ -241,6 +243,7 @@ struct Feed {
     gap_from: Option<Timestamp>,
     /// That it is not live has been said.
     told_lost: bool,
+    keeps_tables: bool,
 }
 
 impl Feed {
@@ -292,6 +295,8 @@ impl Feed {
                 self.note(item);
             }
             *self.status.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.decoder.counts().clone();
+            self.status.sessions_up.store(self.up.len(), Relaxed);
+            self.status.sessions_known.store(self.decoder.vantage_points(), Relaxed);
             self.send(items).await;
         }
     }
@@ -306,13 +311,15 @@ impl Feed {
         }
     }
 
-    /// The connection is gone: so is the sight of every session, which is no proof that routes ended.
+    /// The connection is gone: so is the sight of every session, which is no proof that routes ended. Where the tables
+    /// are kept, what they held is held on to until it is known what was missed.
     async fn lose(&mut self, detail: String) {
         self.status.gaps.fetch_add(1, Relaxed);
         self.told_lost = true;
         let seen = now();
         let mut items = vec![self.change(false, detail, self.gap_from)];
-        let down = std::mem::take(&mut self.up);
+        let down = if self.keeps_tables { BTreeSet::new() } else { std::mem::take(&mut self.up) };
+        self.status.sessions_up.store(self.up.len(), Relaxed);
         items.extend(down.into_iter().map(|vantage| Item { time: seen, event: Event::PeerDown { vantage, seen } }));
         for batch in items.chunks(limits::BATCH_EVENTS) {
             self.send(batch.to_vec()).await;
@@ -341,11 +348,6 @@ impl Feed {
     }
 }
 
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,6 +361,7 @@ mod tests {
             peer: None,
             path: None,
             include_raw: true,
+            keeps_tables: false,
         }
     }
 

@@ -1,10 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Asn;
 
 /// Kinds of AS_PATH segment (RFC 4271 section 4.3, RFC 5065).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SegmentKind {
     Sequence,
     Set,
@@ -12,7 +14,7 @@ pub enum SegmentKind {
     ConfedSet,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Segment {
     pub kind: SegmentKind,
     pub ases: Vec<Asn>,
@@ -22,7 +24,8 @@ pub struct Segment {
 ///
 /// Almost every path is one AS_SEQUENCE, so the ASes lie flat in `ases`, and `others` names the stretches
 /// that are not a plain sequence.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Vec<Segment>", into = "Vec<Segment>")]
 pub struct AsPath {
     ases: Box<[Asn]>,
     others: Box<[Stretch]>,
@@ -118,6 +121,18 @@ impl AsPath {
         let mut hops = self.ases.to_vec();
         hops.dedup();
         hops
+    }
+}
+
+impl From<Vec<Segment>> for AsPath {
+    fn from(segments: Vec<Segment>) -> Self {
+        Self::from_segments(segments)
+    }
+}
+
+impl From<AsPath> for Vec<Segment> {
+    fn from(path: AsPath) -> Self {
+        path.segments()
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::{AsPath, Asn, Timestamp, VantageId};
 
@@ -12,7 +13,7 @@ pub struct Nlri {
 }
 
 /// The attributes that can change a verdict.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PathAttributes {
     pub as_path: AsPath,
     /// Only to Customer (RFC 9234 section 5).

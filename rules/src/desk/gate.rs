@@ -2,14 +2,24 @@
 
 use std::sync::Arc;
 
-use super::incident::{Holder, IncidentRef, Offence, OffenceKey, OffenceRef, RouteRecord};
+use ipnet::IpNet;
+
+use super::incident::{Holder, IncidentRef, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
 use super::timers::Timer;
 use super::{Desk, Suppressed};
 use crate::alert::{Class, ReasonCode, Severity};
-use crate::bgp::{PathAttributes, Timestamp, VantageId};
+use crate::bgp::{PathAttributes, Timestamp, Update, VantageId};
 use crate::finding::{Finding, Kind};
 use crate::limits;
 use crate::shard::{EndedBy, Sighting};
+
+/// How an offence ended that nobody saw any more.
+pub(super) struct End {
+    pub seen: Timestamp,
+    pub code: ReasonCode,
+    /// Nobody was watching: it is only known that it is gone.
+    pub is_unseen: bool,
+}
 
 impl Desk {
     /// An offending route is there, or goes on in another shape.
@@ -93,6 +103,8 @@ impl Desk {
             incident: None,
             past: Vec::new(),
             last_end: ReasonCode::Withdrawn,
+            unwatched: false,
+            ended_unseen: false,
         };
         if let Some(at) = self.by_key.get(&key).copied() {
             let offence = &mut self.offences[at.0 as usize];
@@ -118,7 +130,9 @@ impl Desk {
         let is_same_route = self.new_facts.is_some();
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
-        offence.lost.retain(|(v, _)| *v != sighting.vantage);
+        offence.unwatched = false;
+        offence.ended_unseen = false;
+        offence.lost.retain(|l| l.vantage != sighting.vantage);
         if let Err(i) = offence.peers.binary_search(&peer_as) {
             offence.peers.insert(i, peer_as);
         }
@@ -147,7 +161,7 @@ impl Desk {
     /// Opens an incident, or joins one, as soon as the gates are passed; sets the timer for what is missing.
     pub(super) fn try_open(&mut self, at: OffenceRef) {
         let offence = &self.offences[at.0 as usize];
-        if offence.incident.is_some() || !offence.is_active() {
+        if offence.incident.is_some() || !offence.is_held() {
             return;
         }
         let (key, best) = (offence.key, offence.best.clone());
@@ -237,7 +251,7 @@ impl Desk {
         let Some(members) = self.waiting.get_mut(&group) else { return Vec::new() };
         members.retain(|m| {
             let o = &offences[m.0 as usize];
-            o.is_active() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
+            o.is_held() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
         });
         let is_ready = |m: &&OffenceRef| {
             let o = &offences[m.0 as usize];
@@ -255,8 +269,10 @@ impl Desk {
         let holder = offence.holders.remove(i);
         let is_last = offence.holders.is_empty();
         if by == EndedBy::LostSight {
-            offence.lost.retain(|(v, _)| *v != sighting.vantage);
-            offence.lost.push((sighting.vantage, self.now));
+            let lost = Lost { vantage: sighting.vantage, path_id: sighting.path_id, since: self.now };
+            offence.lost.retain(|l| (l.vantage, l.path_id) != (lost.vantage, lost.path_id));
+            offence.lost.push(lost);
+            self.awaited.entry(key.prefix).or_default().insert(at);
             self.timers.set(self.now.plus_secs(limits::LOST_SIGHT_SECS), Timer::LostSight(at));
         }
         self.count_holder(at, sighting.vantage, is_last, -1);
@@ -305,26 +321,52 @@ impl Desk {
     }
 
     pub(super) fn offences_waiting_for(&self, vantage: VantageId) -> Vec<OffenceRef> {
-        let waits = |o: &Offence| o.lost.iter().any(|(v, _)| *v == vantage);
+        let waits = |o: &Offence| o.lost.iter().any(|l| l.vantage == vantage);
         self.offences.iter().enumerate().filter(|(_, o)| waits(o)).map(|(i, _)| OffenceRef(i as u32)).collect()
     }
 
-    pub(super) fn stop_waiting(&mut self, at: OffenceRef, vantage: VantageId, code: ReasonCode) {
-        let now = self.now;
+    /// Waits no longer for some of the sessions that were lost; with the last one the offence is over.
+    pub(super) fn stop_waiting(&mut self, at: OffenceRef, given_up: impl Fn(&Lost) -> bool, end: End) {
         let offence = &mut self.offences[at.0 as usize];
-        offence.lost.retain(|(v, _)| *v != vantage);
+        offence.lost.retain(|l| !given_up(l));
         if offence.lost.is_empty() && !offence.is_active() && offence.ended.is_none() {
-            self.left(at, now, code);
+            offence.ended_unseen = offence.unwatched && end.is_unseen;
+            self.left(at, end.seen, end.code);
         }
     }
 
     pub(super) fn give_up_waiting(&mut self, at: OffenceRef) {
         let waited_enough = self.now.plus_secs(-limits::LOST_SIGHT_SECS);
-        for (vantage, since) in self.offences[at.0 as usize].lost.clone() {
-            // Each session has an hour of its own.
-            if since <= waited_enough {
-                self.stop_waiting(at, vantage, ReasonCode::OutOfSight);
+        let end = End { seen: self.now, code: ReasonCode::OutOfSight, is_unseen: false };
+        // Each session has an hour of its own.
+        self.stop_waiting(at, |l| l.since <= waited_enough, end);
+    }
+
+    /// A session that is waited for speaks of the prefix again. If it had brought the offence back, it would not be
+    /// waited for any more: so it has no such route now.
+    pub(super) fn heard(&mut self, update: &Update) {
+        if self.awaited.is_empty() || self.is_of_before(update.seen) {
+            return;
+        }
+        let gone = update.withdrawn.iter().map(|n| (n, ReasonCode::Withdrawn));
+        for (nlri, code) in gone.chain(update.announced.iter().map(|n| (n, ReasonCode::Replaced))) {
+            let Some(waiting) = self.awaited.get(&nlri.prefix).cloned() else { continue };
+            let speaks = |l: &Lost| (l.vantage, l.path_id) == (update.vantage, nlri.path_id);
+            for at in waiting {
+                if self.offences[at.0 as usize].lost.iter().any(speaks) {
+                    self.stop_waiting(at, speaks, End { seen: update.seen, code, is_unseen: false });
+                }
             }
+            self.forget_awaited(&nlri.prefix);
+        }
+    }
+
+    fn forget_awaited(&mut self, prefix: &IpNet) {
+        let offences = &self.offences;
+        let Some(waiting) = self.awaited.get_mut(prefix) else { return };
+        waiting.retain(|at| !offences[at.0 as usize].lost.is_empty());
+        if waiting.is_empty() {
+            self.awaited.remove(prefix);
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::alert::{
     Class, Constituent, Episode, LeakSegment, Reason, ReasonCode, SamplePath, Severity, Status, Transition,
@@ -12,13 +13,13 @@ use crate::alert::{
 use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId};
 use crate::finding::{Finding, Kind};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OffenceRef(pub u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IncidentRef(pub u32);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OffenceKey {
     pub kind: Kind,
     pub key_as: Asn,
@@ -42,7 +43,7 @@ impl Holder {
 }
 
 /// Everything wrong with one prefix by one AS, seen from all sides.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Offence {
     pub key: OffenceKey,
     /// The collector's time of its first route, and the engine's.
@@ -50,29 +51,59 @@ pub struct Offence {
     pub first_at: Timestamp,
     pub ended: Option<Timestamp>,
     /// Sorted by (vantage, path id, class).
+    #[serde(skip)]
     pub holders: Vec<Holder>,
     /// Distinct peer ASes that ever held it, ascending.
     pub peers: Vec<Asn>,
-    /// Sessions that went away while they held it, and when.
-    pub lost: Vec<(VantageId, Timestamp)>,
+    /// Sessions that went away while they held it, or that were not watched since: they are waited for.
+    pub lost: Vec<Lost>,
     /// The first route, and the finding that judged it.
     pub first: Arc<Finding>,
     pub first_route: (VantageId, Arc<PathAttributes>),
     /// The finding with the most points so far; under new facts, of those who hold it still.
     pub best: Arc<Finding>,
     /// The event with new facts that it was weighed in last.
+    #[serde(skip)]
     pub weighed_in: Option<u64>,
     /// The facts that made standing routes an offence; none if a route did.
     pub began_by: Option<Reason>,
+    #[serde(skip)]
     pub incident: Option<IncidentRef>,
     /// Routes that ended before there was an incident to record them under.
+    #[serde(skip)]
     pub past: Vec<RouteRecord>,
     pub last_end: ReasonCode,
+    /// Held when a restart interrupted the watching, and not seen since.
+    pub unwatched: bool,
+    /// It ended in that time: nobody saw when.
+    pub ended_unseen: bool,
+}
+
+/// A session that held an offence when it was lost from sight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    pub vantage: VantageId,
+    pub path_id: u32,
+    /// The engine's clock. Not kept over a restart: every session has an hour from there.
+    #[serde(skip)]
+    pub since: Timestamp,
 }
 
 impl Offence {
     pub fn is_active(&self) -> bool {
         !self.holders.is_empty()
+    }
+
+    /// Somebody holds it, or held it when a restart interrupted the watching.
+    pub fn is_held(&self) -> bool {
+        self.is_active() || (self.unwatched && !self.lost.is_empty())
+    }
+
+    /// Gives its vantage points other numbers; sessions without one are no longer waited for.
+    pub fn renumber(&mut self, number: impl Fn(VantageId) -> Option<VantageId>) {
+        self.first_route.0 = number(self.first_route.0).unwrap_or(VantageId(u32::MAX));
+        let known = |lost: &Lost| number(lost.vantage).map(|vantage| Lost { vantage, ..*lost });
+        self.lost = self.lost.iter().filter_map(known).collect();
     }
 
     pub fn holder(&mut self, vantage: VantageId, path_id: u32, class: Class) -> Result<usize, usize> {
@@ -103,7 +134,7 @@ pub struct Due {
 }
 
 /// What an alert of an incident last said, so that the next one knows what is new.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Told {
     pub at: Timestamp,
     pub severity: Option<Severity>,
@@ -117,7 +148,7 @@ pub struct Told {
 }
 
 /// A story over time: offences of one family and key AS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Incident {
     pub id: Arc<str>,
     pub kind: Kind,
@@ -138,10 +169,14 @@ pub struct Incident {
     /// When it last gained a prefix.
     pub gained_at: Timestamp,
     /// In the order they joined.
+    #[serde(skip)]
     pub offences: Vec<OffenceRef>,
+    #[serde(skip)]
     pub active: usize,
+    #[serde(skip)]
     pub best: OffenceRef,
     /// Peer ASes that hold an offending route now, with the number of their routes.
+    #[serde(skip)]
     pub peers: BTreeMap<Asn, u32>,
     pub ever_peers: BTreeSet<Asn>,
     pub peers_peak: usize,
@@ -158,7 +193,9 @@ pub struct Incident {
     /// Victims with the time they first were, for the mass rules.
     pub victim_times: BTreeMap<Asn, Timestamp>,
     pub constituents: BTreeSet<Constituent>,
+    #[serde(with = "pairs")]
     pub segments: BTreeMap<SegmentKey, usize>,
+    #[serde(skip)]
     pub due: Vec<Due>,
     pub told: Told,
     /// New facts about it that were not told yet.
@@ -168,6 +205,23 @@ pub struct Incident {
 }
 
 pub type SegmentKey = (Asn, Asn, Asn, Option<u8>);
+
+/// A map as a list of pairs, for formats whose keys are text.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::SegmentKey;
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<SegmentKey, usize>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<SegmentKey, usize>, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().collect())
+    }
+}
 
 impl Incident {
     pub fn is_open(&self) -> bool {

@@ -6,6 +6,7 @@
 
 mod gate;
 mod incident;
+mod memory;
 mod new_facts;
 mod render;
 mod score;
@@ -14,22 +15,26 @@ mod stories;
 mod tables;
 mod timers;
 
-pub use incident::RouteRecord;
+pub use incident::{Incident, Offence, RouteRecord};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
+use ipnet::IpNet;
 
 use crate::alert::{Alert, Class, Gap, Inputs, Reason, ReasonCode, Severity, Source, Tlp};
 use crate::bgp::{Asn, Timestamp, VantageId, VantagePoint};
+use crate::checkpoint::{Chapter, Parts};
 use crate::event::{Event, FeedChange, Stamped};
 use crate::finding::{Finding, Kind};
 use crate::limits;
 use crate::relations::Relations;
 use crate::rpki::Delta;
 use crate::shard::{Known, Phase, Report, Sighting};
-use incident::{Incident, IncidentRef, Offence, OffenceKey, OffenceRef};
+use gate::End;
+use incident::{IncidentRef, OffenceKey, OffenceRef};
+use memory::Before;
 use new_facts::NewFacts;
 use short_prefix::ShortPrefixes;
 use tables::Tables;
@@ -56,6 +61,10 @@ pub enum Output {
     Alert(Arc<Alert>),
     /// Who held an offending route of an incident, from when to when; uncapped.
     Route(RouteRecord),
+    /// What has to be kept for a restart, before the alert that follows it is told.
+    Chapter(Box<Chapter>),
+    /// What has to be kept for a restart, of everything.
+    Checkpoint(Box<Parts>),
 }
 
 /// Why a finding did not become an alert.
@@ -73,6 +82,7 @@ pub enum Suppressed {
 pub struct Desk {
     settings: Settings,
     now: Timestamp,
+    seq: u64,
     learning: bool,
     learning_since: Option<Timestamp>,
     vantage: Vec<Arc<VantagePoint>>,
@@ -92,18 +102,27 @@ pub struct Desk {
     gaps: Vec<Gap>,
     vrps: Option<Source>,
     aspas: Option<Source>,
-    /// The number of the event, and what of the RPKI changed by it.
-    seq: u64,
+    /// What of the RPKI changed by the event that is worked off.
     new_facts: Option<NewFacts>,
     baseline_as_of: Option<Timestamp>,
     suppressed: BTreeMap<(Class, Suppressed), u64>,
+    /// Offences with sessions that are waited for, by prefix.
+    awaited: BTreeMap<IpNet, BTreeSet<OffenceRef>>,
+    /// What a restart left; none in a process that began with nothing.
+    before: Option<Before>,
     record_routes: bool,
+    keeps_chapters: bool,
     out: Vec<Output>,
 }
 
 impl Desk {
     pub fn new(settings: Settings, record_routes: bool) -> Self {
         Self { settings, record_routes, learning: true, now: Timestamp::MIN, ..Self::default() }
+    }
+
+    /// From here on every alert is preceded by what a restart needs to know of its incident.
+    pub fn keep_chapters(&mut self) {
+        self.keeps_chapters = true;
     }
 
     /// The clock moves to the event, and what was due before it happens first.
@@ -134,14 +153,18 @@ impl Desk {
             Event::EndOfRib { vantage, .. } => self.table_is_back(*vantage),
             Event::SeedDone { as_of } => {
                 self.learning = false;
-                self.baseline_as_of = Some(*as_of);
+                self.baseline_as_of = self.baseline_as_of.max(Some(*as_of));
             }
             Event::Rpki(delta) => self.rpki_changed(delta),
             Event::Relations(relations) => self.relations = Some(relations.clone()),
             Event::Feed(change) => self.feed_changed(change),
-            Event::Seed(update) => self.short.seed(update),
+            Event::Seed(update) => {
+                self.seed_short(update);
+                self.seeded(update);
+            }
+            Event::Restore(checkpoint) => self.restore(checkpoint),
             Event::Tick => self.tick(),
-            Event::End | Event::Watch(_) => {}
+            Event::End | Event::Watch(_) | Event::Checkpoint => {}
         }
     }
 
@@ -157,8 +180,14 @@ impl Desk {
 
     /// All reports of the event are in: whatever changed goes out.
     pub fn finish(&mut self, stamped: &Stamped) {
-        if matches!(stamped.event, Event::SeedDone { .. } | Event::Vantage(..)) {
-            self.tables.refresh(&self.vantage);
+        match &stamped.event {
+            Event::SeedDone { as_of } => {
+                self.tables.refresh(&self.vantage);
+                self.dumped_tables_are_back(*as_of);
+            }
+            Event::Vantage(..) => self.tables.refresh(&self.vantage),
+            Event::Update(update) | Event::Seed(update) => self.heard(update),
+            _ => {}
         }
         self.flush();
         self.new_facts = None;
@@ -288,7 +317,8 @@ impl Desk {
     fn table_is_back(&mut self, vantage: VantageId) {
         let waiting: Vec<OffenceRef> = self.offences_waiting_for(vantage);
         for at in waiting {
-            self.stop_waiting(at, vantage, ReasonCode::Withdrawn);
+            let end = End { seen: self.now, code: ReasonCode::Withdrawn, is_unseen: true };
+            self.stop_waiting(at, |l| l.vantage == vantage, end);
         }
     }
 }

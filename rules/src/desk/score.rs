@@ -3,7 +3,8 @@
 use super::Desk;
 use super::gate::counts_visibility;
 use super::incident::{Incident, IncidentRef, OffenceRef};
-use crate::alert::{Evidence, Severity};
+use crate::alert::{Class, Evidence, Severity};
+use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
@@ -87,7 +88,8 @@ impl Desk {
         let best = &self.offences[incident.best.0 as usize].best;
         let is_low = best.is_look_alike()
             || incident.kind == Kind::Bogon
-            || (incident.kind == Kind::Forged && !is_strong_forgery(best));
+            || (incident.kind == Kind::Forged && !is_strong_forgery(best))
+            || self.is_ordinary(best);
         if is_low || score <= 3 {
             return Severity::Low;
         }
@@ -97,6 +99,34 @@ impl Desk {
         let is_wide = incident.share_peak.is_some_and(|s| s >= 0.3);
         let is_large = incident.offences.len() >= limits::PREFIXES_CRITICAL;
         if !incident.constituents.is_empty() || is_wide || is_large { Severity::Critical } else { Severity::High }
+    }
+
+    /// Customers in their provider's space, siblings, scrubbers and exchange LANs: reason to tell, none to wake anybody, as long
+    /// as neither a ROA, an ASPA nor the configuration speaks against it.
+    fn is_ordinary(&self, best: &Finding) -> bool {
+        let has = |code: &Code| best.codes.contains(code);
+        if DENIALS.iter().any(has) {
+            return false;
+        }
+        let is_part = best.class == Class::SubprefixHijack;
+        match best.class.kind() {
+            Kind::Origin => {
+                has(&Code::Scrubber)
+                    || has(&Code::ExchangeLan)
+                    || has(&Code::BehindExpectedOrigin)
+                    || (is_part && (has(&Code::NewOriginIsCustomer) || self.stood_behind_expected(best)))
+                    || (has(&Code::Sibling) && !self.is_new_adjacency(best))
+            }
+            Kind::Forged => has(&Code::Scrubber),
+            _ => false,
+        }
+    }
+
+    /// The new origin stood behind an expected one before, as a customer does.
+    fn stood_behind_expected(&self, finding: &Finding) -> bool {
+        let Some(origin_as) = finding.detected_origin else { return false };
+        let behind = |e: &Asn| self.known.contains(&Adjacency { origin_as, neighbor: *e }.into());
+        finding.expected_origins.iter().any(behind)
     }
 
     fn explain(&self, code: Code, best: &Finding, incident: &Incident, victims: usize) -> Evidence {
@@ -119,6 +149,16 @@ impl Desk {
         }
     }
 }
+
+/// Somebody said in writing that it is wrong.
+const DENIALS: [Code; 6] = [
+    Code::RovInvalidAsn,
+    Code::AspaNotProvider,
+    Code::ExpectedConfigured,
+    Code::UpstreamConfigured,
+    Code::SquatWatched,
+    Code::SquatAs0,
+];
 
 /// A new adjacency alone is ordinary; what makes it a forgery is the origin's own word, or a funnel.
 fn is_strong_forgery(best: &Finding) -> bool {
@@ -157,7 +197,10 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         Code::NewOriginIsPeer => format!("{new} is a peer of {old}"),
         Code::NewOriginAdjacent => format!("{new} and {old} stood next to each other before"),
         Code::ExpectedOriginOnPath => format!("the path leads through {old}"),
+        Code::BehindExpectedOrigin => format!("a known path to {old} ends one AS behind it"),
+        Code::Scrubber if best.class == Class::ForgedOrigin => format!("{neighbor} protects others against DDoS"),
         Code::Scrubber => format!("{new} protects others against DDoS"),
+        Code::ExchangeLan => "the peering LAN of an exchange".to_owned(),
         Code::PrependTypo => format!("{new} looks like a repeat count behind {neighbor}"),
         Code::AsnTypo => format!("{new} is one digit away from {old}, behind the same neighbor"),
         Code::PrefixTypo => format!("one digit away from a prefix that {new} announces"),

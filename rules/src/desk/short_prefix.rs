@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::alert::{Class, RovProof, RovState};
 use crate::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
+use crate::checkpoint::ShortMemory;
 use crate::finding::{Code, Finding};
 use crate::hijack::nobody;
 use crate::limits;
@@ -85,6 +86,24 @@ impl ShortPrefixes {
             self.held.insert(key, held);
         }
         has_room
+    }
+
+    /// What is old news, for a restart.
+    pub fn history(&self) -> Vec<ShortMemory> {
+        let old = self.held.iter().filter(|(_, held)| held.is_history);
+        let memory = |((prefix, path_id, vantage), held): (&Key, &Held)| ShortMemory {
+            vantage: vantage.0,
+            prefix: *prefix,
+            path_id: *path_id,
+            origin_as: held.origin_as,
+        };
+        old.map(memory).collect()
+    }
+
+    /// Takes old news back; which path it came over is not known any more.
+    pub fn remember(&mut self, vantage: VantageId, memory: &ShortMemory) {
+        let held = Held { origin_as: memory.origin_as, attributes: Arc::default(), is_history: true };
+        self.hold((memory.prefix, memory.path_id, vantage), held);
     }
 
     pub fn lose(&mut self, vantage: VantageId, seen: Timestamp) -> Vec<Sighting> {

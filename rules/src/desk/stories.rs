@@ -328,7 +328,7 @@ impl Desk {
     pub(super) fn resolve_if_quiet(&mut self, story: IncidentRef) {
         let incident = &self.incidents[story.0 as usize];
         let due = incident.quiet_since.map(|t| t.plus_secs(limits::RESOLVE_SECS));
-        if !incident.is_open() || due != Some(self.now) {
+        if !incident.is_open() || due.is_none_or(|due| due > self.now) {
             return;
         }
         let ended = incident.ended.unwrap_or(self.now);
@@ -339,7 +339,10 @@ impl Desk {
     }
 
     fn resolve(&mut self, story: IncidentRef, code: ReasonCode) {
+        let members = self.incidents[story.0 as usize].offences.iter().map(|o| &self.offences[o.0 as usize]);
+        let ended_unseen = members.max_by_key(|o| o.ended).is_some_and(|o| o.ended_unseen);
         let detail = match code {
+            ReasonCode::Withdrawn if ended_unseen => "ended while not watching",
             ReasonCode::Replaced => "the last offending route was replaced",
             ReasonCode::OutOfSight => "the sessions that held it are gone: no proof of an end",
             ReasonCode::BecameNormal => "after 30 days it is the normal state",
@@ -567,6 +570,10 @@ impl Desk {
             peers: incident.peers_peak,
         };
         let alert = self.render(story, transition, reason, previous);
+        if self.keeps_chapters {
+            let chapter = self.chapter(story);
+            self.out.push(Output::Chapter(Box::new(chapter)));
+        }
         self.out.push(Output::Alert(Arc::new(alert)));
     }
 }

@@ -7,6 +7,7 @@ use crate::baseline::Adjacency;
 use crate::bgp::Asn;
 use crate::finding::{Code, Finding};
 use crate::hijack::{Expectation, Scene};
+use crate::registry;
 use crate::rpki::Authorized;
 use crate::shard::Known;
 
@@ -47,6 +48,9 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
     }
     if denied_by_config {
         codes.push(Code::UpstreamConfigured);
+    }
+    if registry::is_scrubber(adjacency.neighbor) {
+        codes.push(Code::Scrubber);
     }
     codes.extend(funnel(scene, origin_as, expected));
     let rov = scene.rov_proof(Some(origin_as), Some(expected));

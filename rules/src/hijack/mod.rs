@@ -255,8 +255,13 @@ impl<'s> Scene<'s> {
         });
         codes.extend(related.min_by_key(|c| c.points()));
         let hops = &self.path.hops;
-        if hops[..hops.len() - 1].iter().any(|h| expected.origins.contains(h)) {
+        if self.is_behind_expected(expected) {
+            codes.push(Code::BehindExpectedOrigin);
+        } else if hops[..hops.len() - 1].iter().any(|h| expected.origins.contains(h)) {
             codes.push(Code::ExpectedOriginOnPath);
+        }
+        if registry::is_exchange_lan(self.prefix()) {
+            codes.push(Code::ExchangeLan);
         }
         if registry::is_scrubber(origin_as) {
             codes.push(Code::Scrubber);
@@ -268,6 +273,13 @@ impl<'s> Scene<'s> {
             codes.push(Code::BogonAsnOnPath);
         }
         codes
+    }
+
+    /// The path takes a known way to an expected origin and ends one AS behind it, most likely at a customer. A known way,
+    /// since anybody can write the expected origin into a path.
+    fn is_behind_expected(&self, expected: &Expectation<'_>) -> bool {
+        let [.., neighbor, holder, _] = self.path.hops[..] else { return false };
+        expected.adjacencies().contains(&Adjacency { origin_as: holder, neighbor })
     }
 
     /// A finding about a foreign origin.

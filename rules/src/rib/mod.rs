@@ -3,6 +3,7 @@
 //! `Rib::announce` and `Rib::withdraw` are the whole interface towards change; the layout behind them may be
 //! replaced without touching a rule.
 
+mod memory;
 mod paths;
 
 pub use paths::{PathFacts, PathRef, PathSet, PathTable};
@@ -43,6 +44,8 @@ pub struct HeldOrigin {
     pub suspicious: bool,
     /// Stood in the dump: history, not news.
     pub seeded: bool,
+    /// Was announced when a restart interrupted the watching, and counts as if it were until its routes are back.
+    pub carried: bool,
 }
 
 /// Everything known of one prefix.
@@ -227,9 +230,10 @@ impl Rib {
         let origins = &mut self.entries[at.0 as usize].origins;
         match origins.iter_mut().position(|o| o.asn == asn) {
             Some(i) if by > 0 => {
-                if origins[i].routes == 0 {
+                if origins[i].routes == 0 && !origins[i].carried {
                     origins[i].since = seen;
                 }
+                origins[i].carried = false;
                 origins[i].routes += 1;
             }
             Some(i) => {
@@ -240,7 +244,14 @@ impl Rib {
                 }
             }
             None if by > 0 && origins.len() < limits::ORIGINS_PER_PREFIX => {
-                origins.push(HeldOrigin { asn, routes: 1, since: seen, suspicious: false, seeded: false });
+                origins.push(HeldOrigin {
+                    asn,
+                    routes: 1,
+                    since: seen,
+                    suspicious: false,
+                    seeded: false,
+                    carried: false,
+                });
             }
             None => {}
         }
@@ -289,6 +300,8 @@ impl Entry {
 
 impl HeldOrigin {
     fn is_stable(&self, now: Timestamp) -> bool {
-        self.routes > 0 && !self.suspicious && now.secs_since(self.since) >= limits::STABLE_SECS as f64
+        (self.routes > 0 || self.carried)
+            && !self.suspicious
+            && now.secs_since(self.since) >= limits::STABLE_SECS as f64
     }
 }

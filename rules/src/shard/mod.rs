@@ -3,9 +3,11 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod memory;
 mod rejudge;
 mod sighting;
 
+use memory::Before;
 pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -141,6 +143,7 @@ pub struct Shard {
     tables: BTreeMap<(VantageId, Family), i64>,
     rov: RovCounts,
     judged: u64,
+    before: Option<Before>,
     out: Vec<Report>,
 }
 
@@ -206,6 +209,7 @@ impl Shard {
             tables: BTreeMap::new(),
             rov: RovCounts::default(),
             judged: 0,
+            before: None,
             out: Vec::new(),
         }
     }
@@ -253,15 +257,16 @@ impl Shard {
                 self.peer_as.push(point.peer_as);
             }
             Event::Update(update) => self.update(update, now),
-            Event::Seed(update) => self.seed(update),
+            Event::Seed(update) => self.seed(update, now),
             Event::SeedDone { .. } => self.seed_done(now),
             Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
             Event::Rpki(delta) => self.rpki_changed(delta, now),
             Event::Relations(relations) => self.relations_changed(relations.clone(), now),
             Event::Watch(watch) => self.watch_changed(watch.clone(), now),
+            Event::Restore(checkpoint) => self.restore(checkpoint, now),
             Event::Tick => self.tick(now),
             Event::End => self.report_tables(),
-            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) => {}
+            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) | Event::Checkpoint => {}
         }
         let first = out.len();
         out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));
@@ -295,9 +300,11 @@ impl Shard {
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, path);
-        if change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
-            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+        let is_news = change.old != Some(path) && self.is_news(update, change.prefix);
+        if is_news && !self.is_plainly_fine(change.prefix, path, now) {
             let key = (change.prefix, update.vantage, nlri.path_id);
+            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
+            let was_valid = was_valid || self.stood_as_hijack(key, path);
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
             self.revisit_funnel(change.prefix, update, now);
         }
@@ -555,14 +562,26 @@ impl Shard {
         }
     }
 
-    fn seed(&mut self, update: &Update) {
+    /// A route of a dump. Dumps may come while news do: what is under suspicion is no history, and a route that takes the
+    /// place of an offending one is judged.
+    fn seed(&mut self, update: &Update, now: Timestamp) {
         if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
             return;
         }
         let path = self.intern(&update.attributes);
-        for nlri in update.announced.iter().filter(|n| self.range.holds(&n.prefix)) {
+        let range = self.range;
+        for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
             self.rib.paths.retain(path);
             let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
+            let is_news = self.is_news_of_dump(update, change.prefix);
+            if !is_news && !self.was_disputed(change.prefix) {
+                self.mark_seeded(change.prefix, path);
+            }
+            let takes_place = self.rib.entry(change.prefix).offending > 0 && change.old.is_some();
+            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
+                let key = (change.prefix, update.vantage, nlri.path_id);
+                self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
+            }
             if let Some(old) = change.old {
                 self.rib.paths.release(old);
             }
@@ -573,22 +592,55 @@ impl Shard {
         self.rib.paths.release(path);
     }
 
-    /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing.
-    fn seed_done(&mut self, now: Timestamp) {
-        self.learning = false;
-        let mut known = self.links_of_dump();
-        for at in self.rib.all() {
-            self.make_baseline(at, &mut known);
+    fn mark_seeded(&mut self, at: PrefixRef, path: PathRef) {
+        let Some(origin_as) = self.rib.paths.origin_as(path) else { return };
+        let origins = &mut self.rib.entry_mut(at).origins;
+        if let Some(held) = origins.iter_mut().find(|o| o.asn == origin_as && !o.suspicious) {
+            held.seeded = true;
         }
+    }
+
+    /// Makes the baseline out of what the dumps held, then judges what somebody has said in writing, and origins that
+    /// came after the dumps and are still there.
+    fn seed_done(&mut self, now: Timestamp) {
+        let has_baseline = self.before.is_some() && !self.learning;
+        self.learning = false;
+        let known = if has_baseline { self.extend_baseline() } else { self.baseline_of_dump() };
         for fact in known {
-            self.learn(fact);
+            if !self.is_fact_disputed(&fact) {
+                self.learn(fact);
+            }
         }
         self.refresh_paths();
         self.report_tables();
         for at in self.rib.all() {
-            if self.watch.covers(&self.rib.entry(at).prefix) {
-                self.judge_prefix(at, ReasonCode::Seen, now);
+            let entry = self.rib.entry(at);
+            let has_newcomer = entry.origins.iter().any(|o| !o.seeded && o.routes > 0);
+            if has_newcomer || self.watch.covers(&entry.prefix) {
+                self.judge_standing(at, now);
             }
+        }
+    }
+
+    fn baseline_of_dump(&mut self) -> BTreeSet<Known> {
+        let mut known = self.links_of_dump();
+        for at in self.rib.all() {
+            if !self.was_disputed(at) {
+                self.make_baseline(at, &mut known);
+            }
+        }
+        known
+    }
+
+    /// Judges what stands at a prefix once the baseline is known. A newcomer stands there since it came.
+    fn judge_standing(&mut self, at: PrefixRef, now: Timestamp) {
+        for route in self.rib.entry(at).routes.clone() {
+            let origin_as = self.rib.paths.origin_as(route.path);
+            let newcomer = self.rib.entry(at).origins.iter().find(|o| Some(o.asn) == origin_as && !o.seeded);
+            let seen = newcomer.map_or(now, |o| o.since);
+            let key = (at, route.vantage, route.path_id);
+            let stood = self.stood_as_hijack(key, route.path);
+            self.judge(key, route.path, stood, seen, Cause::Data(ReasonCode::Seen), now);
         }
     }
 
@@ -604,6 +656,10 @@ impl Shard {
         for route in &entry.routes {
             let facts = self.rib.paths.facts(route.path);
             let Some(adjacency) = facts.adjacency() else { continue };
+            // Where all places are taken, nobody knows who came after the dump.
+            if !entry.was_in_dump(adjacency.origin_as) && entry.origins.len() < limits::ORIGINS_PER_PREFIX {
+                continue;
+            }
             seen_by.push((adjacency, self.peer_as[route.vantage.0 as usize]));
             if facts.proofs.leak.is_some() || facts.bogon.is_some() {
                 known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
@@ -619,9 +675,6 @@ impl Shard {
         if by_two {
             let adjacencies: Vec<Adjacency> = seen_by.iter().map(|(a, _)| *a).collect();
             self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
-        }
-        for held in &mut self.rib.entry_mut(at).origins {
-            held.seeded = true;
         }
     }
 
@@ -686,6 +739,7 @@ impl Shard {
         if self.learning && now.secs_since(since) >= limits::LEARNING_SECS as f64 {
             self.learning = false;
         }
+        self.settle_restart(now);
         self.report_tables();
     }
 

@@ -2,6 +2,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::alert::{Class, ReasonCode};
 use crate::baseline::Adjacency;
@@ -40,7 +41,7 @@ pub enum EndedBy {
 }
 
 /// A fact of the dump that makes something old news everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Known {
     /// Two ASes stood next to each other, in either order; the lower number first.
     Link(Asn, Asn),

@@ -1,5 +1,6 @@
 //! What tests of every crate share: stories in plain text, slow twins of fast structures, and small invented worlds.
 
+pub mod demand;
 pub mod scenario;
 pub mod slow_rib;
 pub mod world;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use crate::alert::Alert;
 use crate::bgp::Timestamp;
+use crate::checkpoint::Checkpoint;
 use crate::desk::{Output, Settings};
 use crate::engine::Engine;
 use crate::event::Event;
@@ -21,17 +23,40 @@ pub struct Run {
 
 /// Lets an engine of so many shards live through events, each with the time of its arrival, to the end of input.
 pub fn run(events: &[(Timestamp, Event)], settings: Settings, shards: usize) -> Run {
-    let mut engine = Engine::with_shards(settings, shards);
-    let mut stamper = Stamper::default();
-    let mut stamped = Vec::new();
-    for (at, event) in events {
-        stamper.push(*at, event.clone(), &mut stamped);
+    run_lives(&[events.to_vec()], settings, shards)
+}
+
+/// The same for a process that is killed after each list of events but the last one. What was kept until then is taken
+/// back behind the vantage points that the next list begins with.
+pub fn run_lives(lives: &[Vec<(Timestamp, Event)>], settings: Settings, shards: usize) -> Run {
+    let mut kept: Option<Checkpoint> = None;
+    let mut alerts = Vec::new();
+    for (i, events) in lives.iter().enumerate() {
+        let mut engine = Engine::with_shards(settings, shards);
+        engine.keep_chapters();
+        let mut stamper = Stamper::default();
+        let mut stamped = Vec::new();
+        let numbered = events.iter().take_while(|(_, e)| matches!(e, Event::Vantage(..))).count();
+        for (j, (at, event)) in events.iter().enumerate() {
+            if let Some(checkpoint) = kept.take_if(|_| j == numbered) {
+                stamper.push(*at, Event::Restore(Arc::new(checkpoint)), &mut stamped);
+            }
+            stamper.push(*at, event.clone(), &mut stamped);
+        }
+        if i + 1 == lives.len() {
+            stamper.end(settings.hold_down_secs, &mut stamped);
+        }
+        for output in stamped.iter().flat_map(|s| engine.handle(s)) {
+            match output {
+                Output::Alert(alert) => alerts.push(alert),
+                Output::Chapter(chapter) => kept.iter_mut().for_each(|k| k.take_in((*chapter).clone())),
+                Output::Checkpoint(parts) => kept = Some(parts.merge()),
+                Output::Route(_) => {}
+            }
+        }
+        if i + 1 == lives.len() {
+            return Run { engine, alerts };
+        }
     }
-    stamper.end(settings.hold_down_secs, &mut stamped);
-    let alerts = stamped.iter().flat_map(|s| engine.handle(s)).filter_map(|output| match output {
-        Output::Alert(alert) => Some(alert),
-        Output::Route(_) => None,
-    });
-    let alerts = alerts.collect();
-    Run { engine, alerts }
+    Run { engine: Engine::with_shards(settings, shards), alerts }
 }

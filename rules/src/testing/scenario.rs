@@ -25,11 +25,13 @@
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
 //! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
 //! · `A sells to B` and its like (more relations) ·
-//! `watch …` (one more) · `clock` (time passes).
+//! `watch …` (one more) · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
+//! checkpoint) · `WHO dump PREFIX… path AS…` (a route of a dump read after it) · `dump_read`.
 //! `WHO` is a vantage point, several with commas between, or `all`. A path is written as the peer heard it: where the
 //! peer's own AS does not stand first, it is put there.
 //! **then**: `#INCIDENT TIME TRANSITION CLASS SEVERITY`, then facts, a name and its values each. All facts that stand there
 //! must agree, those of [`REQUIRED`] must stand there; the names are those of a failure's "is". `nothing else` ends the list.
+//! Or, for stories whose facts say less than that: `told CLASS …` lines, as [`super::demand`] describes.
 //!
 //! `{1..50}` repeats: a line of `given` and `when` once for each number, all ranges of it in step; a word of `then`, in place.
 //! Lines that start with `--` are comments.
@@ -40,6 +42,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::demand::{self, Beside, Demand};
 use crate::alert::{Alert, Source, SourceState, Tlp};
 use crate::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::Event;
@@ -57,9 +60,13 @@ pub type Facts = BTreeMap<&'static str, Vec<String>>;
 /// A story that was read.
 pub struct Scenario {
     pub story: String,
-    pub events: Vec<(Timestamp, Event)>,
+    /// What happened, one list for each life of the process.
+    pub lives: Vec<Vec<(Timestamp, Event)>>,
     /// What has to be said, in order, and nothing else.
     pub then: Vec<Facts>,
+    /// What has to be said at least, where the story states facts and not words.
+    pub demands: Vec<Demand>,
+    beside: Beside,
     day: String,
 }
 
@@ -71,7 +78,7 @@ pub struct BadScenario {
     pub what: String,
 }
 
-type Said<T> = Result<T, String>;
+pub(super) type Said<T> = Result<T, String>;
 
 impl FromStr for Scenario {
     type Err = BadScenario;
@@ -90,6 +97,10 @@ impl FromStr for Scenario {
                 }
                 (Part::When, "then") => Part::Then,
                 (Part::Then, "nothing else") => Part::Over,
+                (Part::Then, "nothing else above low") => {
+                    reader.beside = Beside::Low;
+                    Part::Over
+                }
                 (Part::Story, line) => {
                     let _ = writeln!(reader.story, "{line}");
                     Part::Story
@@ -104,8 +115,7 @@ impl FromStr for Scenario {
                     Part::When
                 }
                 (Part::Then, line) => {
-                    let facts = reader.then(line).map_err(at)?;
-                    reader.then.push(facts);
+                    reader.end(line).map_err(at)?;
                     Part::Then
                 }
                 (Part::Over, _) => return Err(at("nothing comes after \"nothing else\"".into())),
@@ -115,13 +125,19 @@ impl FromStr for Scenario {
             let what = "a story has the parts given, when and then, and ends with \"nothing else\"".into();
             return Err(BadScenario { line: text.lines().count(), what });
         }
-        Ok(Self { story: reader.story, events: reader.events, then: reader.then, day: reader.day })
+        reader.lives.push(std::mem::take(&mut reader.events));
+        let Reader { story, lives, then, demands, beside, day, .. } = reader;
+        Ok(Self { story, lives, then, demands, beside, day })
     }
 }
 
 impl Scenario {
     /// What differs between the story's end and what was said, for a person; none if nothing does.
     pub fn difference(&self, alerts: &[Arc<Alert>]) -> Option<String> {
+        if !self.demands.is_empty() || self.beside != Beside::Nothing {
+            let difference = demand::difference(&self.demands, self.beside, alerts)?;
+            return Some(format!("{}\n{difference}", self.story.trim()));
+        }
         let actual = self.facts(alerts);
         let agrees = |(want, is): (&Facts, &Facts)| want.iter().all(|(name, values)| is.get(name) == Some(values));
         if actual.len() == self.then.len() && self.then.iter().zip(&actual).all(agrees) {
@@ -238,8 +254,11 @@ struct Reader {
     edges: BTreeSet<(Asn, Asn, Relation)>,
     siblings: Vec<Vec<Asn>>,
     constituents: Vec<Constituent>,
+    lives: Vec<Vec<(Timestamp, Event)>>,
     events: Vec<(Timestamp, Event)>,
     then: Vec<Facts>,
+    demands: Vec<Demand>,
+    beside: Beside,
 }
 
 impl Default for Reader {
@@ -257,8 +276,11 @@ impl Default for Reader {
             edges: BTreeSet::new(),
             siblings: Vec::new(),
             constituents: Vec::new(),
+            lives: Vec::new(),
             events: Vec::new(),
             then: Vec::new(),
+            demands: Vec::new(),
+            beside: Beside::Nothing,
         }
     }
 }
@@ -300,6 +322,16 @@ impl Reader {
     /// Says everything given, in the order of a process that starts.
     fn settle_given(&mut self) {
         let at = self.midnight().unwrap_or_default();
+        let mut events = self.start(at);
+        if !self.learning {
+            events.extend(self.seeds.drain(..).map(Event::Seed));
+            events.push(Event::SeedDone { as_of: at });
+        }
+        self.events = events.into_iter().map(|event| (at, event)).collect();
+    }
+
+    /// What every process is told at its start.
+    fn start(&self, at: Timestamp) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         for (i, point) in self.vantage.iter().enumerate() {
             events.push(Event::Vantage(VantageId(i as u32), point.clone()));
@@ -318,11 +350,7 @@ impl Reader {
         if !self.constituents.is_empty() {
             events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
         }
-        if !self.learning {
-            events.extend(self.seeds.drain(..).map(Event::Seed));
-            events.push(Event::SeedDone { as_of: at });
-        }
-        self.events = events.into_iter().map(|event| (at, event)).collect();
+        events
     }
 
     fn when(&mut self, words: &[&str]) -> Said<()> {
@@ -336,6 +364,12 @@ impl Reader {
         let mut events = Vec::new();
         match rest {
             ["clock"] => events.push(Event::Tick),
+            ["checkpoint"] => events.push(Event::Checkpoint),
+            ["restart"] => {
+                self.lives.push(std::mem::take(&mut self.events));
+                events = self.start(at);
+            }
+            ["dump_read"] => events.push(Event::SeedDone { as_of: at }),
             ["vrp", sign, prefix, asn] => {
                 let vrp = vrp(prefix, asn)?;
                 self.vrps.push(vrp.clone());
@@ -381,6 +415,7 @@ impl Reader {
 
     fn deed(&self, vantage: VantageId, seen: Timestamp, deed: &str, rest: &[&str]) -> Said<Vec<Event>> {
         Ok(match deed {
+            "dump" => vec![Event::Seed(self.announcement(vantage, seen, rest)?)],
             "announce" => vec![Event::Update(self.announcement(vantage, seen, rest)?)],
             "withdraw" => {
                 let told = Told::read(rest)?;
@@ -408,6 +443,26 @@ impl Reader {
         };
         let attributes = PathAttributes { as_path, only_to_customer: told.otc, blackhole: told.blackhole };
         Ok(Update { vantage, seen, withdrawn: Vec::new(), announced: told.nlri, attributes: Arc::new(attributes) })
+    }
+
+    /// One line of `then`: words of an alert, or facts that are demanded; a story has one kind of them.
+    fn end(&mut self, line: &str) -> Said<()> {
+        match line.strip_prefix("told ") {
+            Some(told) => {
+                let words: Vec<String> = words(told).into_iter().flat_map(repeated).collect();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let demand = Demand::read(&words, |t| self.time(t))?;
+                self.demands.push(demand);
+            }
+            None => {
+                let facts = self.then(line)?;
+                self.then.push(facts);
+            }
+        }
+        if self.then.is_empty() || self.demands.is_empty() {
+            return Ok(());
+        }
+        Err("a story demands facts or says words, not both".into())
     }
 
     fn then(&self, line: &str) -> Said<Facts> {
@@ -595,12 +650,12 @@ fn source(name: &str, at: Timestamp) -> Source {
     Source { name: name.into(), serial: None, as_of: Some(at), state: SourceState::Fresh }
 }
 
-fn read<T: FromStr>(word: &str) -> Said<T> {
+pub(super) fn read<T: FromStr>(word: &str) -> Said<T> {
     let kind = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
     word.parse().map_err(|_| format!("{word:?} is no {kind}"))
 }
 
-fn reads<T: FromStr>(words: &[&str]) -> Said<Vec<T>> {
+pub(super) fn reads<T: FromStr>(words: &[&str]) -> Said<Vec<T>> {
     words.iter().map(|w| read(w)).collect()
 }
 

@@ -41,7 +41,7 @@ async fn push(outbox: &Outbox, number: usize, sequence: u32) {
     let transition = if sequence == 1 { Transition::Opened } else { Transition::Updated };
     let alert = Alert { id: incident(number), sequence, transition, severity: Severity::Critical, ..opened() };
     let json = to_json(&alert, &WireContext::default());
-    outbox.push(Delivery::new(&alert, json.into())).await;
+    outbox.push(Parcel::Alert(Delivery::new(&alert, json.into()))).await;
 }
 
 /// Sequences by incident, in the order of one topic.
@@ -172,6 +172,28 @@ async fn a_message_carries_the_headers_of_a_cloud_event() {
         ("content-type", "application/json"),
     ];
     assert_eq!(headers, expected.into_iter().map(|(key, value)| (key, value.to_owned())).collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retention_forgets_leaves_the_compacted_topic_by_a_tombstone() {
+    let cluster = cluster();
+    let outbox = Outbox::default();
+    push(&outbox, 7, 1).await;
+    outbox.push(Parcel::Forget(incident(7).into())).await;
+    outbox.close();
+    publisher(&cluster, &[]).run(&outbox).await;
+    let consumer: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "tombstones")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .expect("a consumer");
+    consumer.subscribe(&TOPICS[1..]).expect("subscribed");
+    for has_value in [true, false] {
+        let message = timeout(Duration::from_secs(30), consumer.recv()).await.expect("a message").expect("no error");
+        assert_eq!(message.key(), Some(incident(7).as_bytes()));
+        assert_eq!(message.payload().is_some(), has_value);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,191 @@
+//! Since when is each live feed seen without a hole, and what of an archive is old beside it?
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use feeds::input::Item;
+use rules::bgp::{Timestamp, VantageId, VantagePoint};
+use rules::event::{Event, FeedChange};
+use tokio::sync::watch;
+
+use super::bootstrap::Standing;
+use super::said::Said;
+use crate::canary;
+use crate::ledger::{Cause, Ledger};
+
+/// Whether beacons come through a feed that should carry them. Microseconds since the epoch; 0 is never.
+#[derive(Debug, Default)]
+pub struct Canary {
+    /// False where a part is asked for, which need not have beacons.
+    pub is_expected: bool,
+    live_since: AtomicI64,
+    last_seen: AtomicI64,
+}
+
+impl Canary {
+    pub fn new(is_expected: bool) -> Self {
+        Self { is_expected, ..Self::default() }
+    }
+
+    /// The scheduled change that nobody has told.
+    pub fn missed(&self, now: Timestamp) -> Option<Timestamp> {
+        let moment = |micros: &AtomicI64| Some(Timestamp(micros.load(Ordering::Relaxed))).filter(|at| at.0 > 0);
+        let live_since = moment(&self.live_since).filter(|_| self.is_expected)?;
+        canary::missed(now, live_since, moment(&self.last_seen))
+    }
+}
+
+/// Everything live, by the number of its feed.
+pub struct Live {
+    pub feeds: Vec<Option<LiveFeed>>,
+    pub ledger: Arc<Mutex<Ledger>>,
+    said: Said,
+}
+
+/// One live feed.
+pub struct LiveFeed {
+    pub name: Arc<str>,
+    pub canary: Arc<Canary>,
+    /// Told to the archive, if the feed has one.
+    standing: Option<watch::Sender<Standing>>,
+    /// What it says is remembered, since an archive is behind it.
+    is_noted: bool,
+    points: Vec<Arc<VantagePoint>>,
+    down: BTreeSet<VantageId>,
+}
+
+impl LiveFeed {
+    pub fn new(name: Arc<str>, canary: Arc<Canary>, standing: Option<watch::Sender<Standing>>) -> Self {
+        let is_noted = standing.is_some();
+        Self { name, canary, standing, is_noted, points: Vec::new(), down: BTreeSet::new() }
+    }
+
+    fn change(&mut self, change: &FeedChange, ledger: &mut Ledger) {
+        // A router of a station comes and goes by itself, and has no archive.
+        if let Some(router) = change.feed.strip_prefix(&*self.name).and_then(|rest| rest.strip_prefix('/')) {
+            let part = Some(router.to_owned());
+            return match change.live {
+                true => ledger.back(&self.name, part, Cause::Lost, change.seen, false),
+                false => {
+                    let from = change.gap_from.unwrap_or(change.seen);
+                    ledger.open(&self.name, part, Cause::Lost, from, &change.detail);
+                }
+            };
+        }
+        let live_since = if change.live { change.seen.0 } else { 0 };
+        self.canary.live_since.store(live_since, Ordering::Relaxed);
+        match change.live {
+            true => ledger.back(&self.name, None, Cause::Lost, change.seen, self.standing.is_some()),
+            false => {
+                let from = change.gap_from.unwrap_or(change.seen);
+                ledger.open(&self.name, None, Cause::Lost, from, &change.detail);
+            }
+        }
+        let Some(standing) = &self.standing else { return };
+        self.is_noted |= change.live;
+        standing.send_modify(|standing| {
+            if change.live {
+                standing.live_from = Some(change.seen);
+            } else if standing.live_from.take().is_some() {
+                standing.losses += 1;
+                standing.gap_from = change.gap_from.or(Some(change.seen));
+            }
+        });
+    }
+
+    fn session(&mut self, event: &Event, ledger: &mut Ledger) {
+        let part = |points: &[Arc<VantagePoint>], id: VantageId| points.get(id.0 as usize).map(ToString::to_string);
+        match event {
+            Event::PeerDown { vantage, seen } => {
+                if self.down.insert(*vantage) {
+                    ledger.open(&self.name, part(&self.points, *vantage), Cause::SessionDown, *seen, "session down");
+                }
+            }
+            Event::PeerUp { vantage, seen } => self.is_up(*vantage, *seen, ledger),
+            Event::Update(update) if !self.down.is_empty() => self.is_up(update.vantage, update.seen, ledger),
+            _ => {}
+        }
+    }
+
+    fn is_up(&mut self, vantage: VantageId, seen: Timestamp, ledger: &mut Ledger) {
+        if self.down.remove(&vantage) {
+            let part = self.points.get(vantage.0 as usize).map(ToString::to_string);
+            ledger.back(&self.name, part, Cause::SessionDown, seen, false);
+        }
+    }
+
+    fn look_for_beacons(&self, event: &Event, now: Timestamp) {
+        let Event::Update(update) = event else { return };
+        let mut prefixes = update.announced.iter().chain(&update.withdrawn);
+        if self.canary.is_expected && prefixes.any(|nlri| canary::is_beacon(&nlri.prefix)) {
+            self.canary.last_seen.store(now.0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Live {
+    pub fn new(feeds: Vec<Option<LiveFeed>>, ledger: Arc<Mutex<Ledger>>) -> Self {
+        Self { feeds, ledger, said: Said::default() }
+    }
+
+    fn ledger(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+        ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of what a feed says, before it goes on. `number` is the engine's for its vantage point.
+    pub fn heard(&mut self, source: usize, item: &Item, number: Option<VantageId>, now: Timestamp) {
+        let Some(Some(feed)) = self.feeds.get_mut(source) else { return };
+        match &item.event {
+            Event::Vantage(_, point) => return feed.points.push(point.clone()),
+            Event::Feed(change) => return feed.change(change, &mut Self::ledger(&self.ledger)),
+            Event::Update(_) if feed.down.is_empty() => {}
+            event => feed.session(event, &mut Self::ledger(&self.ledger)),
+        }
+        feed.look_for_beacons(&item.event, now);
+        let (true, Some(number)) = (feed.is_noted, number) else { return };
+        let before = self.said.forgotten_until();
+        self.said.note(number, &item.event);
+        if self.said.forgotten_until() != before {
+            tracing::warn!("more news than can be remembered beside the archive; it is read up to now once more");
+            self.tell_forgotten();
+        }
+    }
+
+    fn tell_forgotten(&self) {
+        let until = self.said.forgotten_until();
+        for standing in self.feeds.iter().flatten().filter_map(|feed| feed.standing.as_ref()) {
+            standing.send_modify(|standing| standing.forgotten_until = until);
+        }
+    }
+
+    /// Leaves in an archive's event what is news; false if nothing is left.
+    pub fn sift(&mut self, number: Option<VantageId>, event: &mut Event) -> bool {
+        number.is_none_or(|number| self.said.sift(number, event))
+    }
+
+    /// The archive has told all of a feed, unless it was lost once more meanwhile.
+    pub fn is_whole(&mut self, source: usize, losses: u64) {
+        let Some(Some(feed)) = self.feeds.get_mut(source) else { return };
+        let Some(standing) = &feed.standing else { return };
+        let is_current = {
+            let standing = standing.borrow();
+            standing.losses == losses && standing.live_from.is_some()
+        };
+        feed.is_noted &= !is_current;
+        if self.feeds.iter().flatten().all(|feed| !feed.is_noted) {
+            self.said.forget();
+        }
+    }
+}
+
+/// The vantage point an event is about.
+pub fn vantage_of(event: &Event) -> Option<VantageId> {
+    match event {
+        Event::Update(update) | Event::Seed(update) => Some(update.vantage),
+        Event::PeerUp { vantage, .. } | Event::PeerDown { vantage, .. } | Event::EndOfRib { vantage, .. } => {
+            Some(*vantage)
+        }
+        _ => None,
+    }
+}

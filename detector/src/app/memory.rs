@@ -1,0 +1,134 @@
+//! What does a restart go on from, and how is it written down without holding anybody up?
+//!
+//! Shards and desk only copy what they know. A thread that has time puts the parts together and packs them, and the
+//! store takes them in by parts between alerts.
+
+use std::time::Instant;
+
+use rules::bgp::Timestamp;
+use rules::checkpoint::{Checkpoint, Parts};
+use tokio::task::JoinHandle;
+
+use super::now;
+use crate::store::{self, Store};
+
+/// What earlier lives left; none if there is nothing that can be used, and then the log says why.
+pub async fn load(store: &Store) -> Option<Checkpoint> {
+    let stored = match store.latest_checkpoint().await {
+        Ok(stored) => stored,
+        Err(problem) => {
+            tracing::error!("nothing is known of the time before the start: {problem}");
+            return None;
+        }
+    };
+    let chapters = store.chapters().await.unwrap_or_default();
+    if stored.is_none() && chapters.is_empty() {
+        tracing::info!("the store holds no checkpoint: what is normal has to be learned");
+        return None;
+    }
+    let has_chapters = !chapters.is_empty();
+    let Some(checkpoint) = tokio::task::spawn_blocking(move || unpack(stored, &chapters)).await.ok()? else {
+        tracing::error!("without a checkpoint, what is normal has to be learned");
+        return None;
+    };
+    tell(&checkpoint);
+    if has_chapters {
+        // From here on the numbers of events begin anew, so what stood beside the checkpoint must be in it.
+        write(store, checkpoint.clone()).await;
+    }
+    Some(checkpoint)
+}
+
+/// A checkpoint that cannot be used takes nothing with it but itself: incidents told since stand on their own.
+fn unpack(stored: Option<store::Checkpoint>, chapters: &[Vec<u8>]) -> Option<Checkpoint> {
+    let unpacked = match stored.map(|stored| feeds::checkpoint::unpack(&stored.bytes)) {
+        Some(Ok(checkpoint)) => Some(checkpoint),
+        Some(Err(error)) => {
+            tracing::error!("the last checkpoint cannot be used: {error}");
+            None
+        }
+        None => None,
+    };
+    if unpacked.is_none() && chapters.is_empty() {
+        return None;
+    }
+    let mut checkpoint = unpacked.unwrap_or_else(Checkpoint::empty);
+    for chapter in chapters {
+        match feeds::checkpoint::chapter(chapter) {
+            Some(chapter) => checkpoint.take_in(chapter),
+            None => tracing::error!("the state of an incident in the store is damaged and left out"),
+        }
+    }
+    Some(checkpoint)
+}
+
+fn tell(checkpoint: &Checkpoint) {
+    let age_secs = now().secs_since(checkpoint.at).max(0.0) as u64;
+    let open = checkpoint.desk.stories.iter().filter(|s| s.incident.is_open()).count();
+    tracing::info!(
+        age_secs,
+        prefixes = checkpoint.prefixes.len(),
+        open_incidents = open,
+        learning = checkpoint.desk.learning,
+        "going on from the checkpoint of {}",
+        checkpoint.at
+    );
+}
+
+/// Writes one checkpoint at a time.
+pub struct Keeper {
+    store: Store,
+    writing: Option<JoinHandle<()>>,
+    /// Came while another was being written; the newest one.
+    next: Option<Box<Parts>>,
+}
+
+impl Keeper {
+    pub fn new(store: Store) -> Self {
+        Self { store, writing: None, next: None }
+    }
+
+    /// Begins to write, or waits for its turn: of several that wait, the newest counts.
+    pub fn keep(&mut self, parts: Box<Parts>) {
+        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
+            tracing::warn!("the last checkpoint is still being written");
+            self.next = Some(parts);
+            return;
+        }
+        self.next = None;
+        self.writing = Some(tokio::spawn(merge_and_write(self.store.clone(), parts)));
+    }
+
+    /// The last one, at a stop, is worth waiting for.
+    pub async fn finish(self) {
+        if let Some(writing) = self.writing {
+            let _ = writing.await;
+        }
+        if let Some(parts) = self.next {
+            merge_and_write(self.store, parts).await;
+        }
+    }
+}
+
+async fn merge_and_write(store: Store, parts: Box<Parts>) {
+    if let Ok(checkpoint) = tokio::task::spawn_blocking(move || parts.merge()).await {
+        write(&store, checkpoint).await;
+    }
+}
+
+/// With it, what was stored beside the one before goes.
+async fn write(store: &Store, checkpoint: Checkpoint) {
+    let begun = Instant::now();
+    let (seq, at): (u64, Timestamp) = (checkpoint.seq, checkpoint.at);
+    let prefixes = checkpoint.prefixes.len();
+    let Ok(packed) = tokio::task::spawn_blocking(move || feeds::checkpoint::pack(&checkpoint)).await else { return };
+    let bytes = match packed {
+        Ok(bytes) => bytes,
+        Err(error) => return tracing::error!(%error, "a checkpoint cannot be packed"),
+    };
+    let size = bytes.len();
+    match store.put_checkpoint(bytes, seq, at).await {
+        Ok(()) => tracing::debug!(prefixes, bytes = size, took = ?begun.elapsed(), "checkpoint written"),
+        Err(problem) => tracing::warn!("no checkpoint was written: {problem}"),
+    }
+}

@@ -1,0 +1,230 @@
+//! How does what is decided get into the outboxes, whatever the disk does?
+//!
+//! First into the store, in one transaction, then to the sinks. While the store cannot be used, straight to the
+//! sinks, from memory: an alert is never withheld. Once it can be used again it is told what it missed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rules::bgp::Timestamp;
+use tokio::time::{Instant, timeout};
+
+use super::{Delivery, Parcel, Route};
+use crate::app::now;
+use crate::store::{Chapter, Place, Problem, Put, Store};
+
+/// How long alerts wait for a disk that does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it is left alone then.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
+/// Bytes of alerts remembered for a store that cannot be used: some 10,000. Beyond it the oldest are in no history.
+const UNSTORED_BYTES: usize = 64 * 1_024 * 1_024;
+/// Transitions a sink may owe, on disk, before those that merely refresh counts are left out: 5 GB of usual alerts.
+const SHED_ABOVE: usize = 1_000_000;
+
+/// Counts for metrics.
+#[derive(Debug, Default)]
+pub struct DispatchStatus {
+    unstored: AtomicU64,
+    shed: AtomicU64,
+}
+
+impl DispatchStatus {
+    /// Alerts that went to the sinks without the store.
+    pub fn unstored(&self) -> u64 {
+        self.unstored.load(Ordering::Relaxed)
+    }
+
+    /// Alerts left out for a sink that owes too much.
+    pub fn shed(&self) -> u64 {
+        self.shed.load(Ordering::Relaxed)
+    }
+}
+
+/// One transition, and whether it may be left out.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    pub delivery: Delivery,
+    pub merely_refreshes: bool,
+    pub chapter: Option<Chapter>,
+}
+
+pub struct Dispatch {
+    routes: Vec<Route>,
+    store: Store,
+    status: Arc<DispatchStatus>,
+    /// What earlier lives told the sinks is known.
+    is_acquainted: bool,
+    /// Went out without the store; oldest first.
+    unstored: VecDeque<Put>,
+    unstored_bytes: usize,
+    /// The disk did not answer; it is not asked again before this.
+    left_alone_until: Option<Instant>,
+}
+
+impl Dispatch {
+    pub fn new(routes: Vec<Route>, store: Store) -> Self {
+        let (unstored, status) = (VecDeque::new(), Arc::default());
+        Self { routes, store, status, is_acquainted: false, unstored, unstored_bytes: 0, left_alone_until: None }
+    }
+
+    pub fn status(&self) -> Arc<DispatchStatus> {
+        self.status.clone()
+    }
+
+    /// Hands over what was decided. If the store fails, waits only while a sink's window is full.
+    pub async fn put(&mut self, decided: Vec<Decided>) {
+        let refreshing: Vec<bool> = decided.iter().map(|decided| decided.merely_refreshes).collect();
+        let puts: Vec<Put> = decided.into_iter().map(|decided| self.addressed(decided)).collect();
+        match self.store(&puts).await {
+            Ok(places) => self.offer(&puts, places),
+            Err(_) => {
+                for (put, merely_refreshes) in puts.into_iter().zip(refreshing) {
+                    self.deliver_directly(put, merely_refreshes).await;
+                }
+            }
+        }
+    }
+
+    /// The same, but a store that fails is an error: for those who can come again.
+    pub async fn put_or_fail(&mut self, decided: Vec<Decided>) -> Result<(), Problem> {
+        let puts: Vec<Put> = decided.into_iter().map(|decided| self.addressed(decided)).collect();
+        let places = self.store(&puts).await?;
+        self.offer(&puts, places);
+        Ok(())
+    }
+
+    /// Looks whether a store that failed can be used again.
+    pub async fn retry(&mut self) {
+        if !self.is_acquainted || !self.unstored.is_empty() || self.store.status().problem().is_some() {
+            // What is wrong stands in the store's status.
+            let _ = self.store(&[]).await;
+        }
+    }
+
+    /// Learns what earlier lives told the sinks, and left for them.
+    pub async fn acquaint(&mut self) -> Result<(), Problem> {
+        if self.is_acquainted {
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        for route in &self.routes {
+            all.push(self.store.told(&route.name).await?);
+        }
+        for (route, (told, last)) in self.routes.iter_mut().zip(all) {
+            told.first.into_iter().for_each(|(id, first)| route.tell(id, first));
+            route.outbox.remember(told.waiting, last);
+        }
+        self.is_acquainted = true;
+        Ok(())
+    }
+
+    /// Forgets incidents that are over since `before`, and tells those who keep the latest of each.
+    pub async fn forget(&mut self, before: Timestamp) {
+        let names = |wanted: fn(&Route) -> bool| {
+            self.routes.iter().filter(|route| wanted(route)).map(|route| route.name.clone()).collect::<Vec<_>>()
+        };
+        let (sinks, tombstones) = (names(|_| true), names(|route| route.keeps_latest));
+        let Ok(forgotten) = self.store.forget(before, &sinks, &tombstones).await else { return };
+        for (sink, place, parcel) in forgotten {
+            if let Some(route) = self.routes.iter().find(|route| route.name == sink) {
+                route.outbox.offer(place, parcel);
+            }
+        }
+    }
+
+    /// Which sinks get it. One that owes too much does not get what merely refreshes.
+    fn addressed(&mut self, decided: Decided) -> Put {
+        let Decided { delivery, merely_refreshes, chapter } = decided;
+        let mut sinks = Vec::new();
+        for route in self.routes.iter_mut().filter(|route| route.wants(&delivery)) {
+            route.tell(delivery.id.clone(), delivery.sequence);
+            if merely_refreshes && route.outbox.backlog() >= SHED_ABOVE {
+                self.status.shed.fetch_add(1, Ordering::Relaxed);
+            } else {
+                sinks.push(route.name.clone());
+            }
+        }
+        Put { delivery, sinks, chapter }
+    }
+
+    /// Stores what it missed, then `puts`.
+    async fn store(&mut self, puts: &[Put]) -> Result<Vec<Vec<Option<Place>>>, Problem> {
+        let hung = Problem::Unusable(self.store.location().to_owned(), "the disk does not answer".to_owned());
+        if self.left_alone_until.is_some_and(|until| Instant::now() < until) {
+            return Err(hung);
+        }
+        let outcome = timeout(PATIENCE, self.store_now(puts)).await.unwrap_or_else(|_| {
+            self.store.status().hangs(&hung);
+            self.left_alone_until = Some(Instant::now() + LEFT_ALONE);
+            Err(hung)
+        });
+        outcome
+    }
+
+    async fn store_now(&mut self, puts: &[Put]) -> Result<Vec<Vec<Option<Place>>>, Problem> {
+        self.acquaint().await?;
+        if !self.unstored.is_empty() {
+            let missed: Vec<Put> = self.unstored.iter().cloned().collect();
+            let places = self.store.put(missed.clone()).await?;
+            self.settle(&missed, places);
+        }
+        self.store.put(puts.to_vec()).await
+    }
+
+    fn settle(&mut self, missed: &[Put], places: Vec<Vec<Option<Place>>>) {
+        for (put, place, sink) in each(missed, places) {
+            if let Some(route) = self.routes.iter().find(|route| route.name == *sink) {
+                route.outbox.placed(place, &Parcel::Alert(put.delivery.clone()));
+            }
+        }
+        self.unstored.clear();
+        self.unstored_bytes = 0;
+    }
+
+    fn offer(&self, puts: &[Put], places: Vec<Vec<Option<Place>>>) {
+        for (put, place, sink) in each(puts, places) {
+            if let Some(route) = self.routes.iter().find(|route| route.name == *sink) {
+                route.outbox.offer(place, Parcel::Alert(put.delivery.clone()));
+            }
+        }
+    }
+
+    /// Waits where a sink's window is full, but not with what merely refreshes.
+    async fn deliver_directly(&mut self, mut put: Put, merely_refreshes: bool) {
+        self.status.unstored.fetch_add(1, Ordering::Relaxed);
+        for route in &self.routes {
+            let Some(i) = put.sinks.iter().position(|sink| *sink == route.name) else { continue };
+            if merely_refreshes && !route.outbox.has_room() {
+                self.status.shed.fetch_add(1, Ordering::Relaxed);
+                put.sinks.remove(i);
+            } else {
+                route.outbox.push(Parcel::Alert(put.delivery.clone())).await;
+            }
+        }
+        self.unstored_bytes += put.delivery.json.len();
+        self.unstored.push_back(put);
+        while self.unstored_bytes > UNSTORED_BYTES {
+            let Some(oldest) = self.unstored.pop_front() else { break };
+            self.unstored_bytes -= oldest.delivery.json.len();
+        }
+    }
+}
+
+/// Every new place with its transition and its sink.
+fn each(puts: &[Put], places: Vec<Vec<Option<Place>>>) -> impl Iterator<Item = (&Put, Place, &Arc<str>)> {
+    puts.iter().zip(places).flat_map(|(put, places)| {
+        let placed = put.sinks.iter().zip(places);
+        placed.filter_map(move |(sink, place)| Some((put, place?, sink)))
+    })
+}
+
+/// What was stored before this has outlived its time.
+pub fn outlived(retention_days: u64) -> Timestamp {
+    now().plus_secs(-i64::try_from(retention_days).unwrap_or(i64::MAX / 86_400).saturating_mul(86_400))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+use std::path::PathBuf;
+
+use rules::alert::{Alert, Severity, Transition};
+use rusqlite::Connection;
+
+use super::*;
+use crate::alert::samples::opened;
+use crate::sink::outbox::Outbox;
+use crate::store::Location;
+
+/// A store in a folder, and a way in for two sinks.
+struct Bench {
+    path: PathBuf,
+    store: Store,
+    dispatch: Dispatch,
+    outboxes: Vec<Arc<Outbox>>,
+}
+
+fn bench(folder: &tempfile::TempDir) -> Bench {
+    let path = folder.path().join("a.db");
+    let store = Store::start(Location::File(path.clone())).expect("a store");
+    let route = |name: &str, severity| {
+        let outbox = Arc::new(Outbox::over(store.clone(), name.into()));
+        Route::new(name.into(), severity, outbox)
+    };
+    let routes = vec![route("bus", Severity::Low), route("pager", Severity::High)];
+    let outboxes = routes.iter().map(|route| route.outbox.clone()).collect();
+    Bench { path, dispatch: Dispatch::new(routes, store.clone()), store, outboxes }
+}
+
+fn decided(id: &str, sequence: u32, severity: Severity) -> Decided {
+    let transition = if sequence == 1 { Transition::Opened } else { Transition::Updated };
+    let alert = Alert { id: id.into(), sequence, transition, severity, ..opened() };
+    Decided { delivery: Delivery::new(&alert, "{}".into()), merely_refreshes: false, chapter: None }
+}
+
+fn owed(bench: &Bench) -> Vec<(usize, usize)> {
+    bench.outboxes.iter().map(|outbox| (outbox.backlog(), outbox.unstored())).collect()
+}
+
+#[tokio::test]
+async fn every_sink_is_owed_what_is_for_it_and_the_store_knows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = bench(&folder);
+    bench.dispatch.put(vec![decided("bw-a", 1, Severity::Low), decided("bw-b", 1, Severity::High)]).await;
+    assert_eq!(owed(&bench), [(2, 0), (1, 0)]);
+    for (sink, waiting) in [("bus", 2), ("pager", 1)] {
+        assert_eq!(bench.store.told(&sink.into()).await.expect("an answer").0.waiting, waiting);
+    }
+}
+
+#[tokio::test]
+async fn a_second_life_owes_what_the_first_did_and_a_rerun_adds_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let story = || {
+        let severities = [Severity::Low, Severity::High, Severity::Low];
+        (1..).zip(severities).map(|(sequence, severity)| decided("bw-a", sequence, severity)).collect::<Vec<_>>()
+    };
+    let mut first = bench(&folder);
+    first.dispatch.put(story()).await;
+    assert_eq!(owed(&first), [(3, 0), (2, 0)]);
+    first.store.close().await;
+    drop(first);
+    let mut second = bench(&folder);
+    second.dispatch.acquaint().await.expect("a store");
+    assert_eq!(owed(&second), [(3, 0), (2, 0)]);
+    second.dispatch.put(story()).await;
+    assert_eq!(
+        owed(&second),
+        [(3, 0), (2, 0)],
+        "what is low and came before the first telling is still not for the pager"
+    );
+}
+
+#[tokio::test]
+async fn without_the_store_alerts_go_out_and_it_learns_of_them_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = bench(&folder);
+    bench.dispatch.put(vec![decided("bw-a", 1, Severity::High)]).await;
+    let shell = Connection::open(&bench.path).expect("opened");
+    shell.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    bench.dispatch.put(vec![decided("bw-a", 2, Severity::High), decided("bw-b", 1, Severity::High)]).await;
+    assert_eq!(owed(&bench), [(3, 2), (3, 2)]);
+    assert_eq!(bench.dispatch.status().unstored(), 2);
+    assert!(bench.store.status().problem().is_some());
+    let (ticket, parcel) = bench.outboxes[0].take().await.expect("the oldest");
+    assert_eq!(&**parcel.incident(), "bw-a");
+    bench.outboxes[0].ack(ticket);
+    shell.execute_batch("ROLLBACK").expect("free");
+    while bench.store.status().problem().is_some() {
+        bench.dispatch.retry().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(owed(&bench), [(2, 0), (3, 0)]);
+    bench.store.close().await;
+    let store = Store::start(Location::File(bench.path.clone())).expect("a store");
+    for (sink, waiting) in [("bus", 2), ("pager", 3)] {
+        let (told, _) = store.told(&sink.into()).await.expect("an answer");
+        assert_eq!((told.waiting, told.first.len()), (waiting, 2), "{sink}");
+    }
+}
+
+#[tokio::test]
+async fn who_can_come_again_is_told_that_the_store_fails() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let store = Store::start(Location::File(file.path().join("a.db"))).expect("a store");
+    let mut dispatch = Dispatch::new(Vec::new(), store);
+    let problem = dispatch.put_or_fail(vec![decided("bw-a", 1, Severity::Low)]).await.expect_err("no store");
+    assert!(matches!(problem, Problem::Unusable(..)), "{problem}");
+}

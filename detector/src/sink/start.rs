@@ -1,0 +1,52 @@
+//! How do the sinks of a configuration begin to work?
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::kafka::Publisher;
+use super::outbox::Outbox;
+use super::{Route, ndjson};
+use crate::config::{Sink, SinkKind};
+use crate::failure::Failure;
+use crate::store::Store;
+
+/// A route per sink, and the tasks that empty their outboxes. A task ends when its outbox is closed and empty.
+pub struct Started {
+    pub routes: Vec<Route>,
+    pub tasks: JoinSet<Result<(), Failure>>,
+}
+
+/// Checks what can be checked and starts a task per sink. `instance` is who speaks.
+pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result<Started, Failure> {
+    let (mut routes, mut tasks) = (Vec::new(), JoinSet::new());
+    for Sink { name, min_severity, kind } in sinks {
+        let outbox = Arc::new(Outbox::over(store.clone(), name.clone()));
+        let mut route = Route::new(name.clone(), *min_severity, outbox.clone());
+        let status = route.status.clone();
+        match kind {
+            SinkKind::Ndjson { to } => {
+                let (name, writer) = (name.clone(), ndjson::open(to)?);
+                tasks.spawn(async move {
+                    tokio::select! {
+                        outcome = ndjson::run(name, writer, outbox.clone(), status) => outcome,
+                        never = outbox.keep_filled() => match never {},
+                    }
+                });
+            }
+            SinkKind::Kafka(kafka) => {
+                let publisher = Publisher::new(name.clone(), kafka.clone(), instance.clone(), status)?;
+                publisher.check_topics().await?;
+                route.keeps_latest = true;
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = publisher.run(&outbox) => Ok(()),
+                        never = outbox.keep_filled() => match never {},
+                    }
+                });
+            }
+        }
+        routes.push(route);
+    }
+    Ok(Started { routes, tasks })
+}

@@ -1,0 +1,240 @@
+//! Which rows does each act of the store read and write? Every function is a part of somebody's transaction.
+
+use std::sync::Arc;
+
+use rules::alert::{Class, Severity, Status, Transition};
+use rules::bgp::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Checkpoint, Forgotten, Put, Told, Waiting};
+use crate::sink::{Delivery, Parcel};
+
+/// Rows of an outbox that are read at once.
+pub const PAGE_ROWS: i64 = 256;
+/// Their JSON: 16 of the largest alerts, 800 usual ones.
+const PAGE_BYTES: usize = 4 * 1_024 * 1_024;
+/// Incidents forgotten in one transaction: alerts wait for it.
+const FORGET_AT_ONCE: i64 = 100;
+
+/// Writes a transition, the latest state of its incident and a row per sink. Gives the row of each sink, in the order
+/// of `put.sinks`; none where the sink was offered this transition before.
+pub fn put(connection: &Connection, put: &Put, now: i64) -> rusqlite::Result<Vec<Option<i64>>> {
+    let d = &put.delivery;
+    let status = status_after(d.transition).word();
+    let first_prefix = d.first_prefix.map(|prefix| prefix.to_string());
+    connection
+        .prepare_cached(
+            "INSERT INTO transitions (incident, sequence, transition, class, severity, time, first_prefix, json, stored)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            d.id,
+            d.sequence,
+            d.transition.word(),
+            d.class.word(),
+            d.severity.word(),
+            d.time.0,
+            first_prefix,
+            d.json,
+            now
+        ])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO incidents (id, sequence, status, class, severity, time, stored)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO UPDATE SET sequence = excluded.sequence, status = excluded.status, class = excluded.class,
+                 severity = excluded.severity, time = excluded.time, stored = excluded.stored
+             WHERE excluded.sequence > incidents.sequence",
+        )?
+        .execute(params![d.id, d.sequence, status, d.class.word(), d.severity.word(), d.time.0, now])?;
+    if let Some(chapter) = &put.chapter {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO chapters (incident, seq, bytes) VALUES (?1, ?2, ?3)")?
+            .execute(params![d.id, chapter.seq.cast_signed(), &*chapter.bytes])?;
+    }
+    put.sinks.iter().map(|sink| offer(connection, sink, &d.id, d.sequence, now)).collect()
+}
+
+fn status_after(transition: Transition) -> Status {
+    match transition {
+        Transition::Opened | Transition::Updated | Transition::Reopened => Status::Open,
+        Transition::Resolved => Status::Resolved,
+        Transition::Retracted => Status::Retracted,
+    }
+}
+
+fn offer(connection: &Connection, sink: &str, id: &str, sequence: u32, now: i64) -> rusqlite::Result<Option<i64>> {
+    let is_new = connection
+        .prepare_cached(
+            "INSERT INTO deliveries (sink, incident, first, offered) VALUES (?1, ?2, ?3, ?3)
+             ON CONFLICT DO UPDATE SET offered = excluded.offered WHERE excluded.offered > deliveries.offered",
+        )?
+        .execute(params![sink, id, sequence])?
+        > 0;
+    if !is_new {
+        return Ok(None);
+    }
+    queue(connection, sink, id, Some(sequence), now).map(Some)
+}
+
+fn queue(connection: &Connection, sink: &str, id: &str, sequence: Option<u32>, now: i64) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("INSERT INTO outbox (sink, incident, sequence, queued) VALUES (?1, ?2, ?3, ?4)")?
+        .insert(params![sink, id, sequence, now])
+}
+
+/// It has arrived.
+pub fn acknowledge(connection: &Connection, row: i64, now: i64) -> rusqlite::Result<()> {
+    let gone = connection
+        .prepare_cached("DELETE FROM outbox WHERE place = ?1 RETURNING sink, incident, sequence")?
+        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((sink, incident, Some(sequence))) = gone else { return Ok(()) };
+    let (sink, incident, sequence): (String, String, u32) = (sink, incident, sequence);
+    connection
+        .prepare_cached("UPDATE deliveries SET confirmed = ?3, confirmed_at = ?4 WHERE sink = ?1 AND incident = ?2")?
+        .execute(params![sink, incident, sequence, now])?;
+    Ok(())
+}
+
+/// The next rows of a sink behind `after`, oldest first. The last page is shorter than [`PAGE_ROWS`] or empty.
+pub fn page(connection: &Connection, sink: &str, after: i64) -> rusqlite::Result<(Vec<Waiting>, bool)> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.place, o.queued, o.incident, o.sequence, t.transition, t.class, t.severity, t.time, t.first_prefix, t.json
+         FROM outbox o LEFT JOIN transitions t ON t.incident = o.incident AND t.sequence = o.sequence
+         WHERE o.sink = ?1 AND o.place > ?2 AND (o.sequence IS NULL OR t.json IS NOT NULL) ORDER BY o.place LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![sink, after, PAGE_ROWS])?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let waiting = waiting(row)?;
+        bytes += waiting.parcel.bytes();
+        page.push(waiting);
+        if bytes >= PAGE_BYTES {
+            return Ok((page, false));
+        }
+    }
+    let is_last = (page.len() as i64) < PAGE_ROWS;
+    Ok((page, is_last))
+}
+
+fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
+    let id: Arc<str> = row.get("incident")?;
+    let parcel = match row.get::<_, Option<u32>>("sequence")? {
+        None => Parcel::Forget(id),
+        Some(sequence) => Parcel::Alert(Delivery {
+            id,
+            sequence,
+            transition: word(row, "transition", Transition::ALL, Transition::word)?,
+            json: row.get("json")?,
+            first_prefix: row.get::<_, Option<String>>("first_prefix")?.and_then(|text| text.parse().ok()),
+            severity: word(row, "severity", Severity::ALL, Severity::word)?,
+            class: word(row, "class", Class::ALL, Class::word)?,
+            time: Timestamp(row.get("time")?),
+        }),
+    };
+    Ok(Waiting { row: row.get("place")?, queued: Timestamp(row.get("queued")?), parcel })
+}
+
+fn word<T: Copy>(row: &Row<'_>, column: &str, all: &[T], word: impl Fn(T) -> &'static str) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    let unknown = || {
+        let what = format!("\"{text}\" is no {column}").into();
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, what)
+    };
+    all.iter().copied().find(|value| word(*value) == text).ok_or_else(unknown)
+}
+
+/// What a sink was told in earlier lives of this store, and what it still has to be told. `most` of the newest.
+pub fn told(connection: &Connection, sink: &str, most: i64) -> rusqlite::Result<Told> {
+    let (waiting, last) = connection.query_row(
+        "SELECT count(*), coalesce(max(place), 0) FROM outbox WHERE sink = ?1",
+        [sink],
+        |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)),
+    )?;
+    let mut statement =
+        connection.prepare("SELECT incident, first FROM deliveries WHERE sink = ?1 ORDER BY incident DESC LIMIT ?2")?;
+    let first = statement.query_map(params![sink, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Told { first: first.collect::<rusqlite::Result<_>>()?, waiting: waiting.unsigned_abs(), last_row: last })
+}
+
+/// Forgets some incidents that are over and were stored last before `before`. Those of which one of `sinks` still has
+/// to hear stay. Of the sinks in `tombstones`, those that were told of an incident are to be told that it is gone.
+/// The flag: there may be more.
+pub fn forget(
+    connection: &Connection,
+    before: i64,
+    sinks: &[Arc<str>],
+    tombstones: &[Arc<str>],
+    now: i64,
+) -> rusqlite::Result<(Vec<Forgotten>, bool)> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM incidents WHERE status <> 'open' AND stored < ?1
+         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.incident = id AND o.sink IN (SELECT value FROM json_each(?2)))
+         ORDER BY stored LIMIT ?3",
+    )?;
+    let named = serde_json::to_string(&sinks.iter().map(|sink| &**sink).collect::<Vec<_>>()).unwrap_or_default();
+    let ids = statement.query_map(params![before, named, FORGET_AT_ONCE], |row| row.get(0))?;
+    let ids = ids.collect::<rusqlite::Result<Vec<Arc<str>>>>()?;
+    let mut forgotten = Vec::new();
+    for id in &ids {
+        let mut told = connection.prepare_cached("SELECT 1 FROM deliveries WHERE sink = ?1 AND incident = ?2")?;
+        let heard: Vec<bool> =
+            tombstones.iter().map(|sink| told.exists(params![sink, id])).collect::<Result<_, _>>()?;
+        for table in ["outbox", "deliveries", "transitions"] {
+            connection.prepare_cached(&format!("DELETE FROM {table} WHERE incident = ?1"))?.execute([id])?;
+        }
+        connection.prepare_cached("DELETE FROM incidents WHERE id = ?1")?.execute([id])?;
+        for (sink, _) in tombstones.iter().zip(heard).filter(|(_, heard)| *heard) {
+            let row = queue(connection, sink, id, None, now)?;
+            forgotten.push(Forgotten { sink: sink.clone(), id: id.clone(), row });
+        }
+    }
+    Ok((forgotten, ids.len() as i64 == FORGET_AT_ONCE))
+}
+
+/// Begins a checkpoint that does not count before [`checkpoint_done`]; gives its number. What an earlier life left
+/// unfinished goes.
+pub fn checkpoint_begin(connection: &Connection, seq: u64, time: Timestamp) -> rusqlite::Result<i64> {
+    connection.execute("DELETE FROM checkpoints WHERE complete = 0", [])?;
+    let mut insert = connection.prepare_cached("INSERT INTO checkpoints (seq, time) VALUES (?1, ?2)")?;
+    insert.insert(params![seq.cast_signed(), time.0])
+}
+
+pub fn checkpoint_part(connection: &Connection, number: i64, part: i64, bytes: &[u8]) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached("INSERT INTO checkpoint_parts VALUES (?1, ?2, ?3)")?;
+    insert.execute(params![number, part, bytes]).map(drop)
+}
+
+/// The checkpoint is whole: the ones before it go, and what of single incidents is in it now.
+pub fn checkpoint_done(connection: &Connection, number: i64) -> rusqlite::Result<()> {
+    connection.execute("UPDATE checkpoints SET complete = 1 WHERE number = ?1", [number])?;
+    connection
+        .execute("DELETE FROM chapters WHERE seq <= (SELECT seq FROM checkpoints WHERE number = ?1)", [number])?;
+    connection.execute("DELETE FROM checkpoints WHERE number < ?1", [number]).map(drop)
+}
+
+/// The latest state of every incident that changed since the newest checkpoint, as the alerts went out.
+pub fn chapters(connection: &Connection) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let mut statement = connection.prepare("SELECT bytes FROM chapters ORDER BY seq, incident")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The newest checkpoint that is whole.
+pub fn latest_checkpoint(connection: &Connection) -> rusqlite::Result<Option<Checkpoint>> {
+    let newest = connection
+        .query_row(
+            "SELECT number, seq, time FROM checkpoints WHERE complete = 1 ORDER BY number DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    let Some((number, seq, time)) = newest else { return Ok(None) };
+    let mut parts = connection.prepare("SELECT bytes FROM checkpoint_parts WHERE checkpoint = ?1 ORDER BY part")?;
+    let mut rows = parts.query([number])?;
+    let mut bytes = Vec::new();
+    while let Some(row) = rows.next()? {
+        bytes.extend_from_slice(row.get_ref(0)?.as_blob()?);
+    }
+    Ok(Some(Checkpoint { bytes, seq: seq.cast_unsigned(), time: Timestamp(time) }))
+}

@@ -1,0 +1,148 @@
+//! Which tables does the store have, and how does an older file get them?
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Marks a file as a store of this program: "bgpw".
+pub const APPLICATION_ID: i32 = 0x6267_7077;
+
+/// Each entry brings a file from the version before to its own, which is its place in the list. What was released
+/// never changes; a new version is a new entry.
+const MIGRATIONS: [&str; 2] = [
+    // 1: every transition, the latest state of each incident, what each sink still has to be told, checkpoints.
+    "CREATE TABLE transitions (
+        number INTEGER PRIMARY KEY,
+        incident TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        transition TEXT NOT NULL,
+        class TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        first_prefix TEXT,
+        json TEXT NOT NULL,
+        stored INTEGER NOT NULL,
+        UNIQUE (incident, sequence)
+    );
+    CREATE TABLE incidents (
+        id TEXT PRIMARY KEY,
+        sequence INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        class TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        stored INTEGER NOT NULL
+    );
+    CREATE INDEX incidents_over ON incidents (stored) WHERE status <> 'open';
+    CREATE TABLE deliveries (
+        sink TEXT NOT NULL,
+        incident TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        offered INTEGER NOT NULL,
+        confirmed INTEGER,
+        confirmed_at INTEGER,
+        PRIMARY KEY (sink, incident)
+    ) WITHOUT ROWID;
+    CREATE INDEX deliveries_of ON deliveries (incident);
+    CREATE TABLE outbox (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        sink TEXT NOT NULL,
+        incident TEXT NOT NULL,
+        sequence INTEGER,
+        queued INTEGER NOT NULL
+    );
+    CREATE INDEX outbox_order ON outbox (sink, place);
+    CREATE INDEX outbox_of ON outbox (incident);
+    CREATE TABLE checkpoints (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        complete INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE checkpoint_parts (
+        checkpoint INTEGER NOT NULL REFERENCES checkpoints (number) ON DELETE CASCADE,
+        part INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (checkpoint, part)
+    );",
+    // 2: what a restart has to know of incidents that changed after the last checkpoint.
+    "CREATE TABLE chapters (
+        incident TEXT PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        bytes BLOB NOT NULL
+    );",
+];
+
+/// The version this program writes.
+pub const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// The version of a file; 0 for an empty one.
+pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    let known: bool =
+        connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'", [], |row| row.get(0))?;
+    if !known {
+        return Ok(0);
+    }
+    connection.query_row("SELECT coalesce(max(version), 0) FROM migrations", [], |row| row.get(0))
+}
+
+/// Brings a file to [`VERSION`]: all of it or nothing. `now` in microseconds since 1970.
+pub fn migrate(connection: &mut Connection, now: i64) -> rusqlite::Result<()> {
+    migrate_with(connection, &MIGRATIONS, now)
+}
+
+fn migrate_with(connection: &mut Connection, migrations: &[&str], now: i64) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let from = version(&transaction)?;
+    if from == 0 {
+        transaction.execute_batch(
+            "CREATE TABLE migrations (version INTEGER PRIMARY KEY, program TEXT NOT NULL, applied INTEGER NOT NULL)",
+        )?;
+    }
+    for (version, sql) in (1_i64..).zip(migrations).filter(|(version, _)| *version > from) {
+        transaction.execute_batch(sql)?;
+        let program = env!("CARGO_PKG_VERSION");
+        transaction.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", (version, program, now))?;
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_gets_the_newest_version_and_keeps_it() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        assert_eq!(version(&connection).expect("a version"), 0);
+        for _ in 0..2 {
+            migrate(&mut connection, 7).expect("migrated");
+            assert_eq!(version(&connection).expect("a version"), VERSION);
+        }
+        let rows: i64 = connection.query_row("SELECT count(*) FROM migrations", [], |r| r.get(0)).expect("a count");
+        assert_eq!(rows, VERSION);
+    }
+
+    #[test]
+    fn a_file_of_version_1_keeps_its_rows_on_the_way_to_a_later_one() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        migrate_with(&mut connection, &MIGRATIONS[..1], 7).expect("version 1");
+        connection.execute("INSERT INTO checkpoints (seq, time) VALUES (1, 2)", []).expect("a row");
+        let later = [MIGRATIONS[0], "ALTER TABLE checkpoints ADD COLUMN note TEXT"];
+        migrate_with(&mut connection, &later, 8).expect("version 2");
+        assert_eq!(version(&connection).expect("a version"), 2);
+        let seq: i64 = connection.query_row("SELECT seq FROM checkpoints", [], |r| r.get(0)).expect("the row");
+        assert_eq!(seq, 1);
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        migrate_with(&mut connection, &MIGRATIONS[..1], 7).expect("version 1");
+        let broken = [MIGRATIONS[0], "CREATE TABLE one (a); CREATE TABLE one (a)"];
+        migrate_with(&mut connection, &broken, 8).expect_err("it cannot be");
+        assert_eq!(version(&connection).expect("a version"), 1);
+        let left: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'one'", [], |r| r.get(0))
+            .expect("a count");
+        assert_eq!(left, 0);
+    }
+}

@@ -1,0 +1,202 @@
+use std::path::Path;
+
+use rules::alert::{Alert, Severity, Transition};
+use rusqlite::Connection;
+
+use super::*;
+use crate::alert::samples::{at, opened};
+
+fn delivery(id: &str, sequence: u32, transition: Transition) -> Delivery {
+    let json = format!("{{\"id\":\"{id}\",\"sequence\":{sequence}}}");
+    let alert = Alert { id: id.into(), sequence, transition, severity: Severity::Critical, ..opened() };
+    Delivery::new(&alert, json.into())
+}
+
+fn to(sinks: &[&str], id: &str, sequence: u32) -> Put {
+    let transition = if sequence == 1 { Transition::Opened } else { Transition::Updated };
+    let sinks = sinks.iter().map(|sink| (*sink).into()).collect();
+    Put { delivery: delivery(id, sequence, transition), sinks, chapter: None }
+}
+
+fn memory() -> Store {
+    Store::start(Location::Memory).expect("a store")
+}
+
+fn at_path(path: &Path) -> Store {
+    Store::start(Location::File(path.to_owned())).expect("a store")
+}
+
+async fn waiting(store: &Store, sink: &str) -> Vec<(String, u32)> {
+    let page = store.page(&sink.into(), Place::default()).await.expect("a page");
+    assert!(page.is_last);
+    let parcels = page.parcels.into_iter().map(|(_, _, parcel)| match parcel {
+        Parcel::Alert(delivery) => (delivery.id.to_string(), delivery.sequence),
+        Parcel::Forget(id) => (id.to_string(), 0),
+    });
+    parcels.collect()
+}
+
+#[tokio::test]
+async fn what_was_put_comes_back_as_it_was() {
+    let store = memory();
+    let put = to(&["bus"], "bw-a", 1);
+    store.put(vec![put.clone()]).await.expect("stored");
+    let page = store.page(&"bus".into(), Place::default()).await.expect("a page");
+    assert_eq!(page.parcels[0].2, Parcel::Alert(put.delivery));
+}
+
+#[tokio::test]
+async fn a_sink_is_offered_each_pair_once_and_a_new_sink_all_of_them() {
+    let store = memory();
+    for _ in 0..3 {
+        for sequence in 1..=2 {
+            store.put(vec![to(&["bus"], "bw-a", sequence)]).await.expect("stored");
+        }
+    }
+    assert_eq!(waiting(&store, "bus").await, [("bw-a".into(), 1), ("bw-a".into(), 2)]);
+    let places = store.put(vec![to(&["bus", "log"], "bw-a", 1)]).await.expect("stored");
+    assert!(places[0][0].is_none() && places[0][1].is_some());
+}
+
+#[tokio::test]
+async fn what_waits_survives_the_process_and_what_was_acknowledged_does_not_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.db");
+    let store = at_path(&path);
+    let puts = (1..=3).map(|sequence| to(&["bus"], "bw-a", sequence)).collect();
+    let places = store.put(puts).await.expect("stored");
+    store.acknowledge(places[0][0].expect("new"));
+    store.close().await;
+    let store = at_path(&path);
+    let (told, last) = store.told(&"bus".into()).await.expect("an answer");
+    assert_eq!((told.waiting, told.first.get("bw-a")), (2, Some(&1)));
+    assert_eq!(Some(last), places[2][0]);
+    assert_eq!(waiting(&store, "bus").await, [("bw-a".into(), 2), ("bw-a".into(), 3)]);
+}
+
+#[tokio::test]
+async fn commands_that_wait_together_are_all_answered() {
+    let store = memory();
+    let asking = (0..200).map(|i| {
+        let store = store.clone();
+        tokio::spawn(async move { store.put(vec![to(&["bus"], &format!("bw-{i:03}"), 1)]).await })
+    });
+    for asked in asking.collect::<Vec<_>>() {
+        assert!(asked.await.expect("no panic").expect("stored")[0][0].is_some());
+    }
+    assert_eq!(waiting(&store, "bus").await.len(), 200);
+}
+
+#[tokio::test]
+async fn a_locked_file_is_answered_with_why_and_used_again_when_it_is_free() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.db");
+    let store = at_path(&path);
+    store.put(vec![to(&["bus"], "bw-a", 1)]).await.expect("stored");
+    let shell = Connection::open(&path).expect("opened");
+    shell.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let problem = store.put(vec![to(&["bus"], "bw-a", 2)]).await.expect_err("it is locked");
+    assert!(matches!(problem, Problem::Locked(_)), "{problem}");
+    assert!(store.status().problem().is_some_and(|said| said.contains("locked by another program")));
+    assert!(store.status().failures() > 0);
+    shell.execute_batch("ROLLBACK").expect("free");
+    while store.put(vec![to(&["bus"], "bw-a", 2)]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.status().problem(), None);
+    assert_eq!(waiting(&store, "bus").await, [("bw-a".into(), 1), ("bw-a".into(), 2)]);
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_written_to_is_answered_with_why() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let store = at_path(&file.path().join("a.db"));
+    let problem = store.put(Vec::new()).await.expect_err("its folder is a file");
+    assert!(matches!(problem, Problem::Unusable(..)), "{problem}");
+    assert!(store.status().problem().is_some_and(|said| said.contains("check the path")));
+}
+
+#[tokio::test]
+async fn pages_damaged_while_running_cost_the_file_its_name_and_no_alert_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.db");
+    let store = at_path(&path);
+    let many = (0..400).map(|i| to(&["bus"], &format!("bw-{i:04}"), 1)).collect();
+    let before = store.put(many).await.expect("stored")[399][0].expect("new");
+    store.close().await;
+    let mut bytes = std::fs::read(&path).expect("bytes");
+    // All but the first page, which says what it is.
+    let page = 4_096;
+    bytes[page..].fill(0xAA);
+    std::fs::write(&path, bytes).expect("written");
+    let store = at_path(&path);
+    while store.put(vec![to(&["bus"], "bw-later", 1)]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let aside = store.status().moved_aside().expect("it was damaged");
+    assert!(aside.exists() && aside != path);
+    assert_eq!(waiting(&store, "bus").await, [("bw-later".into(), 1)]);
+    // A place of the old file means nothing in the new one.
+    assert_eq!(store.page(&"bus".into(), before).await.expect("a page").parcels.len(), 1);
+}
+
+#[test]
+fn a_full_disk_takes_nothing_by_halves() {
+    let connection = Connection::open_in_memory().expect("memory");
+    let mut connection = connection;
+    schema::migrate(&mut connection, 0).expect("migrated");
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a count");
+    connection.pragma_update(None, "max_page_count", pages).expect("no more");
+    let put = Put {
+        delivery: Delivery { json: "x".repeat(20_000).into(), ..to(&["bus"], "bw-a", 1).delivery },
+        ..to(&["bus"], "bw-a", 1)
+    };
+    let transaction = connection.transaction().expect("begun");
+    let error = rows::put(&transaction, &put, 0).expect_err("full");
+    assert!(matches!(Problem::of(&Location::Memory, &error), Problem::Full(_)), "{error}");
+    drop(transaction);
+    let rows = |table| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+    for table in ["transitions", "incidents", "deliveries", "outbox"] {
+        assert_eq!(rows(table).expect("a count"), 0, "{table}");
+    }
+    connection.pragma_update(None, "max_page_count", pages + 100).expect("more");
+    assert!(rows::put(&connection, &put, 0).expect("there is space again")[0].is_some());
+}
+
+#[tokio::test]
+async fn retention_forgets_what_is_over_and_told_and_leaves_a_tombstone() {
+    let store = memory();
+    let (bus, log): (Arc<str>, Arc<str>) = ("bus".into(), "log".into());
+    let over = |id: &str| Put { delivery: delivery(id, 2, Transition::Resolved), ..to(&["bus", "log"], id, 2) };
+    for id in ["bw-over", "bw-not-told"] {
+        let mut places = store.put(vec![to(&["bus", "log"], id, 1), over(id)]).await.expect("stored");
+        if id == "bw-over" {
+            places.iter_mut().flatten().flatten().for_each(|place| store.acknowledge(*place));
+        }
+    }
+    store.put(vec![to(&["bus"], "bw-open", 1)]).await.expect("stored");
+    let later = crate::app::now().plus_secs(60);
+    let forgotten = store.forget(later, &[bus.clone(), log], &[bus.clone()]).await.expect("done");
+    let told: Vec<_> = forgotten.iter().map(|(sink, _, parcel)| (sink.clone(), parcel.clone())).collect();
+    assert_eq!(told, [(bus.clone(), Parcel::Forget("bw-over".into()))]);
+    let waits: Vec<_> = waiting(&store, "bus").await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(waits, ["bw-not-told", "bw-not-told", "bw-open", "bw-over"]);
+    assert!(store.forget(later, &[bus], &[]).await.expect("done").is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn the_newest_whole_checkpoint_is_the_one_that_counts() {
+    let store = memory();
+    assert_eq!(store.latest_checkpoint().await, Ok(None));
+    let large: Vec<u8> = (0..3 * PART_BYTES + 17).map(|i| (i % 251) as u8).collect();
+    store.put_checkpoint(large.clone(), 7, at(1)).await.expect("stored");
+    let expected = Checkpoint { bytes: large, seq: 7, time: at(1) };
+    assert_eq!(store.latest_checkpoint().await, Ok(Some(expected.clone())));
+    // Begun and never finished, as by a kill.
+    let number = store.ask(|reply| Command::CheckpointBegin { seq: 8, time: at(2), reply }).await.expect("begun");
+    let part = |reply| Command::CheckpointPart { number, part: 0, bytes: vec![1], reply };
+    store.ask(part).await.expect("stored");
+    assert_eq!(store.latest_checkpoint().await, Ok(Some(expected)));
+    store.put_checkpoint(vec![9], u64::MAX, at(3)).await.expect("stored");
+    assert_eq!(store.latest_checkpoint().await, Ok(Some(Checkpoint { bytes: vec![9], seq: u64::MAX, time: at(3) })));
+}

@@ -1,0 +1,165 @@
+//! What is in a file of BMP messages, as they came over one connection, or of OpenBMP messages one behind the other?
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+
+use super::frame::{self, FrameError};
+use super::session::{Numbers, Session, Settings};
+use crate::counts::{Counts, kind};
+use crate::input::Item;
+use crate::openbmp;
+use crate::source::{self, Stream};
+
+/// Octets asked of the stream at once.
+const CHUNK: usize = 64 << 10;
+/// Peers of one file: more than any router has.
+const PEERS: usize = 65_536;
+
+/// Items of one file.
+pub(crate) struct File {
+    stream: Option<Stream>,
+    buffer: BytesMut,
+    chunk: Box<[u8]>,
+    items: Vec<Item>,
+    content: Content,
+    counts: Counts,
+}
+
+enum Content {
+    Bmp { session: Box<Session>, numbers: Numbers },
+    OpenBmp(Box<openbmp::Decoder>),
+}
+
+impl File {
+    pub fn new(stream: Stream, collector: &str) -> Self {
+        let numbers = Numbers::default();
+        let settings =
+            Settings { collector: Arc::from(collector), most_peers: PEERS, collector_as: None, is_mid_stream: false };
+        let session = Box::new(Session::new(settings, numbers.clone()));
+        Self::of(stream, Content::Bmp { session, numbers })
+    }
+
+    pub fn openbmp(stream: Stream) -> Self {
+        Self::of(stream, Content::OpenBmp(Box::default()))
+    }
+
+    fn of(stream: Stream, content: Content) -> Self {
+        Self {
+            stream: Some(stream),
+            buffer: BytesMut::new(),
+            chunk: vec![0; CHUNK].into(),
+            items: Vec::new(),
+            content,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Reads one more message; false at the end.
+    pub fn fill(&mut self, out: &mut VecDeque<Item>) -> bool {
+        let more = match &self.content {
+            Content::Bmp { .. } => self.bmp(),
+            Content::OpenBmp(_) => self.openbmp_message(),
+        };
+        let decoded = match &mut self.content {
+            Content::Bmp { session, .. } => session.take_counts(),
+            Content::OpenBmp(decoder) => decoder.take_counts(),
+        };
+        self.counts.add(decoded);
+        out.extend(self.items.drain(..));
+        more
+    }
+
+    fn bmp(&mut self) -> bool {
+        if !self.has(frame::HEADER) {
+            return self.end();
+        }
+        let Some((version, stated)) = frame::header(&self.buffer) else { return false };
+        let Ok(length) = frame::length_of(stated) else { return self.give_up(kind::TOO_LONG) };
+        // Version 4 has the same frame, so that only its messages are lost.
+        if !matches!(version, frame::VERSION | 4) {
+            return self.give_up(kind::BAD_BMP_VERSION);
+        }
+        if !self.has(length) {
+            return self.end();
+        }
+        let message = self.buffer.split_to(length).freeze();
+        if version != frame::VERSION {
+            self.counts.error(kind::BAD_BMP_VERSION);
+            return true;
+        }
+        if let Content::Bmp { session, .. } = &mut self.content {
+            session.message(&message, None, &mut self.items);
+        }
+        true
+    }
+
+    fn openbmp_message(&mut self) -> bool {
+        if !self.has(openbmp::FIXED) {
+            return self.end();
+        }
+        let Some(length) = openbmp::length_of(&self.buffer) else { return self.give_up(kind::BAD_BMP_MESSAGE) };
+        if !self.has(length) {
+            return self.end();
+        }
+        let message = self.buffer.split_to(length).freeze();
+        if let Content::OpenBmp(decoder) = &mut self.content {
+            decoder.message("", &message, None, &mut self.items);
+        }
+        true
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub fn vantage_points(&self) -> usize {
+        match &self.content {
+            Content::Bmp { numbers, .. } => numbers.len(),
+            Content::OpenBmp(decoder) => decoder.vantage_points(),
+        }
+    }
+
+    /// True once `n` octets are in the buffer.
+    fn has(&mut self, n: usize) -> bool {
+        while self.buffer.len() < n {
+            let Some(stream) = &mut self.stream else { return false };
+            match stream.read(&mut self.chunk) {
+                Ok(0) => self.stream = None,
+                Ok(read) => self.buffer.extend_from_slice(&self.chunk[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.counts.error(source::failure(&error));
+                    self.stream = None;
+                    self.buffer.clear();
+                }
+            }
+        }
+        true
+    }
+
+    fn end(&mut self) -> bool {
+        if !self.buffer.is_empty() {
+            self.counts.error(kind::TRUNCATED);
+            self.buffer.clear();
+        }
+        false
+    }
+
+    /// Behind a frame that cannot be one, nothing can be found again.
+    fn give_up(&mut self, kind: &'static str) -> bool {
+        self.counts.error(kind);
+        self.buffer.advance(self.buffer.len());
+        self.stream = None;
+        false
+    }
+}
+
+/// True if these octets can begin a stream of BMP messages, of version 4 as well.
+pub(crate) fn looks_like(head: &[u8]) -> bool {
+    let is_type = head.get(frame::HEADER - 1).is_some_and(|kind| *kind <= 6);
+    let Some((frame::VERSION | 4, stated)) = frame::header(head) else { return false };
+    let fits: Result<usize, FrameError> = frame::length_of(stated);
+    is_type && fits.is_ok()
+}

@@ -1,0 +1,8 @@
+//! The real servers, each started as its own manual says.
+
+pub mod exabgp;
+pub mod frr;
+pub mod gobgp;
+pub mod kafka;
+pub mod prometheus;
+pub mod rpki;

@@ -1,0 +1,302 @@
+//! (d) Worlds in which every fault is known: how many are found, with whom, how soon, and what is said that is not true.
+//!
+//! Every figure comes with its seeds: the same seeds give the same worlds, faults and alerts.
+
+pub mod day;
+pub mod fault;
+pub mod graph;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rules::alert::{Alert, Severity, Transition};
+use rules::bgp::{Asn, Timestamp};
+use rules::testing::world::Dice;
+
+use self::day::Day;
+use self::fault::{Fault, KINDS, Kind};
+use self::graph::{Graph, Node, Routes, VANTAGE_POINTS};
+use crate::table::{Floor, Table};
+
+/// How much is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Worlds with faults, each with complete data and with 30 % missing.
+    pub worlds: usize,
+    /// Updates of worlds without a fault.
+    pub quiet_updates: usize,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { worlds: 4, quiet_updates: 100_000 }
+    }
+}
+
+/// Of a hundred sessions, so many hear it.
+const SHARES: [usize; 3] = [1, 10, 50];
+/// Of a hundred edges, ASPAs and ROAs, so many are missing in the second variant.
+const MISSING: [usize; 2] = [0, 30];
+/// Longer than a story stays open for more.
+const PAUSE_SECS: i64 = 8_000;
+/// Misses that are printed.
+const NAMED_MISSES: usize = 40;
+
+#[derive(Default)]
+struct Tally {
+    faults: usize,
+    found: usize,
+    named: usize,
+    false_alarms: usize,
+    delays: Vec<f64>,
+}
+
+type Tallies = BTreeMap<(usize, Kind, usize), Tally>;
+
+pub fn measure(size: Size, table: &mut Table) {
+    table.title("(d) worlds with faults");
+    table.line(format!("seeds 0 to {}; {VANTAGE_POINTS} sessions, each of another AS", size.worlds - 1));
+    let mut tallies = Tallies::new();
+    let mut misses = Vec::new();
+    for seed in 0..size.worlds as u64 {
+        let graph = Graph::new(seed);
+        let usual = usual(&graph);
+        for missing in MISSING {
+            live_through(seed, &graph, &usual, missing, &mut tallies, &mut misses);
+        }
+    }
+    print(&tallies, table);
+    misses.iter().take(NAMED_MISSES).for_each(|m| table.line(m));
+    if misses.len() > NAMED_MISSES {
+        table.line(format!("… and {} more", misses.len() - NAMED_MISSES));
+    }
+    hold_against_floors(&tallies, table);
+    table.title("(d) worlds without a fault");
+    quiet(size.quiet_updates, 0, Floor::AtMost(0), table);
+    quiet(size.quiet_updates / 2, 30, Floor::None, table);
+}
+
+fn usual(graph: &Graph) -> Vec<Routes> {
+    graph.prefixes.iter().enumerate().map(|(i, (_, holder))| graph.spread(&[vec![*holder]], i, None)).collect()
+}
+
+fn live_through(
+    seed: u64,
+    graph: &Graph,
+    usual: &[Routes],
+    missing: usize,
+    tallies: &mut Tallies,
+    misses: &mut Vec<String>,
+) {
+    let mut dice = Dice(seed * 1_000 + missing as u64);
+    let mut day = Day::new(graph, missing, &mut dice);
+    let mut done = BTreeSet::new();
+    for kind in KINDS {
+        for share in SHARES {
+            let Some(mut fault) = fault::find(graph, usual, kind, &done, &mut dice) else { continue };
+            fault.limit(VANTAGE_POINTS * share / 100, &mut dice);
+            done.insert(fault.by);
+            let told = inject(graph, usual, &mut day, &fault);
+            let Some(second) = told.second_peer else { continue };
+            let by = graph.ases[fault.by];
+            let tally = tallies.entry((missing, kind, share)).or_default();
+            tally.faults += 1;
+            let of_fault = |a: &&Arc<Alert>| a.prefixes.iter().any(|p| fault.prefixes.contains(p));
+            let found: Vec<&Arc<Alert>> = told.alerts.iter().filter(of_fault).collect();
+            let named = found.iter().find(|a| a.suspect_ases.contains(&by));
+            tally.found += usize::from(!found.is_empty());
+            tally.named += usize::from(named.is_some());
+            let opened = found.iter().find(|a| a.transition == Transition::Opened);
+            tally.delays.extend(opened.map(|a| a.time.secs_since(second)));
+            let others = told.alerts.iter().filter(|a| a.severity >= Severity::Medium && !of_fault(a));
+            let false_alarms: BTreeSet<&str> = others.map(|a| a.id.as_str()).collect();
+            tally.false_alarms += false_alarms.len();
+            if named.is_none() || !false_alarms.is_empty() {
+                misses.push(describe(seed, missing, kind, share, by, &fault, graph, &told.alerts));
+            }
+        }
+    }
+}
+
+struct Told {
+    alerts: Vec<Arc<Alert>>,
+    /// When the second peer AS heard of it.
+    second_peer: Option<Timestamp>,
+}
+
+/// Lets the sessions hear the fault for five minutes, and what is right again after it.
+fn inject(graph: &Graph, usual: &[Routes], day: &mut Day, fault: &Fault) -> Told {
+    let before = day.alerts.len();
+    let mut peers: BTreeMap<Node, Timestamp> = BTreeMap::new();
+    for heard in &fault.heard {
+        peers.entry(graph.vantage[heard.session].0).or_insert(day.now);
+        day.hear(heard.session, heard.prefix, Some(graph.written(&heard.path)));
+    }
+    day.wait(300);
+    for heard in &fault.heard {
+        let at = graph.prefixes.iter().position(|(p, _)| *p == heard.prefix);
+        let path = at.and_then(|i| graph.heard(heard.session, &usual[i])).map(|p| graph.written(&p));
+        day.hear(heard.session, heard.prefix, path);
+    }
+    day.wait(100);
+    day.wait(PAUSE_SECS);
+    let mut times: Vec<Timestamp> = peers.into_values().collect();
+    times.sort_unstable();
+    Told { alerts: day.alerts[before..].to_vec(), second_peer: times.get(1).copied() }
+}
+
+fn describe(
+    seed: u64,
+    missing: usize,
+    kind: Kind,
+    share: usize,
+    by: Asn,
+    fault: &Fault,
+    graph: &Graph,
+    alerts: &[Arc<Alert>],
+) -> String {
+    let path = fault.heard.first().map_or_else(String::new, |h| {
+        let path: Vec<String> = graph.written(&h.path).iter().map(|a| a.0.to_string()).collect();
+        format!("{} path {}", h.prefix, path.join(" "))
+    });
+    let told: Vec<String> = alerts
+        .iter()
+        .filter(|a| a.transition == Transition::Opened)
+        .map(|a| format!("{} {} {:?}", a.class, a.severity, a.suspect_ases.iter().map(|s| s.0).collect::<Vec<_>>()))
+        .collect();
+    let told = if told.is_empty() { "nothing".to_owned() } else { told.join("; ") };
+    format!("  seed {seed}, {missing} % missing, {kind:?} at {share} % by AS{}: {path}; told {told}", by.0)
+}
+
+fn print(tallies: &Tallies, table: &Table) {
+    table.line(format!(
+        "{:<8} {:<16} {:>5} {:>7} {:>7} {:>7} {:>6} {:>9} {:>9}",
+        "missing", "fault", "seen", "faults", "recall", "named", "false", "median s", "slowest s"
+    ));
+    for ((missing, kind, share), tally) in tallies {
+        let mut delays = tally.delays.clone();
+        delays.sort_by(f64::total_cmp);
+        let of = |n: usize| n as f64 / tally.faults.max(1) as f64;
+        let median = delays.get(delays.len() / 2).copied().unwrap_or(f64::NAN);
+        let slowest = delays.last().copied().unwrap_or(f64::NAN);
+        table.line(format!(
+            "{:<8} {:<16} {:>5} {:>7} {:>7.2} {:>7.2} {:>6} {median:>9.1} {slowest:>9.1}",
+            format!("{missing} %"),
+            format!("{kind:?}"),
+            format!("{share} %"),
+            tally.faults,
+            of(tally.found),
+            of(tally.named),
+            tally.false_alarms,
+        ));
+    }
+}
+
+fn hold_against_floors(tallies: &Tallies, table: &mut Table) {
+    let sum = |missing: usize, is_wanted: &dyn Fn(Kind) -> bool| {
+        let mut all = Tally::default();
+        for ((m, kind, _), tally) in tallies {
+            if *m == missing && is_wanted(*kind) {
+                all.faults += tally.faults;
+                all.found += tally.found;
+                all.named += tally.named;
+                all.false_alarms += tally.false_alarms;
+            }
+        }
+        all
+    };
+    let any = |_: Kind| true;
+    let basic = |k: Kind| matches!(k, Kind::Origin | Kind::Subprefix);
+    let complete = sum(0, &any);
+    table.check("(d) complete data: faults found", complete.found, complete.faults, Floor::Share(FOUND));
+    table.check("(d) complete data: suspect named", complete.named, complete.faults, Floor::Share(NAMED));
+    table.check("(d) complete data: false alarms >= medium", complete.false_alarms, complete.faults, Floor::AtMost(0));
+    let partial = sum(30, &basic);
+    table.check("(d) 30 % missing: origin and sub-prefix found", partial.found, partial.faults, Floor::Share(0.9));
+    let partial = sum(30, &any);
+    table.check("(d) 30 % missing: all faults found", partial.found, partial.faults, Floor::None);
+    table.check("(d) 30 % missing: suspect named", partial.named, partial.faults, Floor::None);
+    let said = partial.found + partial.false_alarms;
+    table.check("(d) 30 % missing: precision", partial.found, said, Floor::Share(0.95));
+}
+
+/// What a fault seen by two peer ASes is owed.
+const FOUND: f64 = 0.99;
+const NAMED: f64 = 0.95;
+
+/// Days on which links go down and come back, siblings announce for each other and holders cut up what is theirs.
+fn quiet(updates: usize, missing: usize, floor: Floor, table: &mut Table) {
+    let (mut said, mut heard, mut low) = (0, 0, 0);
+    let mut seed = 1_000;
+    while heard < updates {
+        let mut graph = Graph::new(seed);
+        let mut dice = Dice(seed);
+        let mut day = Day::new(&graph, missing, &mut dice);
+        while day.updates < updates.div_ceil(4) && heard + day.updates < updates {
+            ordinary_hours(&mut graph, &mut day, &mut dice);
+        }
+        let mut told: BTreeMap<&str, &Arc<Alert>> = BTreeMap::new();
+        day.alerts.iter().for_each(|a| {
+            told.insert(&a.id, a);
+        });
+        for alert in told.values() {
+            if alert.severity == Severity::Low {
+                low += 1;
+                continue;
+            }
+            said += 1;
+            let path = alert.sample_paths.first().map_or("", |s| &s.as_path);
+            table.line(format!("  seed {seed}, {missing} % missing: {} {} path {path}", alert.severity, alert.title));
+        }
+        heard += day.updates;
+        seed += 1;
+    }
+    table.line(format!("seeds 1000 to {}, {missing} % missing: {heard} updates; {low} low incidents", seed - 1));
+    table.check(format!("(d) no fault, {missing} % missing: incidents >= medium, of updates"), said, heard, floor);
+}
+
+fn ordinary_hours(graph: &mut Graph, day: &mut Day, dice: &mut Dice) {
+    let a = dice.roll(graph.links.len());
+    let Some(b) = dice.pick(&graph.links[a]).map(|l| l.to) else { return };
+    let uses = |routes: &Routes| {
+        let crosses = |p: &[Node]| p.windows(2).any(|w| w == [a, b] || w == [b, a]);
+        routes.iter().flatten().any(|r| crosses(&r.path))
+    };
+    let whole = usual(graph);
+    let touched: Vec<usize> = (0..whole.len()).filter(|i| uses(&whole[*i])).collect();
+    for is_cut in [true, false] {
+        graph.cut(a, b, is_cut);
+        for i in &touched {
+            let (prefix, holder) = graph.prefixes[*i];
+            let routes = graph.spread(&[vec![holder]], *i, None);
+            day.hear_all(graph, prefix, &routes);
+        }
+        day.wait(60 + dice.roll(1_800) as i64);
+    }
+    if let Some([a, b]) = dice.pick(&graph.siblings).copied() {
+        let at = graph.prefixes.iter().position(|(_, h)| *h == a);
+        let Some(i) = at else { return };
+        let prefix = graph.prefixes[i].0;
+        day.hear_all(graph, prefix, &graph.spread(&[vec![a], vec![b]], i, None));
+        day.wait(600);
+        day.hear_all(graph, prefix, &whole[i]);
+        day.wait(600);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_world_and_the_same_words() {
+        let lived = || {
+            let mut graph = Graph::new(7);
+            let mut dice = Dice(7);
+            let mut day = Day::new(&graph, 30, &mut dice);
+            ordinary_hours(&mut graph, &mut day, &mut dice);
+            (day.updates, day.alerts)
+        };
+        assert_eq!(lived(), lived());
+    }
+}
