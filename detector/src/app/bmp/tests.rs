@@ -35,7 +35,7 @@ impl Running {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = tempfile::tempdir().expect("a directory");
         let text = format!(
-            "[http]\nlisten = '127.0.0.1:0'\n{feeds}\n[sinks.file]\nkind = 'ndjson'\npath = 'alerts'\n\
+            "[http]\nlisten = '127.0.0.1:0'\n[rpki]\n{feeds}\n[sinks.file]\nkind = 'ndjson'\npath = 'alerts'\n\
              [[watch.constituents]]\nname = 'Example'\n[[watch.constituents.resources]]\n\
              prefix = '198.51.100.0/24'\nexpected_origins = [64496]"
         );
