@@ -49,7 +49,7 @@ fn config(kafka: &Kafka, station: u16, routinator: &Routinator) -> String {
 }
 
 fn prefix(hijack: usize) -> String {
-    format!("2001:db8:{hijack:x}::/48")
+    format!("2001:db8:{:x}::/48", hijack + 1)
 }
 
 impl World {

@@ -91,7 +91,7 @@ async fn a_hijack_at_a_neighbour_reaches_kafka_and_the_pager_and_its_end_does_to
         let mut open = Vec::new();
         for number in round * OF_ROUND..(round + 1) * OF_ROUND {
             // Each time another part, by another AS: an incident of its own.
-            let (prefix, suspect) = (format!("2001:db8:{number:x}::/48"), 65_537 + number);
+            let (prefix, suspect) = (format!("2001:db8:{:x}::/48", number + 1), 65_537 + number);
             let begun = Instant::now();
             neighbor.announce(&prefix, &format!("64500 {suspect}"));
             let (told, alert) = next(&topic, &prefix, "opened").await;
