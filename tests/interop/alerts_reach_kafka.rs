@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::harness::bgpwarden::Bgpwarden;
 use crate::harness::parts::all_here;
 use crate::harness::ris_live::RisLive;
-use crate::harness::until;
 use crate::servers::kafka::{Kafka, Message, PARTS, PASSWORD};
 
 const ALERTS: &str = "bgpwarden.alerts";
