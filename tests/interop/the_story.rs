@@ -1,5 +1,6 @@
 //! The whole way: a neighbour of a router announces a part of a signed network; who is told, and how soon?
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -34,20 +35,18 @@ fn config(kafka: &Kafka, station: u16, routinator: &Routinator) -> String {
 /// Hijacks of one round: the pager hears of the first, since it is told of what is open by class, not one by one.
 const OF_ROUND: usize = 10;
 
-/// The next alert of a prefix with this transition, and when it came. An end is told a minute after it.
-async fn next(topic: &StreamConsumer, prefix: &str, transition: &str) -> (Instant, Value) {
+/// The next alert that is wanted, and when it came. An end is told a minute after it.
+async fn next(topic: &StreamConsumer, is_wanted: impl Fn(&Value) -> bool) -> (Instant, Value) {
     let wanted = async {
         loop {
             let message = topic.recv().await.expect("Kafka answers");
             let alert: Value = serde_json::from_slice(message.payload().expect("a value")).expect("JSON");
-            let of_prefix = alert["prefixes"].as_array().is_some_and(|list| list.iter().any(|p| p == prefix));
-            if of_prefix && alert["transition"] == transition {
+            if is_wanted(&alert) {
                 return (Instant::now(), alert);
             }
         }
     };
-    let found = tokio::time::timeout(Duration::from_secs(90), wanted).await;
-    found.unwrap_or_else(|_| panic!("{prefix} was not {transition} in 90 s"))
+    tokio::time::timeout(Duration::from_secs(90), wanted).await.expect("the alert that is wanted, in 90 s")
 }
 
 /// When the pager was told, after `since`.
@@ -94,7 +93,8 @@ async fn a_hijack_at_a_neighbour_reaches_kafka_and_the_pager_and_its_end_does_to
             let (prefix, suspect) = (format!("2001:db8:{:x}::/48", number + 1), 65_537 + number);
             let begun = Instant::now();
             neighbor.announce(&prefix, &format!("64500 {suspect}"));
-            let (told, alert) = next(&topic, &prefix, "opened").await;
+            let (told, alert) =
+                next(&topic, |alert| alert["transition"] == "opened" && alert["prefixes"][0] == *prefix).await;
             to_kafka.push(told.duration_since(begun).as_secs_f64());
             assert_eq!(alert["class"], "subprefix_hijack", "{alert}");
             assert_eq!(alert["rov"]["state"], "invalid", "{alert}");
@@ -106,12 +106,14 @@ async fn a_hijack_at_a_neighbour_reaches_kafka_and_the_pager_and_its_end_does_to
         }
         let begun = Instant::now();
         open.iter().for_each(|(prefix, _)| neighbor.withdraw(prefix));
-        for (prefix, alert) in &open {
-            let (_, resolved) = next(&topic, prefix, "resolved").await;
-            assert_eq!(resolved["id"], alert["id"]);
+        let mut ended = BTreeSet::new();
+        while ended.len() < open.len() {
+            let (_, resolved) = next(&topic, |alert| alert["transition"] == "resolved").await;
             assert_eq!(resolved["reason"]["code"], "withdrawn", "{resolved}");
             assert!(!resolved["ended"].is_null(), "{resolved}");
+            ended.insert(resolved["id"].to_string());
         }
+        assert_eq!(ended, open.iter().map(|(_, alert)| alert["id"].to_string()).collect());
         paged(&pager, "resolved", begun).await;
     }
     let (kafka, pager) = (median(&mut to_kafka), median(&mut to_pager));
