@@ -20,8 +20,9 @@ impl Archive {
     }
 }
 
-/// Keys `bootstrap`, `collectors` and `archive` of a feed. All of the public RIS Live has history unless told otherwise;
-/// of a part of it, dumps of everything would be much for little.
+/// Keys `bootstrap`, `collectors` and `archive` of a feed. Named collectors of the public RIS Live have history unless told
+/// otherwise. All of them together have about 0.4 billion routes, so they must be asked for; and of some prefixes, dumps
+/// of everything would be much for little.
 pub fn archive(section: &mut Section<'_>, kind: &FeedKind) -> Option<Archive> {
     let base = section.text("archive", "the URL under which the files are, such as https://data.ris.ripe.net");
     if base.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
@@ -33,7 +34,11 @@ pub fn archive(section: &mut Section<'_>, kind: &FeedKind) -> Option<Archive> {
     let (is_public, is_filtered, usual) = match kind {
         FeedKind::RisLive { url, hosts, prefixes, peer, path, .. } => {
             let is_filtered = peer.is_some() || path.is_some();
-            (url == RIS_LIVE_URL && prefixes.is_empty() && !is_filtered, is_filtered, of_hosts(hosts))
+            (
+                url == RIS_LIVE_URL && !hosts.is_empty() && prefixes.is_empty() && !is_filtered,
+                is_filtered,
+                of_hosts(hosts),
+            )
         }
         _ => (false, false, Vec::new()),
     };

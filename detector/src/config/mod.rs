@@ -239,8 +239,7 @@ impl Config {
 }
 
 fn default_feeds() -> Vec<Feed> {
-    let archive = Some(Archive::ris());
-    vec![Feed { archive, ..Feed::new("ris-live", FeedKind::ris_live()) }]
+    vec![Feed::new("ris-live", FeedKind::ris_live())]
 }
 
 fn default_sinks() -> Vec<Sink> {

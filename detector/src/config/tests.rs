@@ -91,17 +91,23 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
 }
 
 #[test]
-fn all_of_the_public_ris_live_has_a_past_and_a_part_or_another_server_only_if_told() {
+fn named_collectors_of_ris_have_a_past_and_all_of_them_or_another_server_only_if_told() {
     let collectors = |keys: &str| {
         let config = parse(&format!("[feeds.a]\nkind = 'ris_live'\n{keys}")).expect("fine");
         let archive = config.feeds[0].archive.clone();
         archive.map(|archive| archive.collectors.iter().map(|c| c.name.to_string()).collect::<Vec<_>>())
     };
-    assert_eq!(collectors("").map(|all| all.len()), Some(23));
+    assert_eq!(collectors(""), None);
+    assert_eq!(collectors("bootstrap = true").map(|all| all.len()), Some(23));
     assert_eq!(collectors("hosts = ['rrc12', 'rrc00.ripe.net', 'rrc00']"), Some(vec!["rrc00".into(), "rrc12".into()]));
     let newer = collectors("hosts = ['rrc00']\ncollectors = ['rrc00', 'rrc27']");
     assert_eq!(newer, Some(vec!["rrc00".into(), "rrc27".into()]));
-    for keys in ["bootstrap = false", "url = 'ws://127.0.0.1/'", "prefixes = ['192.0.2.0/24']", "path = '64496$'"] {
+    for keys in [
+        "hosts = ['rrc00']\nbootstrap = false",
+        "url = 'ws://127.0.0.1/'",
+        "prefixes = ['192.0.2.0/24']",
+        "path = '64496$'",
+    ] {
         assert_eq!(collectors(keys), None, "{keys}");
     }
     assert_eq!(
