@@ -175,7 +175,7 @@ async fn a_run_killed_at_random_tells_every_incident_once_and_to_its_end() {
     let config = folder.path().join("bgpwarden.toml");
     let text = format!(
         "[http]\nlisten = '127.0.0.1:0'\n[store]\npath = 'store.db'\ncheckpoint_secs = 1\n[alerts]\nhold_down_secs = 1\n\
-         [feeds.dump]\nkind = 'mrt'\nrib = ['rrc00=dump.mrt']\n\
+         [rpki]\n[feeds.dump]\nkind = 'mrt'\nrib = ['rrc00=dump.mrt']\n\
          [feeds.live]\nkind = 'ris_live'\nurl = 'ws://127.0.0.1:{port}/v1/ws/'\n\
          [sinks.file]\nkind = 'ndjson'\npath = 'alerts.ndjson'\n"
     );

@@ -250,6 +250,8 @@ pub struct Report {
     pub sinks: Vec<SinkReport>,
     pub store: StoreReport,
     pub archives: Vec<ArchiveReport>,
+    /// Routes and withdrawals of archives that were left out, since their session has said something newer.
+    pub old_archive_routes: u64,
     /// Open ones first, then recent ones.
     pub gaps: Vec<GapReport>,
     pub notices: Vec<NoticeReport>,

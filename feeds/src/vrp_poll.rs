@@ -13,6 +13,7 @@ use rules::bgp::Timestamp;
 use tokio::sync::watch;
 
 use crate::backoff::Backoff;
+use crate::input::InputError;
 use crate::rpki_set::{MOST_ASPAS, MOST_VRPS, RpkiSet};
 use crate::vrp_file::{self, RpkiFile};
 
@@ -169,7 +170,10 @@ fn conditions(headers: &HeaderMap<HeaderValue>) -> HeaderMap {
 
 /// What a body says; the error names what is wrong with it.
 pub fn read(body: &[u8], now: Timestamp) -> Result<Polled, String> {
-    let file = vrp_file::parse(body, Some(now)).map_err(|error| error.to_string())?;
+    let file = vrp_file::parse(body, Some(now)).map_err(|error| match error {
+        InputError::Content { what, .. } => format!("the answer {what}"),
+        other => other.to_string(),
+    })?;
     let RpkiFile { vrps, aspas, as_of, has_vrps, has_aspas, rejected_count, .. } = file;
     if !has_vrps {
         return Err("the answer holds no list of VRPs".to_owned());

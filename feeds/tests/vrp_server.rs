@@ -75,7 +75,7 @@ async fn what_fails_stalls_or_is_too_much_is_told_and_bounded() {
     for (path, why) in [
         ("500", "the server answered 500"),
         ("404", "the server answered 404"),
-        ("html", "holds neither VRPs nor ASPAs"),
+        ("html", "is neither JSON nor a CSV of VRPs"),
         ("half", "is not whole JSON"),
         ("aspas", "holds no list of VRPs"),
         ("endless", "longer than 10000 octets"),

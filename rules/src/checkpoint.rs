@@ -64,6 +64,8 @@ pub struct DeskMemory {
     pub vantage: Vec<Arc<VantagePoint>>,
     /// Facts of the dump, ascending.
     pub known: Vec<Known>,
+    /// Prefixes in the table of each vantage point: who sends a full one.
+    pub tables: Vec<(Family, VantageId, i64)>,
     pub short: Vec<ShortMemory>,
     /// Incidents that are open or may be opened again, in the order they were opened.
     pub stories: Vec<Story>,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use feeds::input::{Item, Use};
 use rules::alert::{Alert, Severity, Transition};
-use rules::bgp::{Asn, Timestamp};
+use rules::bgp::{AsPath, Asn, Timestamp};
 use rules::event::Event;
 use rules::finding::Kind;
 use serde_json::Value;
@@ -28,6 +28,8 @@ struct Incident {
     suspects: Vec<Asn>,
     victim: Option<Asn>,
     is_slip: bool,
+    /// The suspect stands in the path, not at its end.
+    is_forged: bool,
 }
 
 pub fn measure(table: &mut Table) {
@@ -69,6 +71,7 @@ fn incident(row: &Value) -> Option<Incident> {
         suspects: suspects.into_iter().take(1).collect(),
         victim: text("victim").parse().ok(),
         is_slip: kind == "prepend",
+        is_forged: kind == "forged_as_path",
     })
 }
 
@@ -128,6 +131,16 @@ fn names(alert: &Alert, prefix: &str) -> bool {
     alert.prefixes.iter().any(|p| p.to_string() == prefix)
 }
 
+impl Incident {
+    /// The path leads to the suspect: ends there, private ASes aside, or passes it where the path is forged.
+    fn is_wrong(&self, path: &AsPath) -> bool {
+        let ases = path.ases();
+        let last = ases.iter().rfind(|a| !a.is_private_or_trans());
+        let accuses = |s: &Asn| if self.is_forged { ases.contains(s) } else { last == Some(s) };
+        self.suspects.iter().all(accuses)
+    }
+}
+
 /// When the second distinct peer AS announced the prefix over the suspect.
 fn second_peer(dump: &Option<Vec<Item>>, news: &[Item], incident: &Incident) -> Option<Timestamp> {
     let mut peers = BTreeMap::new();
@@ -139,9 +152,8 @@ fn second_peer(dump: &Option<Vec<Item>>, news: &[Item], incident: &Incident) -> 
     let mut first: BTreeMap<Asn, Timestamp> = BTreeMap::new();
     for item in news {
         let Event::Update(update) = &item.event else { continue };
-        let ases = update.attributes.as_path.ases();
         let is_it = update.announced.iter().any(|n| n.prefix.to_string() == incident.prefix)
-            && incident.suspects.iter().all(|s| ases.contains(s));
+            && incident.is_wrong(&update.attributes.as_path);
         if let (true, Some(peer)) = (is_it, peers.get(&update.vantage)) {
             first.entry(*peer).or_insert(item.time);
         }

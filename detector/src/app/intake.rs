@@ -2,7 +2,7 @@
 
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -76,6 +76,8 @@ pub struct Health {
     pub rpki: Arc<rpki::Health>,
     pub relations: (rules::alert::Source, usize),
     pub archives: Vec<(Arc<str>, Arc<Progress>)>,
+    /// Routes and withdrawals of archives that were left out, since their session has said something newer.
+    pub old: Arc<AtomicU64>,
     pub ledger: Arc<Mutex<Ledger>>,
     /// By the number of the feed.
     pub canaries: Vec<Arc<Canary>>,
@@ -147,6 +149,7 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
         archives: (feeds.iter().zip(&pasts).filter(|(_, past)| !past.collectors.is_empty()))
             .map(|(feed, past)| (feed.name.clone(), past.progress.clone()))
             .collect(),
+        old: live.old(),
         ledger,
         canaries,
         silent_secs: feeds.iter().map(|feed| feed.silent_secs).collect(),

@@ -1,7 +1,7 @@
 //! Since when is each live feed seen without a hole, and what of an archive is old beside it?
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feeds::input::Item;
@@ -127,6 +127,11 @@ impl LiveFeed {
 impl Live {
     pub fn new(feeds: Vec<Option<LiveFeed>>, ledger: Arc<Mutex<Ledger>>) -> Self {
         Self { feeds, ledger, said: Said::default() }
+    }
+
+    /// Counts what archives said that was old.
+    pub fn old(&self) -> Arc<AtomicU64> {
+        self.said.old()
     }
 
     fn ledger(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {

@@ -132,3 +132,20 @@ async fn write(store: &Store, checkpoint: Checkpoint) {
         Err(problem) => tracing::warn!("no checkpoint was written: {problem}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Location;
+
+    #[tokio::test]
+    async fn a_checkpoint_comes_back_and_a_damaged_one_means_learning() {
+        let store = Store::start(Location::Memory).expect("a store");
+        assert!(load(&store).await.is_none(), "nothing was kept");
+        let kept = Checkpoint { seq: 7, at: now(), ..Checkpoint::empty() };
+        write(&store, kept.clone()).await;
+        assert_eq!(load(&store).await.map(|c| (c.seq, c.at)), Some((7, kept.at)));
+        store.put_checkpoint(b"nonsense".to_vec(), 8, kept.at).await.expect("stored");
+        assert!(load(&store).await.is_none(), "damage is told, and stops nothing");
+    }
+}

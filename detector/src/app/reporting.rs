@@ -95,6 +95,7 @@ impl Reporter {
             sinks: self.sinks(),
             store: self.store(),
             archives: self.health.archives.iter().map(|(feed, progress)| progress.report(feed)).collect(),
+            old_archive_routes: self.health.old.load(Ordering::Relaxed),
             gaps: self.ledger().gaps().take(GAPS).map(GapReport::new).collect(),
             routes,
             watched: self.watched,

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rules::bgp::{Nlri, Timestamp, Update, VantageId};
 use rules::event::Event;
@@ -21,7 +23,7 @@ pub struct Said {
     sessions: HashMap<VantageId, Session>,
     most: usize,
     forgotten_until: Option<Timestamp>,
-    old: u64,
+    old: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -40,7 +42,7 @@ impl Default for Said {
 impl Said {
     fn bounded(most: usize) -> Self {
         let (routes, sessions) = (HashMap::new(), HashMap::new());
-        Self { hasher: RandomState::new(), routes, sessions, most, forgotten_until: None, old: 0 }
+        Self { hasher: RandomState::new(), routes, sessions, most, forgotten_until: None, old: Arc::default() }
     }
 
     /// Remembers what a live session says. A full memory starts anew: see [`Self::forgotten_until`].
@@ -73,7 +75,7 @@ impl Said {
                 let before = update.announced.len() + update.withdrawn.len();
                 self.sift_update(vantage, session, update);
                 let after = update.announced.len() + update.withdrawn.len();
-                self.old += (before - after) as u64;
+                self.old.fetch_add((before - after) as u64, Ordering::Relaxed);
                 after > 0
             }
             // It would take away what was said since. What the reset took away goes when the table comes again.
@@ -105,9 +107,9 @@ impl Said {
         self.forgotten_until
     }
 
-    /// Routes and withdrawals of archives that were left out.
-    pub fn old(&self) -> u64 {
-        self.old
+    /// Counts the routes and withdrawals of archives that were left out.
+    pub fn old(&self) -> Arc<AtomicU64> {
+        self.old.clone()
     }
 
     fn key(&self, vantage: VantageId, nlri: &Nlri) -> u64 {
@@ -122,8 +124,6 @@ fn second(time: Timestamp) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rules::bgp::PathAttributes;
 
     use super::*;
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(left(&mut said, PEER, update(101, &both, &[])), (2, 0));
         assert_eq!(left(&mut said, PEER, update(99, &["203.0.113.0/24"], &[])), (1, 0));
         assert_eq!(left(&mut said, VantageId(8), update(99, &both, &[])), (2, 0));
-        assert_eq!(said.old(), 4);
+        assert_eq!(said.old().load(Ordering::Relaxed), 4);
         said.forget();
         assert_eq!(left(&mut said, PEER, update(99, &both, &[])), (2, 0));
     }

@@ -194,7 +194,7 @@ async fn with_an_archive_it_knows_what_is_normal_and_finds_a_live_hijack_of_it()
     let incident = &list["incidents"][0];
     assert_eq!((&incident["class"], &incident["detected_origins"][0]), (&"subprefix_hijack".into(), &64_511.into()));
     assert_eq!(incident["inputs"]["baseline"]["state"], "ready");
-    assert_eq!(app.get("/api/v1/status").await["feeds"][0]["peers_up"], 3);
+    app.until("/api/v1/status", |status| status["feeds"][0]["peers_up"] == 3).await;
     app.end().await;
 }
 

@@ -44,6 +44,10 @@ pub fn archive(section: &mut Section<'_>, kind: &FeedKind) -> Option<Archive> {
     if is_filtered {
         section.problem("bootstrap", "dumps know neither peer nor path filters; leave these out, or bootstrap = false");
     }
+    // After a loss of the feed all tables are kept, so all must be made good.
+    if !named.is_empty() && usual.iter().any(|collector| !named.contains(collector)) {
+        section.problem("collectors", "must name every collector that is asked for; name those in hosts");
+    }
     let mut collectors = if named.is_empty() { usual } else { named };
     collectors.sort();
     collectors.dedup();

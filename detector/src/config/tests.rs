@@ -99,7 +99,8 @@ fn all_of_the_public_ris_live_has_a_past_and_a_part_or_another_server_only_if_to
     };
     assert_eq!(collectors("").map(|all| all.len()), Some(23));
     assert_eq!(collectors("hosts = ['rrc12', 'rrc00.ripe.net', 'rrc00']"), Some(vec!["rrc00".into(), "rrc12".into()]));
-    assert_eq!(collectors("collectors = ['rrc00']"), Some(vec!["rrc00".into()]));
+    let newer = collectors("hosts = ['rrc00']\ncollectors = ['rrc00', 'rrc27']");
+    assert_eq!(newer, Some(vec!["rrc00".into(), "rrc27".into()]));
     for keys in ["bootstrap = false", "url = 'ws://127.0.0.1/'", "prefixes = ['192.0.2.0/24']", "path = '64496$'"] {
         assert_eq!(collectors(keys), None, "{keys}");
     }
@@ -133,7 +134,7 @@ fn a_broken_slurm_file_is_named_with_the_place_in_it() {
     let found = Config::parse("bgpwarden.toml", text, dir.path()).expect_err("accepted").join("\n");
     assert!(found.starts_with("bgpwarden.toml:2: rpki.slurm: \""), "{found}");
     assert!(found.contains("slurm.json\" is no SLURM file: unknown field `validationOutputFilter`"), "{found}");
-    assert!(found.ends_with("at line 2 column 25"), "{found}");
+    assert!(found.contains(" at line 2 column "), "{found}");
 }
 
 #[test]
@@ -179,6 +180,7 @@ fn problems_name_key_line_and_way_out() {
         ),
         ("[feeds.a]\nurl = 'x'", "bgpwarden.toml:1: feeds.a.kind: is missing"),
         ("[feeds.a]\nkind = 'ris_live'\narchive = '/data'", "feeds.a.archive: expected a URL that begins with http://"),
+        ("[feeds.a]\nkind = 'ris_live'\ncollectors = ['rrc00']", "feeds.a.collectors: must name every collector"),
         ("[feeds.a]\nkind = 'ris_live'\ncollectors = ['../x']", "\"../x\" is no collector of RIS or RouteViews"),
         ("[feeds.a]\nkind = 'ris_live'\nbootstrap = true\npeer = '192.0.2.1'", "feeds.a.bootstrap: dumps know neither"),
         ("[feeds.a]\nkind = 'mrt'\nfiles = ['x']\nbootstrap = true", "feeds.a.bootstrap: unknown key"),

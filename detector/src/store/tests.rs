@@ -200,3 +200,16 @@ async fn the_newest_whole_checkpoint_is_the_one_that_counts() {
     store.put_checkpoint(vec![9], u64::MAX, at(3)).await.expect("stored");
     assert_eq!(store.latest_checkpoint().await, Ok(Some(Checkpoint { bytes: vec![9], seq: u64::MAX, time: at(3) })));
 }
+
+#[tokio::test]
+async fn the_state_of_an_incident_stands_beside_a_checkpoint_until_one_contains_it() {
+    let store = memory();
+    let with = |id: &str, sequence, seq| Put {
+        chapter: Some(Chapter { seq, bytes: format!("{id} {sequence}").into_bytes().into() }),
+        ..to(&["bus"], id, sequence)
+    };
+    store.put(vec![with("bw-a", 1, 5), with("bw-a", 2, 9), with("bw-b", 1, 12)]).await.expect("stored");
+    assert_eq!(store.chapters().await, Ok(vec![b"bw-a 2".to_vec(), b"bw-b 1".to_vec()]), "the latest of each");
+    store.put_checkpoint(vec![1], 9, at(1)).await.expect("stored");
+    assert_eq!(store.chapters().await, Ok(vec![b"bw-b 1".to_vec()]), "what came after the checkpoint");
+}

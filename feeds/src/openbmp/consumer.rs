@@ -14,7 +14,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rules::bgp::{Asn, Timestamp};
 use rules::event::{Event, FeedChange};
@@ -74,6 +74,9 @@ pub struct Status {
 
 /// Items that may wait for the queue behind before partitions are paused.
 const WAITING: usize = 16 * limits::BATCH_EVENTS;
+/// Room for a batch; an error means that nobody listens.
+type Permit<'a> = Result<mpsc::Permit<'a, Batch>, mpsc::error::SendError<()>>;
+
 /// How often what routers look like is written down.
 const VIEW: Duration = Duration::from_secs(1);
 /// Before a client that could not be made is tried again.
@@ -171,7 +174,8 @@ struct Reader<'a> {
     decoder: Decoder,
     waiting: Vec<Item>,
     offsets: Offsets,
-    waiting_since: Option<Instant>,
+    /// Since when a whole batch waits for the queue behind.
+    full_since: Option<Instant>,
     unsettled: Unsettled,
     /// Partitions that bring nothing now.
     paused: Option<TopicPartitionList>,
@@ -186,7 +190,7 @@ impl<'a> Reader<'a> {
             decoder: Decoder::new(config.collector_as),
             waiting: Vec::new(),
             offsets: Offsets::new(),
-            waiting_since: None,
+            full_since: None,
             unsettled: Unsettled::default(),
             paused: None,
         }
@@ -197,22 +201,10 @@ impl<'a> Reader<'a> {
         let mut view = tokio::time::interval(VIEW);
         let out = self.out;
         loop {
+            // What is there now goes on together, at most a batch; only a full queue lets more than that wait.
             tokio::select! {
+                biased;
                 () = out.closed() => return,
-                permit = out.reserve(), if !(self.offsets.is_empty() && self.waiting.is_empty()) => {
-                    let Ok(permit) = permit else { return };
-                    permit.send(self.batch());
-                    self.resume(consumer);
-                }
-                received = consumer.recv() => {
-                    match received {
-                        Ok(message) => self.message(message.topic(), message.partition(), message.offset(), message.payload()),
-                        Err(error) => self.failed(&error),
-                    }
-                    if self.waiting.len() >= WAITING {
-                        self.pause(consumer);
-                    }
-                }
                 changed = through.changed() => {
                     if changed.is_ok() {
                         let settled = self.unsettled.settle(*through.borrow_and_update());
@@ -222,7 +214,29 @@ impl<'a> Reader<'a> {
                 _ = view.tick() => {
                     *self.status.routers.lock().unwrap_or_else(PoisonError::into_inner) = self.decoder.routers().collect();
                 }
+                permit = out.reserve(), if self.waiting.len() >= limits::BATCH_EVENTS => self.send(permit, consumer),
+                received = consumer.recv() => self.receive(received, consumer),
+                permit = out.reserve(), if !(self.waiting.is_empty() && self.offsets.is_empty()) => {
+                    self.send(permit, consumer);
+                }
             }
+        }
+    }
+
+    fn send(&mut self, permit: Permit<'_>, consumer: &StreamConsumer<Listener>) {
+        if let Ok(permit) = permit {
+            permit.send(self.batch());
+            self.resume(consumer);
+        }
+    }
+
+    fn receive(&mut self, received: Result<BorrowedMessage<'_>, KafkaError>, consumer: &StreamConsumer<Listener>) {
+        match received {
+            Ok(message) => self.message(message.topic(), message.partition(), message.offset(), message.payload()),
+            Err(error) => self.failed(&error),
+        }
+        if self.waiting.len() >= WAITING {
+            self.pause(consumer);
         }
     }
 
@@ -242,12 +256,14 @@ impl<'a> Reader<'a> {
         }
         let known = self.offsets.keys().find(|(known, _)| **known == *topic).map(|(known, _)| known.clone());
         self.offsets.insert((known.unwrap_or_else(|| topic.into()), partition), offset);
-        self.waiting_since.get_or_insert_with(Instant::now);
+        if self.waiting.len() >= limits::BATCH_EVENTS {
+            self.full_since.get_or_insert_with(Instant::now);
+        }
     }
 
     /// What there is now.
     fn batch(&mut self) -> Batch {
-        let waited = self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let waited = self.full_since.take().map_or(Duration::ZERO, |since| since.elapsed());
         let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
         self.status.stalled_micros.fetch_add(micros, Relaxed);
         let receipt = self.unsettled.add(std::mem::take(&mut self.offsets));

@@ -1,7 +1,8 @@
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 /// Address family of a prefix (AFI 1 and 2, SAFI unicast).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     Ipv4,
     Ipv6,

@@ -41,13 +41,16 @@ impl Desk {
     fn weigh(&mut self, at: OffenceRef, sighting: &Sighting, finding: &Arc<Finding>, attributes: &Arc<PathAttributes>) {
         let seq = self.new_facts.is_some().then_some(self.seq);
         let offence = &mut self.offences[at.0 as usize];
+        // Whether a forged origin draws everything one way shows only as other routes arrive: until it is told, the latest
+        // word counts, not the gravest.
+        let is_weighed_anew = offence.incident.is_none() && finding.class == Class::ForgedOrigin;
         if seq.is_some() && offence.weighed_in != seq {
             offence.weighed_in = seq;
             offence.best = finding.clone();
             offence.first = finding.clone();
             offence.first_route = (sighting.vantage, attributes.clone());
             self.note_new_facts(at);
-        } else if better(finding, &offence.best) {
+        } else if better(finding, &offence.best) || is_weighed_anew {
             offence.best = finding.clone();
         }
     }

@@ -3,10 +3,10 @@
 //! Of an offence that was held, the holders become sessions that are waited for: each says by its next word about the
 //! prefix, by its table, or by an hour of silence whether the route is still there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::incident::{IncidentRef, Lost, Offence, OffenceRef};
+use super::incident::{Incident, IncidentRef, Lost, Offence, OffenceRef};
 use super::timers::Timer;
 use super::{Desk, Output};
 use crate::bgp::{Timestamp, Update, VantageId, VantagePoint};
@@ -16,8 +16,9 @@ use crate::limits;
 
 /// What is left to settle after a restart.
 pub struct Before {
-    /// When the checkpoint was made.
-    at: Timestamp,
+    /// The last moment that is known of: the checkpoint, or an alert after it.
+    until: Timestamp,
+    restored_at: Timestamp,
     /// Sessions whose table a dump brought.
     dumped: BTreeSet<VantageId>,
 }
@@ -53,6 +54,7 @@ impl Desk {
             vantage: self.vantage.clone(),
             // In any order: whoever merges the parts sorts it.
             known: Vec::from_iter(self.known.iter().copied()),
+            tables: self.tables.memory(),
             short: self.short.history(),
             stories,
             pending,
@@ -69,7 +71,15 @@ impl Desk {
             offences.len() - 1
         });
         let members = offences.into_iter().take(most).map(|o| member(o.0, &self.offences[o.0 as usize])).collect();
-        Story { incident: incident.clone(), members, best }
+        let incident = Incident {
+            offences: Vec::new(),
+            active: 0,
+            best: OffenceRef::default(),
+            peers: BTreeMap::new(),
+            due: Vec::new(),
+            ..incident.clone()
+        };
+        Story { incident, members, best }
     }
 
     /// What has to be known of an incident so that its next alert is not lost, doubled or told anew.
@@ -90,21 +100,31 @@ impl Desk {
         self.learning_since = memory.learning_since;
         self.baseline_as_of = memory.baseline_as_of;
         self.known.extend(memory.known.iter().copied());
-        self.before = Some(Before { at: checkpoint.at, dumped: BTreeSet::new() });
+        let told = memory.stories.iter().map(|s| s.incident.told.at);
+        self.before = Some(Before {
+            until: told.fold(checkpoint.at, Timestamp::max),
+            restored_at: self.now,
+            dumped: BTreeSet::new(),
+        });
         let ours: HashMap<&Arc<VantagePoint>, VantageId> =
             self.vantage.iter().enumerate().map(|(i, v)| (v, VantageId(i as u32))).collect();
         let numbers: Vec<Option<VantageId>> = memory.vantage.iter().map(|v| ours.get(v).copied()).collect();
         let number = |v: VantageId| numbers.get(v.0 as usize).copied().flatten();
+        for (family, vantage, size) in &memory.tables {
+            if let Some(vantage) = number(*vantage) {
+                self.tables.remember(*family, vantage, *size);
+            }
+        }
         for short in &memory.short {
             if let Some(vantage) = number(VantageId(short.vantage)) {
                 self.short.remember(vantage, short);
             }
         }
-        let places = self.restore_offences(memory, number);
+        let places = self.restore_offences(checkpoint, number);
         let mut first = 0;
         for story in &memory.stories {
             let next = first + story.members.len();
-            self.restore_story(story, &places[first..next]);
+            self.restore_story(story, &places[first..next], checkpoint.at);
             first = next;
         }
     }
@@ -112,9 +132,10 @@ impl Desk {
     /// Puts all offences in their old order; where those of the stories, then the pending ones, now stand.
     fn restore_offences(
         &mut self,
-        memory: &DeskMemory,
+        checkpoint: &Checkpoint,
         number: impl Fn(VantageId) -> Option<VantageId>,
     ) -> Vec<OffenceRef> {
+        let memory = &checkpoint.desk;
         let members: Vec<&Member> = memory.stories.iter().flat_map(|s| &s.members).chain(&memory.pending).collect();
         let mut order: Vec<usize> = (0..members.len()).collect();
         order.sort_by_key(|i| members[*i].order);
@@ -122,12 +143,19 @@ impl Desk {
         for i in order {
             let mut offence = members[i].offence.clone();
             offence.renumber(&number);
-            places[i] = self.restore_offence(offence);
+            places[i] = self.restore_offence(offence, checkpoint.at);
         }
         places
     }
 
-    fn restore_offence(&mut self, mut offence: Offence) -> OffenceRef {
+    /// What was due before the checkpoint has happened; what was due since then happens at once.
+    fn set_if_due(&mut self, kept_at: Timestamp, deadline: Timestamp, timer: Timer) {
+        if deadline >= kept_at {
+            self.timers.set(deadline, timer);
+        }
+    }
+
+    fn restore_offence(&mut self, mut offence: Offence, kept_at: Timestamp) -> OffenceRef {
         let at = OffenceRef(self.offences.len() as u32);
         offence.lost.iter_mut().for_each(|l| l.since = self.now);
         if !offence.lost.is_empty() {
@@ -136,14 +164,13 @@ impl Desk {
         } else {
             offence.ended.get_or_insert(self.now);
         }
-        // Of a time that is past the timer fires at once.
-        self.timers.set(offence.first_at.plus_secs(self.settings.hold_down_secs), Timer::Gate(at));
+        self.set_if_due(kept_at, offence.first_at.plus_secs(self.settings.hold_down_secs), Timer::Gate(at));
         self.by_key.insert(offence.key, at);
         self.offences.push(offence);
         at
     }
 
-    fn restore_story(&mut self, story: &Story, members: &[OffenceRef]) {
+    fn restore_story(&mut self, story: &Story, members: &[OffenceRef], kept_at: Timestamp) {
         let at = IncidentRef(self.incidents.len() as u32);
         let mut incident = story.incident.clone();
         incident.offences = members.to_vec();
@@ -160,16 +187,25 @@ impl Desk {
             self.timers.set(quiet_since.plus_secs(limits::RESOLVE_SECS), Timer::Resolve(at));
         }
         if incident.is_open() {
-            self.timers.set(incident.told.at.plus_secs(limits::UPDATE_SECS), Timer::Refresh(at));
+            self.set_if_due(kept_at, incident.told.at.plus_secs(limits::UPDATE_SECS), Timer::Refresh(at));
             self.timers.set(incident.opened.plus_secs(limits::NORMAL_AFTER_SECS), Timer::Normal(at));
         }
         self.stories.entry((incident.kind, incident.key_as)).or_default().push(at);
         self.incidents.push(incident);
     }
 
-    /// Seen well before the checkpoint: judged by then, and no proof of what is now.
+    /// A day after a restart whoever did not come back is gone.
+    pub(super) fn settle_restart(&mut self) {
+        let is_over = |b: &Before| self.now.secs_since(b.restored_at) >= limits::LEARNING_SECS as f64;
+        if self.before.as_ref().is_some_and(is_over) {
+            self.before = None;
+            self.tables.forget_carried();
+        }
+    }
+
+    /// Seen well before that: judged by then, and no proof of what is now.
     pub(super) fn is_of_before(&self, seen: Timestamp) -> bool {
-        self.before.as_ref().is_some_and(|b| seen <= b.at.plus_secs(-limits::LAG_SECS))
+        self.before.as_ref().is_some_and(|b| seen <= b.until.plus_secs(-limits::LAG_SECS))
     }
 
     /// A short prefix of a dump is history, unless an offence there was left open.
@@ -189,9 +225,9 @@ impl Desk {
         }
     }
 
-    /// Tables of after the checkpoint, or that were followed to there, show what is still held.
+    /// Tables of after that, or that were followed to there, show what is still held.
     pub(super) fn dumped_tables_are_back(&mut self, as_of: Timestamp) {
-        let Some(before) = self.before.as_mut().filter(|b| as_of > b.at) else { return };
+        let Some(before) = self.before.as_mut().filter(|b| as_of > b.until) else { return };
         for vantage in std::mem::take(&mut before.dumped) {
             self.table_is_back(vantage);
         }

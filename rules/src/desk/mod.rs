@@ -252,6 +252,7 @@ impl Desk {
     fn tick(&mut self) {
         let since = *self.learning_since.get_or_insert(self.now);
         self.learning &= self.now.secs_since(since) < limits::LEARNING_SECS as f64;
+        self.settle_restart();
     }
 
     fn inputs(&self) -> Inputs {

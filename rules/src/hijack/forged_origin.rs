@@ -64,13 +64,18 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
     out.push(finding);
 }
 
+/// What the origin's ASPA says of the neighbor. Lateral peers are never named in one: where all other hops are attested, so
+/// that the path is Valid with a peer at its top, the neighbor is that peer and not denied.
 fn attestation(scene: &Scene<'_>, adjacency: Adjacency) -> Authorized {
-    if scene.path.proofs.aspa.verdict == AspaState::NotEvaluated {
+    let aspa = &scene.path.proofs.aspa;
+    if aspa.verdict == AspaState::NotEvaluated {
         return Authorized::NoAttestation;
     }
-    let hops = &scene.path.proofs.aspa.hops;
-    let hop = hops.iter().find(|h| h.customer == adjacency.origin_as && h.provider == adjacency.neighbor);
-    hop.map_or(Authorized::NoAttestation, |h| h.authorized)
+    let hop = aspa.hops.iter().find(|h| h.customer == adjacency.origin_as && h.provider == adjacency.neighbor);
+    match hop.map_or(Authorized::NoAttestation, |h| h.authorized) {
+        Authorized::NotProviderPlus if aspa.verdict == AspaState::Valid => Authorized::NoAttestation,
+        attested => attested,
+    }
 }
 
 /// A new more-specific that reaches no vantage point over an adjacency its origin is known for draws all its traffic

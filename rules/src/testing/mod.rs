@@ -38,10 +38,10 @@ pub fn run_lives(lives: &[Vec<(Timestamp, Event)>], settings: Settings, shards: 
         let mut stamped = Vec::new();
         let numbered = events.iter().take_while(|(_, e)| matches!(e, Event::Vantage(..))).count();
         for (j, (at, event)) in events.iter().enumerate() {
-            if let Some(checkpoint) = kept.take_if(|_| j == numbered) {
+            stamper.push(*at, event.clone(), &mut stamped);
+            if let Some(checkpoint) = kept.take_if(|_| j + 1 == numbered) {
                 stamper.push(*at, Event::Restore(Arc::new(checkpoint)), &mut stamped);
             }
-            stamper.push(*at, event.clone(), &mut stamped);
         }
         if i + 1 == lives.len() {
             stamper.end(settings.hold_down_secs, &mut stamped);

@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use rules::bgp::Asn;
 use rules::rpki::Snapshot;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,7 +56,7 @@ impl Followed {
     }
 }
 
-fn slurm_file(path: &PathBuf, assertion: &str) {
+fn slurm_file(path: &Path, assertion: &str) {
     let text = format!(
         r#"{{"slurmVersion":1,"validationOutputFilters":{{"prefixFilters":[],"bgpsecFilters":[]}},
         "locallyAddedAssertions":{{"prefixAssertions":[{assertion}],"bgpsecAssertions":[]}}}}"#
