@@ -13,7 +13,7 @@ use crate::harness::{times, until};
 use crate::servers::kafka::{Kafka, PARTS};
 
 /// Hijacked networks, each by an AS of its own.
-const VICTIMS: u32 = 400;
+const VICTIMS: u32 = 1_200;
 /// Times that each is announced and withdrawn.
 const EPISODES: u32 = 3;
 

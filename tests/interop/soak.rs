@@ -158,7 +158,7 @@ async fn nothing_is_lost_while_everything_around_goes_away_and_comes_back() {
         }
     }
     let bgpwarden = &world.bgpwarden;
-    bgpwarden.until_metric("bgpwarden_incidents_open", "", 180, |open| open == 0.0).await;
+    bgpwarden.until_metric("bgpwarden_incidents_open", "class=\"subprefix_hijack\"", 180, |open| open == 0.0).await;
     bgpwarden.until_metric("bgpwarden_sink_backlog", "sink=\"bus\"", 60, |backlog| backlog == 0.0).await;
     let told = world.told();
     let prefixes: BTreeSet<_> = told.values().map(|(_, prefix)| prefix.clone()).collect();
