@@ -43,7 +43,8 @@ impl Desk {
         let offence = &mut self.offences[at.0 as usize];
         // Whether a forged origin draws everything one way shows only as other routes arrive: until it is told, the latest
         // word counts, not the gravest.
-        let is_weighed_anew = offence.incident.is_none() && finding.class == Class::ForgedOrigin;
+        let is_untold_forgery = offence.incident.is_none() && finding.class == Class::ForgedOrigin;
+        let is_weighed_anew = is_untold_forgery && finding.codes != offence.best.codes;
         if seq.is_some() && offence.weighed_in != seq {
             offence.weighed_in = seq;
             offence.best = finding.clone();
