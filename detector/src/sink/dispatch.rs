@@ -156,12 +156,11 @@ impl Dispatch {
         if self.left_alone_until.is_some_and(|until| Instant::now() < until) {
             return Err(hung);
         }
-        let outcome = timeout(PATIENCE, self.store_now(puts)).await.unwrap_or_else(|_| {
+        timeout(PATIENCE, self.store_now(puts)).await.unwrap_or_else(|_| {
             self.store.status().hangs(&hung);
             self.left_alone_until = Some(Instant::now() + LEFT_ALONE);
             Err(hung)
-        });
-        outcome
+        })
     }
 
     async fn store_now(&mut self, puts: &[Put]) -> Result<Vec<Vec<Option<Place>>>, Problem> {

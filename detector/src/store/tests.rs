@@ -176,7 +176,7 @@ async fn retention_forgets_what_is_over_and_told_and_leaves_a_tombstone() {
     }
     store.put(vec![to(&["bus"], "bw-open", 1)]).await.expect("stored");
     let later = crate::app::now().plus_secs(60);
-    let forgotten = store.forget(later, &[bus.clone(), log], &[bus.clone()]).await.expect("done");
+    let forgotten = store.forget(later, &[bus.clone(), log], std::slice::from_ref(&bus)).await.expect("done");
     let told: Vec<_> = forgotten.iter().map(|(sink, _, parcel)| (sink.clone(), parcel.clone())).collect();
     assert_eq!(told, [(bus.clone(), Parcel::Forget("bw-over".into()))]);
     let waits: Vec<_> = waiting(&store, "bus").await.into_iter().map(|(id, _)| id).collect();
