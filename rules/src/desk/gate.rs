@@ -28,9 +28,13 @@ impl Desk {
             self.count_suppressed(sighting.class, Suppressed::Limit);
             return;
         };
-        self.hold(at, sighting, &attributes);
+        let is_back = self.hold(at, sighting, &attributes);
         self.weigh(at, sighting, &finding, &attributes);
-        match self.offences[at.0 as usize].incident {
+        let story = self.offences[at.0 as usize].incident;
+        match story {
+            Some(incident) if is_back && self.incidents[incident.0 as usize].is_open() => {
+                self.member_back(incident, sighting.seen);
+            }
             Some(incident) => self.member_seen(incident, at, sighting, &finding, &attributes),
             None => self.try_open(at),
         }
@@ -129,14 +133,17 @@ impl Desk {
         Some(at)
     }
 
-    fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) {
+    /// True if the session was waited for.
+    fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) -> bool {
         let peer_as = self.peer_as(sighting.vantage);
         let is_same_route = self.new_facts.is_some();
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
         offence.unwatched = false;
         offence.ended_unseen = false;
+        let waited_for = offence.lost.len();
         offence.lost.retain(|l| l.vantage != sighting.vantage);
+        let is_back = offence.lost.len() < waited_for;
         if let Err(i) = offence.peers.binary_search(&peer_as) {
             offence.peers.insert(i, peer_as);
         }
@@ -160,6 +167,7 @@ impl Desk {
                 self.count_holder(at, sighting.vantage, is_first, 1);
             }
         }
+        is_back
     }
 
     /// Opens an incident, or joins one, as soon as the gates are passed; sets the timer for what is missing.

@@ -211,6 +211,15 @@ impl Desk {
         incident.class = incident.class.min(finding.class);
     }
 
+    /// A session that was waited for has the route still: what it shows was told before.
+    pub(super) fn member_back(&mut self, story: IncidentRef, seen: Timestamp) {
+        let incident = &mut self.incidents[story.0 as usize];
+        incident.last_seen = incident.last_seen.max(seen);
+        incident.quiet_since = None;
+        incident.ended = None;
+        self.dirty.insert(story);
+    }
+
     /// A member is seen again, at another vantage point, or over another path.
     pub(super) fn member_seen(
         &mut self,
