@@ -113,7 +113,7 @@ async fn a_hijack_at_a_neighbour_reaches_kafka_and_the_pager_and_its_end_does_to
             assert!(!resolved["ended"].is_null(), "{resolved}");
             ended.insert(resolved["id"].to_string());
         }
-        assert_eq!(ended, open.iter().map(|(_, alert)| alert["id"].to_string()).collect());
+        assert_eq!(ended, open.iter().map(|(_, alert)| alert["id"].to_string()).collect::<BTreeSet<_>>());
         paged(&pager, "resolved", begun).await;
     }
     let (kafka, pager) = (median(&mut to_kafka), median(&mut to_pager));

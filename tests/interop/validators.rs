@@ -28,7 +28,7 @@ fn config(live: &RisLive, caches: &[u16]) -> String {
 
 fn announce(live: &RisLive, path: &[u32]) {
     for peer in [3_001, 3_002, 3_003] {
-        live.say(peer, PREFIX, Some(&[&[peer], path].concat()));
+        live.say(peer, PREFIX, Some(&[&[peer][..], path].concat()));
     }
 }
 
