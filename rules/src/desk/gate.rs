@@ -9,7 +9,7 @@ use super::timers::Timer;
 use super::{Desk, Suppressed};
 use crate::alert::{Class, ReasonCode, Severity};
 use crate::bgp::{PathAttributes, Timestamp, Update, VantageId};
-use crate::finding::{Finding, Kind};
+use crate::finding::{Code, Finding, Kind};
 use crate::limits;
 use crate::shard::{EndedBy, Sighting};
 
@@ -46,16 +46,21 @@ impl Desk {
         let seq = self.new_facts.is_some().then_some(self.seq);
         let offence = &mut self.offences[at.0 as usize];
         // Whether a forged origin draws everything one way shows only as other routes arrive: until it is told, the latest
-        // word counts, not the gravest.
-        let is_untold_forgery = offence.incident.is_none() && finding.class == Class::ForgedOrigin;
-        let is_weighed_anew = is_untold_forgery && finding.codes != offence.best.codes;
+        // word on that counts, not the gravest.
+        if offence.incident.is_none()
+            && finding.codes.contains(&Code::NoFunnel)
+            && offence.best.codes.contains(&Code::Funnel)
+        {
+            let best = Arc::make_mut(&mut offence.best);
+            best.codes.iter_mut().filter(|code| **code == Code::Funnel).for_each(|code| *code = Code::NoFunnel);
+        }
         if seq.is_some() && offence.weighed_in != seq {
             offence.weighed_in = seq;
             offence.best = finding.clone();
             offence.first = finding.clone();
             offence.first_route = (sighting.vantage, attributes.clone());
             self.note_new_facts(at);
-        } else if better(finding, &offence.best) || is_weighed_anew {
+        } else if better(finding, &offence.best) {
             offence.best = finding.clone();
         }
     }

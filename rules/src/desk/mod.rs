@@ -31,7 +31,7 @@ use crate::finding::{Finding, Kind};
 use crate::limits;
 use crate::relations::Relations;
 use crate::rpki::Delta;
-use crate::shard::{Known, Phase, Report, Sighting};
+use crate::shard::{EndedBy, Known, Phase, Report, Sighting};
 use gate::End;
 use incident::{IncidentRef, OffenceKey, OffenceRef};
 use memory::Before;
@@ -183,6 +183,7 @@ impl Desk {
         match &stamped.event {
             Event::SeedDone { as_of } => {
                 self.tables.refresh(&self.vantage);
+                self.end_old_news();
                 self.dumped_tables_are_back(*as_of);
             }
             Event::Vantage(..) => self.tables.refresh(&self.vantage),
@@ -274,7 +275,8 @@ impl Desk {
             Phase::Ended(by) => self.ended(&sighting, by),
             Phase::Began(finding, attributes) | Phase::Changed(finding, attributes) => {
                 if self.is_old_news(&finding) {
-                    return;
+                    // What stood there before took another path, and over this one it is nothing new.
+                    return self.ended(&sighting, EndedBy::Replaced);
                 }
                 match self.has_lost_its_proof(&sighting, &finding) {
                     Some(by) => self.ended(&sighting, by),
@@ -292,6 +294,18 @@ impl Desk {
         // The origin denies the very AS next to it: a forged origin if that adjacency is new, and told as such.
         let denied_at_origin = finding.leak.as_ref().is_some_and(|l| l.at_origin) && finding.class == Class::RouteLeak;
         denied_at_origin && self.is_new_adjacency(finding) && !self.is_on_record(finding)
+    }
+
+    /// What was taken for news while the dumps were still coming, and which they show to be old.
+    fn end_old_news(&mut self) {
+        let is_old = |f: &Finding| f.old_if.is_some_and(|fact| self.known.contains(&fact));
+        let untold = self.offences.iter().filter(|o| o.incident.is_none() && is_old(&o.best));
+        let held = untold.flat_map(|o| o.holders.iter().map(|h| (o.key, h.vantage, h.path_id, h.class)));
+        for (key, vantage, path_id, class) in held.collect::<Vec<_>>() {
+            let by = EndedBy::Cleared(ReasonCode::Seen);
+            let (prefix, key_as, phase) = (key.prefix, key.key_as, Phase::Ended(by));
+            self.ended(&Sighting { prefix, path_id, vantage, class, key_as, seen: self.now, phase }, by);
+        }
     }
 
     /// Relations name the adjacency at the origin: then a provider's own prefix was leaked, and no origin was forged.

@@ -53,7 +53,7 @@ impl ShortPrefixes {
     /// A route of a dump.
     pub fn seed(&mut self, update: &Update) {
         for nlri in update.announced.iter().filter(|n| is_short(n)) {
-            let Some(origin_as) = update.attributes.as_path.origin_as() else { continue };
+            let Some(origin_as) = strip_private_tail(&update.attributes.as_path).0.last().copied() else { continue };
             let key = (nlri.prefix, nlri.path_id, update.vantage);
             let attributes = update.attributes.clone();
             self.hold(key, Held { origin_as, attributes, is_history: true });

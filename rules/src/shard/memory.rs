@@ -103,6 +103,12 @@ impl Shard {
         before.offences.get(&self.rib.entry(key.0).prefix).is_some_and(|left| left.iter().any(is_it))
     }
 
+    /// An offence was open there when the watching was interrupted: that no route goes another way may only mean that it
+    /// is not back yet.
+    pub(super) fn is_partly_back(&self, prefix: &IpNet) -> bool {
+        self.before.as_ref().is_some_and(|b| b.has_open(prefix))
+    }
+
     /// Who is the origin here, or stands next to it, was under suspicion at the checkpoint: nothing to learn from.
     pub(super) fn was_disputed(&self, at: PrefixRef) -> bool {
         let is_origin = |l: &Left| matches!(l.class.kind(), Kind::Origin | Kind::Forged);

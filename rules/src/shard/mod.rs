@@ -347,7 +347,7 @@ impl Shard {
         match self.rib.paths.origin_as(path) {
             None => true,
             Some(_) if self.learning => !self.rpki_usable,
-            Some(origin_as) => entry.was_in_dump(origin_as) || entry.is_normal(origin_as, now),
+            Some(origin_as) => entry.is_history(origin_as) || entry.is_normal(origin_as, now),
         }
     }
 
@@ -439,6 +439,9 @@ impl Shard {
         hijack::check(&scene, &mut findings);
         leak::route::check(&scene, &mut findings);
         findings.retain(|f| !self.is_old_news(f));
+        if self.is_partly_back(&entry.prefix) {
+            findings.iter_mut().for_each(|f| f.codes.retain(|code| !matches!(code, Code::Funnel | Code::NoFunnel)));
+        }
         findings
     }
 
