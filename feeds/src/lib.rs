@@ -28,3 +28,10 @@ mod source;
 mod vantage;
 pub mod vrp_file;
 pub mod vrp_poll;
+
+#[cfg(test)]
+#[path = "../tests/bmp_messages/mod.rs"]
+mod bmp_messages;
+#[cfg(test)]
+#[path = "../tests/data/mod.rs"]
+mod data;

@@ -97,10 +97,8 @@ impl LiveFeed {
     fn session(&mut self, event: &Event, ledger: &mut Ledger) {
         let part = |points: &[Arc<VantagePoint>], id: VantageId| points.get(id.0 as usize).map(ToString::to_string);
         match event {
-            Event::PeerDown { vantage, seen } => {
-                if self.down.insert(*vantage) {
-                    ledger.open(&self.name, part(&self.points, *vantage), Cause::SessionDown, *seen, "session down");
-                }
+            Event::PeerDown { vantage, seen } if self.down.insert(*vantage) => {
+                ledger.open(&self.name, part(&self.points, *vantage), Cause::SessionDown, *seen, "session down");
             }
             Event::PeerUp { vantage, seen } => self.is_up(*vantage, *seen, ledger),
             Event::Update(update) if !self.down.is_empty() => self.is_up(update.vantage, update.seen, ledger),

@@ -1,8 +1,5 @@
 //! Are real streams of Cisco, Huawei, 6WIND, FRR and gobgp read message for message as others read them?
 
-#[path = "../../tests/data/mod.rs"]
-mod data;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,8 +13,8 @@ use super::session::{Numbers, Session, Settings, Tally};
 use super::{PeerView, frame};
 use crate::convert::{self, AddPath};
 use crate::counts::{Counts, kind};
+use crate::data::data;
 use crate::input::{self, Item, Use};
-use data::data;
 
 /// Every whole message of a stream of version 3, and what is left.
 fn messages(path: &str) -> Option<(Vec<Bytes>, usize)> {

@@ -1,13 +1,9 @@
-#[path = "../../tests/bmp_messages/mod.rs"]
-mod bmp_messages;
-#[path = "../../tests/data/mod.rs"]
-mod data;
-
-use bmp_messages::*;
 use proptest::prelude::*;
 use rules::event::Event;
 
 use super::*;
+use crate::bmp_messages::*;
+use crate::data;
 use crate::input::{self, Use};
 
 const SECS: u32 = 1_772_334_242;

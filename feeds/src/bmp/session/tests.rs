@@ -1,12 +1,9 @@
-#[path = "../../../tests/bmp_messages/mod.rs"]
-mod bmp_messages;
-
-use bmp_messages::*;
 use rules::bgp::Family;
 use rules::event::Event;
 
 use super::*;
 use crate::bmp::Role;
+use crate::bmp_messages::*;
 
 const NOW: i64 = 1_772_334_242;
 const LOCAL: u32 = 64_520;
