@@ -176,9 +176,11 @@ pub struct ArchiveReport {
 impl ArchiveReport {
     /// For people.
     pub fn sentence(&self) -> String {
-        let troubles = match self.troubles.is_empty() {
-            true => String::new(),
-            false => format!("; {}", self.troubles.join("; ")),
+        let named: Vec<&str> = self.troubles.iter().take(2).map(String::as_str).collect();
+        let troubles = match self.troubles.len() {
+            0 => String::new(),
+            n if n > named.len() => format!("; {}; and {} more", named.join("; "), n - named.len()),
+            _ => format!("; {}", named.join("; ")),
         };
         let (seeded, all, mib) = (self.seeded, self.collectors, self.octets >> 20);
         format!("{seeded} of {all} dumps of {} read, {mib} MiB, {} routes{troubles}", self.feed, self.routes)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  feed tasks ──mpsc──> sequencer ──mpsc──> N shards ──mpsc──> desk ──mpsc──> delivery ──outbox──> sink tasks
-//!  (ris_live, mrt)      (one task)          (std threads)      (std thread)   (one task)           (ndjson, kafka)
+//!  (ris_live, bmp, …)   (one task)          (std threads)      (std thread)   (one task)           (ndjson, kafka)
 //!                                                                                │  ▲
 //!                                                                                │  └──> store (std thread, SQLite)
 //!                                                                                ├──> view ──> web pages, API
