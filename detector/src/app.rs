@@ -46,6 +46,10 @@ pub use intake::now;
 
 /// How long sinks may take to deliver what is left after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
+/// How long threads that are blocked may hold up the end.
+const LAST_BLOCKED: Duration = Duration::from_secs(2);
+/// How often it is looked whether all parts work.
+const PARTS_LOOKED_AT: Duration = Duration::from_secs(1);
 
 /// What is not in the configuration.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +83,11 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
 pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     log_to_stderr();
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    runtime()?.block_on(future)
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(future);
+    // A write to a pipe that nobody empties must not hold up the end.
+    runtime.shutdown_timeout(LAST_BLOCKED);
+    outcome
 }
 
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -232,8 +240,16 @@ impl App {
 
     /// Runs until `stop` resolves or a sink cannot go on, then drains in the order of the flow.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let parts = (&self.delivery, &self.reporting);
+        let part_ended = async {
+            while !parts.0.is_finished() && !parts.1.is_finished() {
+                tokio::time::sleep(PARTS_LOOKED_AT).await;
+            }
+        };
         let failure = tokio::select! {
             () = stop => None,
+            // A supervisor starts anew what has ended; what only looks alive, nobody.
+            () = part_ended => Some(Failure::failed("a part of it stopped with a panic; the lines above say which")),
             Some(ended) = self.sinks.join_next() => match ended {
                 Ok(Ok(())) => None,
                 Ok(Err(failure)) => Some(failure),
@@ -246,7 +262,8 @@ impl App {
     }
 
     async fn drain(mut self) -> String {
-        let taken: Taken = self.intake.stop().await;
+        let stopping = tokio::time::timeout(LAST_DELIVERIES, self.intake.stop()).await;
+        let taken: Taken = stopping.unwrap_or_default();
         let delivering = tokio::time::timeout(LAST_DELIVERIES, &mut self.delivery).await;
         let delivered = match delivering {
             Ok(Ok(delivered)) => delivered,
@@ -266,7 +283,7 @@ impl App {
         drop(self.stop_http);
         let closed = async { while self.servers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
-        self.store.close().await;
+        let _ = tokio::time::timeout(LAST_DELIVERIES, self.store.close()).await;
         let summary = format!("stopped after {} events and {} alerts", taken.events, delivered.alerts);
         let left: Vec<_> = self.outboxes.iter().filter_map(|(name, outbox)| left_over(name, outbox)).collect();
         match left.is_empty() {

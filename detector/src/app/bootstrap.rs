@@ -188,6 +188,15 @@ impl Shared {
                     continue;
                 }
                 Some(Err(unread)) if unread.is_missing() => self.settle(i, Some(covered)).await,
+                Some(Err(unread @ Unread::Unreadable(_))) => {
+                    attempts += 1;
+                    b.progress.trouble(name, format!("{} {unread}", file.url));
+                    if attempts >= ATTEMPTS {
+                        self.give_up(name, &file, &unread.to_string());
+                        (covered, attempts) = (file.to, 0);
+                        continue;
+                    }
+                }
                 Some(Err(unread)) => b.progress.trouble(name, format!("{} {unread}", file.url)),
                 None => return,
             }
@@ -237,7 +246,7 @@ impl Shared {
                 Ok(outcome) => trouble = format!("{} is {outcome}", dump.url),
                 Err(unread) => {
                     trouble = format!("{} {unread}", dump.url);
-                    if !unread.is_missing() {
+                    if !unread.is_missing() && !matches!(unread, Unread::Unreadable(_)) {
                         break;
                     }
                 }
@@ -277,7 +286,10 @@ impl Shared {
         if let Err(error) = started {
             return Some(Err(Unread::Unreadable(format!("cannot start a thread: {error}"))));
         }
-        let outcome = heard.await.ok()??;
+        let outcome = match heard.await {
+            Ok(outcome) => outcome?,
+            Err(_) => Err(Unread::Unreadable("reading it stopped with a panic".to_owned())),
+        };
         b.progress.file(matches!(outcome, Ok(Outcome::Whole)));
         tracing::debug!(url = %file.url, ?outcome, "file of the archive");
         Some(outcome)

@@ -3,7 +3,7 @@
 //! Shards and desk only copy what they know. A thread that has time puts the parts together and packs them, and the
 //! store takes them in by parts between alerts.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rules::bgp::Timestamp;
 use rules::checkpoint::{Checkpoint, Parts};
@@ -12,16 +12,19 @@ use tokio::task::JoinHandle;
 use super::now;
 use crate::store::{self, Store};
 
+/// How often the store is asked before it is given up.
+const ATTEMPTS: u32 = 5;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
+
 /// What earlier lives left; none if there is nothing that can be used, and then the log says why.
 pub async fn load(store: &Store) -> Option<Checkpoint> {
-    let stored = match store.latest_checkpoint().await {
-        Ok(stored) => stored,
+    let (stored, chapters) = match patiently(store).await {
+        Ok(read) => read,
         Err(problem) => {
             tracing::error!("nothing is known of the time before the start: {problem}");
             return None;
         }
     };
-    let chapters = store.chapters().await.unwrap_or_default();
     if stored.is_none() && chapters.is_empty() {
         tracing::info!("the store holds no checkpoint: what is normal has to be learned");
         return None;
@@ -37,6 +40,22 @@ pub async fn load(store: &Store) -> Option<Checkpoint> {
         write(store, checkpoint.clone()).await;
     }
     Some(checkpoint)
+}
+
+/// A store that is locked for a moment must not cost what was known.
+async fn patiently(store: &Store) -> Result<(Option<store::Checkpoint>, Vec<Vec<u8>>), store::Problem> {
+    let mut left = ATTEMPTS;
+    loop {
+        let problem = match (store.latest_checkpoint().await, store.chapters().await) {
+            (Ok(stored), Ok(chapters)) => return Ok((stored, chapters)),
+            (Err(problem), _) | (Ok(_), Err(problem)) => problem,
+        };
+        left -= 1;
+        if left == 0 {
+            return Err(problem);
+        }
+        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+    }
 }
 
 /// A checkpoint that cannot be used takes nothing with it but itself: incidents told since stand on their own.

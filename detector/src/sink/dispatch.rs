@@ -127,7 +127,11 @@ impl Dispatch {
             self.routes.iter().filter(|route| wanted(route)).map(|route| route.name.clone()).collect::<Vec<_>>()
         };
         let (sinks, tombstones) = (names(|_| true), names(|route| route.keeps_latest));
-        let Ok(forgotten) = self.store.forget(before, &sinks, &tombstones).await else { return };
+        if self.left_alone_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        let forgetting = timeout(PATIENCE, self.store.forget(before, &sinks, &tombstones)).await;
+        let Ok(Ok(forgotten)) = forgetting else { return };
         for (sink, place, parcel) in forgotten {
             if let Some(route) = self.routes.iter().find(|route| route.name == sink) {
                 route.outbox.offer(place, parcel);

@@ -195,7 +195,8 @@ impl<S> Pdus<S> {
                 self.end_answer(&pdu);
             }
             IPV4_PREFIX | IPV6_PREFIX | ROUTER_KEY | ASPA if query.answered => {
-                self.payloads += 1;
+                // A long one counts for the memory it takes.
+                self.payloads += 1 + pdu.len() / 64;
                 if self.payloads > MOST_PAYLOADS {
                     return Err(Flaw::TooManyPayloads);
                 }

@@ -3,7 +3,7 @@
 use super::Desk;
 use super::gate::counts_visibility;
 use super::incident::{Incident, IncidentRef, OffenceRef};
-use crate::alert::{Class, Evidence, Severity};
+use crate::alert::{Class, Evidence, Role, Severity};
 use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family};
 use crate::finding::{Code, Finding, Kind};
@@ -89,7 +89,7 @@ impl Desk {
         let is_low = best.is_look_alike()
             || incident.kind == Kind::Bogon
             || (incident.kind == Kind::Forged && !is_strong_forgery(best))
-            || self.is_ordinary(best);
+            || self.is_all_ordinary(incident);
         if is_low || score <= 3 {
             return Severity::Low;
         }
@@ -101,11 +101,17 @@ impl Desk {
         if !incident.constituents.is_empty() || is_wide || is_large { Severity::Critical } else { Severity::High }
     }
 
+    /// One harmless prefix does not excuse the others of a story.
+    fn is_all_ordinary(&self, incident: &Incident) -> bool {
+        let members = &incident.offences;
+        members.len() <= ORDINARY_MEMBERS && members.iter().all(|o| self.is_ordinary(&self.offences[o.0 as usize].best))
+    }
+
     /// Customers in their provider's space, siblings, scrubbers and exchange LANs: reason to tell, none to wake anybody, as long
-    /// as neither a ROA, an ASPA nor the configuration speaks against it.
+    /// as neither a ROA, an ASPA nor the configuration speaks against it, and nobody watches the victim.
     fn is_ordinary(&self, best: &Finding) -> bool {
         let has = |code: &Code| best.codes.contains(code);
-        if DENIALS.iter().any(has) {
+        if DENIALS.iter().any(has) || best.constituents.iter().any(|c| c.role == Role::Victim) {
             return false;
         }
         let is_part = best.class == Class::SubprefixHijack;
@@ -149,6 +155,9 @@ impl Desk {
         }
     }
 }
+
+/// More prefixes than this are no single customer's, sibling's or scrubber's everyday business.
+const ORDINARY_MEMBERS: usize = 16;
 
 /// Somebody said in writing that it is wrong.
 const DENIALS: [Code; 6] = [

@@ -49,12 +49,13 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
     if denied_by_config {
         codes.push(Code::UpstreamConfigured);
     }
-    if registry::is_scrubber(adjacency.neighbor) {
-        codes.push(Code::Scrubber);
-    }
     codes.extend(funnel(scene, origin_as, expected));
     let rov = scene.rov_proof(Some(origin_as), Some(expected));
     let mut finding = scene.origin_finding(Class::ForgedOrigin, origin_as, expected, rov, codes);
+    // Whoever watches a network knows its scrubbers.
+    if !finding.is_watched() && registry::is_scrubber(adjacency.neighbor) {
+        finding.codes.push(Code::Scrubber);
+    }
     finding.key_as = adjacency.neighbor;
     finding.suspects = smallvec::smallvec![adjacency.neighbor];
     finding.accepted_by = scene.receiver_of(adjacency.neighbor);

@@ -47,12 +47,16 @@ impl PathSet {
         self.0.get(path.0 as usize).copied().unwrap_or_default()
     }
 
-    fn insert(&mut self, path: PathRef) {
+    pub fn insert(&mut self, path: PathRef) {
         let i = path.0 as usize;
         if self.0.len() <= i {
             self.0.resize(i + 1, false);
         }
         self.0[i] = true;
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = PathRef> {
+        (0..).zip(&self.0).filter(|(_, is_in)| **is_in).map(|(i, _)| PathRef(i))
     }
 }
 

@@ -105,8 +105,9 @@ impl Shard {
 
     /// An offence was open there when the watching was interrupted: that no route goes another way may only mean that it
     /// is not back yet.
-    pub(super) fn is_partly_back(&self, prefix: &IpNet) -> bool {
-        self.before.as_ref().is_some_and(|b| b.has_open(prefix))
+    pub(super) fn is_partly_back(&self, prefix: &IpNet, now: Timestamp) -> bool {
+        let is_waiting = |b: &Before| now.secs_since(b.restored_at) < limits::LOST_SIGHT_SECS as f64;
+        self.before.as_ref().is_some_and(|b| is_waiting(b) && b.has_open(prefix))
     }
 
     /// Who is the origin here, or stands next to it, was under suspicion at the checkpoint: nothing to learn from.

@@ -297,7 +297,8 @@ impl Shard {
 
     fn announce(&mut self, update: &Update, nlri: &Nlri, path: PathRef, now: Timestamp) {
         self.rib.paths.retain(path);
-        let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
+        let since = self.since(update.seen, now);
+        let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, path);
         let is_news = change.old != Some(path) && self.is_news(update, change.prefix);
@@ -311,6 +312,11 @@ impl Shard {
         if let Some(old) = change.old {
             self.rib.paths.release(old);
         }
+    }
+
+    /// From when a route counts as standing: what comes late has not stood long for us.
+    fn since(&self, seen: Timestamp, now: Timestamp) -> Timestamp {
+        if self.learning { seen } else { seen.max(now.plus_secs(-limits::LAG_SECS)) }
     }
 
     fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) {
@@ -439,7 +445,7 @@ impl Shard {
         hijack::check(&scene, &mut findings);
         leak::route::check(&scene, &mut findings);
         findings.retain(|f| !self.is_old_news(f));
-        if self.is_partly_back(&entry.prefix) {
+        if self.is_partly_back(&entry.prefix, now) {
             findings.iter_mut().for_each(|f| f.codes.retain(|code| !matches!(code, Code::Funnel | Code::NoFunnel)));
         }
         findings
@@ -575,7 +581,8 @@ impl Shard {
         let range = self.range;
         for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
             self.rib.paths.retain(path);
-            let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, update.seen);
+            let since = self.since(update.seen, now);
+            let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
             let is_news = self.is_news_of_dump(update, change.prefix);
             if !is_news && !self.was_disputed(change.prefix) {
                 self.mark_seeded(change.prefix, path);
@@ -647,10 +654,26 @@ impl Shard {
         }
     }
 
-    /// Every two ASes that stand next to each other somewhere in the dump.
+    /// Every two ASes that stand next to each other somewhere in the table, but for routes under suspicion: dumps may end
+    /// long after news began.
     fn links_of_dump(&self) -> BTreeSet<Known> {
-        let paths = self.rib.paths.iter();
-        paths.flat_map(|facts| facts.hops.windows(2)).map(|pair| Known::link(pair[0], pair[1])).collect()
+        let mut paths = PathSet::default();
+        for at in self.rib.all() {
+            for route in &self.rib.entry(at).routes {
+                if !self.is_offending((at, route.vantage, route.path_id)) {
+                    paths.insert(route.path);
+                }
+            }
+        }
+        let mut links = BTreeSet::new();
+        for path in paths.iter() {
+            links.extend(self.rib.paths.facts(path).hops.windows(2).map(|pair| Known::link(pair[0], pair[1])));
+        }
+        links
+    }
+
+    fn is_offending(&self, key: RouteKey) -> bool {
+        self.rib.entry(key.0).offending > 0 && self.active.contains_key(&key)
     }
 
     fn make_baseline(&mut self, at: PrefixRef, known: &mut BTreeSet<Known>) {
@@ -659,6 +682,9 @@ impl Shard {
         for route in &entry.routes {
             let facts = self.rib.paths.facts(route.path);
             let Some(adjacency) = facts.adjacency() else { continue };
+            if self.is_offending((at, route.vantage, route.path_id)) {
+                continue;
+            }
             // Where all places are taken, nobody knows who came after the dump.
             if !entry.was_in_dump(adjacency.origin_as) && entry.origins.len() < limits::ORIGINS_PER_PREFIX {
                 continue;
