@@ -28,8 +28,17 @@ pub type Stations = BTreeMap<usize, TcpListener>;
 
 /// How a feed of routers stands.
 pub enum BmpHealth {
-    Station(Arc<StationStatus>),
+    /// With the names of routers that are expected.
+    Station(Arc<StationStatus>, Vec<Arc<str>>),
     Kafka(Arc<KafkaStatus>),
+}
+
+impl BmpHealth {
+    pub fn of(bmp: &Bmp) -> Self {
+        // Whoever has a prefix to himself may come from anywhere in it, or not at all.
+        let is_one = |router: &&crate::config::Router| router.address.prefix_len() == router.address.max_prefix_len();
+        Self::Station(Arc::default(), bmp.routers.iter().filter(is_one).map(|router| router.name.clone()).collect())
+    }
 }
 
 /// Peers of one router that are described; all are counted. 256 x about 300 bytes, once a second.
@@ -88,7 +97,7 @@ pub async fn forward(source: usize, mut batches: Receiver<Batch>, queue: Sender<
 /// Tells metrics and pages how a feed stands.
 pub fn report(name: &str, health: &BmpHealth, silent_secs: u64, metrics: &Metrics, now: Timestamp) -> FeedReport {
     let report = match health {
-        BmpHealth::Station(status) => station_report(name, status, metrics),
+        BmpHealth::Station(status, expected) => station_report(name, status, expected, metrics),
         BmpHealth::Kafka(status) => kafka_report(name, status, silent_secs as f64, metrics, now),
     };
     let peers = |count: fn(&SessionReport) -> usize| report.sessions.iter().map(count).sum();
@@ -97,7 +106,7 @@ pub fn report(name: &str, health: &BmpHealth, silent_secs: u64, metrics: &Metric
     FeedReport { peers_up, peers_down, ..report }
 }
 
-fn station_report(name: &str, status: &StationStatus, metrics: &Metrics) -> FeedReport {
+fn station_report(name: &str, status: &StationStatus, expected: &[Arc<str>], metrics: &Metrics) -> FeedReport {
     let routers = status.routers();
     let is_any = |state| routers.iter().any(|router| router.state == state);
     let state = match routers.is_empty() {
@@ -114,7 +123,8 @@ fn station_report(name: &str, status: &StationStatus, metrics: &Metrics) -> Feed
     }
     let gaps = routers.iter().map(|router| router.gaps).sum();
     let last_message = routers.iter().filter_map(|router| router.last_message).max();
-    let sessions = routers.iter().map(session).collect();
+    let missing = expected.iter().filter(|name| !routers.iter().any(|router| router.name == **name));
+    let sessions = routers.iter().map(session).chain(missing.map(|name| not_yet(name))).collect();
     finish(FeedReport { gaps, sessions, ..counted(name, "bmp", state, &counts) }, &counts, last_message, metrics)
 }
 
@@ -153,6 +163,12 @@ fn kafka_report(name: &str, status: &KafkaStatus, silent_secs: f64, metrics: &Me
 fn finish(report: FeedReport, counts: &Counts, last: Option<Timestamp>, metrics: &Metrics) -> FeedReport {
     metrics.feed(&report.name, counts, report.state, report.gaps);
     FeedReport { last_message: last.map(|last| last.to_string()), ..report }
+}
+
+/// A router of the list that has not connected since the start.
+fn not_yet(name: &str) -> SessionReport {
+    let detail = Some("it has not connected since the start".to_owned());
+    SessionReport { router: plain(name, 64), state: FeedState::Connecting, detail, ..SessionReport::default() }
 }
 
 fn session(router: &RouterView) -> SessionReport {

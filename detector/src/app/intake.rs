@@ -205,7 +205,7 @@ impl FeedHealth {
     fn of(kind: &FeedKind) -> Self {
         match kind {
             FeedKind::RisLive { .. } => Self::RisLive(Arc::default()),
-            FeedKind::Bmp(_) => Self::Bmp(BmpHealth::Station(Arc::default())),
+            FeedKind::Bmp(bmp) => Self::Bmp(BmpHealth::of(bmp)),
             FeedKind::OpenBmp(_) => Self::Bmp(BmpHealth::Kafka(Arc::default())),
             FeedKind::Mrt { .. } => Self::Mrt(Arc::default()),
         }
@@ -261,7 +261,7 @@ async fn feed_all(
                 readers.spawn(ris_live::run(config, feed.name, out, status.clone()));
                 movers.spawn(forward(source, items, mouth.queue.clone()));
             }
-            (FeedKind::Bmp(config), FeedHealth::Bmp(BmpHealth::Station(status))) => {
+            (FeedKind::Bmp(config), FeedHealth::Bmp(BmpHealth::Station(status, _))) => {
                 let Some(listener) = stations.remove(&source) else { continue };
                 let (out, items) = mpsc::channel(FEED_QUEUE);
                 readers.spawn(bmp::listen(listener, config, feed.name, out, status.clone()));

@@ -9,7 +9,7 @@ use rules::alert::SourceState;
 use rules::bgp::Timestamp;
 
 use super::{Notice, NoticeKind, NoticeState};
-use crate::health::{BaselineState, FeedState, GapCause, Report};
+use crate::health::{BaselineState, FeedState, GapCause, Report, SessionReport};
 
 /// How long something must last, and be gone, before it is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,14 @@ fn wrong(report: &Report) -> BTreeMap<(NoticeKind, String), String> {
             wrong.insert((NoticeKind::FeedSilent, format!("{} beacons", feed.name)), detail);
         }
     }
+    for feed in report.feeds.iter().filter(|feed| feed.state == FeedState::Live) {
+        // One that is down left a gap, which is told below.
+        let is_quiet = |s: &&SessionReport| matches!(s.state, FeedState::Connecting | FeedState::Silent);
+        for session in feed.sessions.iter().filter(is_quiet) {
+            let detail = session.detail.clone().unwrap_or_else(|| session.state.word().to_owned());
+            wrong.insert((NoticeKind::FeedSilent, format!("{} {}", feed.name, session.router)), detail);
+        }
+    }
     let open = report.gaps.iter().filter(|gap| gap.is_open());
     for gap in open.filter(|gap| matches!(gap.cause, GapCause::Lost | GapCause::NoHistory)) {
         let subject = gap.part.as_ref().map_or(gap.feed.clone(), |part| format!("{} {part}", gap.feed));
@@ -177,6 +185,16 @@ mod tests {
         let reports = (0..700).map(|second| feed(if is_up(second) { FeedState::Live } else { FeedState::Down }));
         let all = told(reports);
         assert_eq!(all, [(10, NoticeKind::FeedSilent, true), (644, NoticeKind::FeedSilent, false)]);
+    }
+
+    #[test]
+    fn a_router_that_never_connects_is_raised_beside_others_that_do() {
+        let session = |router: &str, state| SessionReport { router: router.into(), state, ..SessionReport::default() };
+        let sessions = vec![session("edge1", FeedState::Live), session("edge2", FeedState::Connecting)];
+        let mut report = feed(FeedState::Live);
+        report.feeds[0].sessions = sessions;
+        let raised: Vec<_> = wrong(&report).into_keys().collect();
+        assert_eq!(raised, [(NoticeKind::FeedSilent, "ris edge2".to_owned())]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Running {
 async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
     let app = Running::start(
         "[feeds.routers]\nkind = 'bmp'\nlisten = '127.0.0.1:0'\n\
-         routers = [{ address = '127.0.0.1', name = 'edge1' }]",
+         routers = [{ address = '127.0.0.1', name = 'edge1' }, { address = '127.0.0.2', name = 'edge2' }]",
     )
     .await;
     let mut router = tokio::net::TcpStream::connect(app.stations[0]).await.expect("a station");
@@ -112,6 +112,8 @@ async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
     assert!(page.contains("<h2>Routers</h2>") && page.contains("<td>edge1</td>"));
 
     drop(router);
+    let missing = "router edge2 of feed routers is connecting: it has not connected since the start";
+    assert!(ready["degraded"].as_array().is_some_and(|all| all.iter().any(|one| one == missing)), "{ready}");
     let why = "router edge1 of feed routers is down: closed by the router";
     app.until("/readyz", |text| text.contains(why)).await;
     let is_gone = |text: &str| {
