@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::incident::{Holder, IncidentRef, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
 use super::timers::Timer;
 use super::{Desk, Suppressed};
-use crate::alert::{Class, ReasonCode, Severity};
+use crate::alert::{Class, ReasonCode, Severity, Source, SourceState};
 use crate::bgp::{PathAttributes, Timestamp, Update, VantageId};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
@@ -28,13 +28,16 @@ impl Desk {
             self.count_suppressed(sighting.class, Suppressed::Limit);
             return;
         };
+        let was_held = self.offences[at.0 as usize].is_active();
         let is_back = self.hold(at, sighting, &attributes);
         self.weigh(at, sighting, &finding, &attributes);
         let story = self.offences[at.0 as usize].incident;
         match story {
             Some(incident) if is_back && self.incidents[incident.0 as usize].is_open() => {
-                self.member_back(incident, sighting.seen);
+                self.member_back(incident, at, &finding, sighting.seen);
             }
+            // Only what became normal is resolved while it is held; another path does not make it news again.
+            Some(incident) if was_held && !self.incidents[incident.0 as usize].is_open() => {}
             Some(incident) => self.member_seen(incident, at, sighting, &finding, &attributes),
             None => self.try_open(at),
         }
@@ -370,12 +373,27 @@ impl Desk {
             let Some(waiting) = self.awaited.get(&nlri.prefix).cloned() else { continue };
             let speaks = |l: &Lost| (l.vantage, l.path_id) == (update.vantage, nlri.path_id);
             for at in waiting {
+                // With the data that proved it gone, no finding is no proof of innocence.
+                if code == ReasonCode::Replaced && self.cannot_tell(at) {
+                    continue;
+                }
                 if self.offences[at.0 as usize].lost.iter().any(speaks) {
                     self.stop_waiting(at, speaks, End { seen: update.seen, code, is_unseen: false });
                 }
             }
             self.forget_awaited(&nlri.prefix);
         }
+    }
+
+    /// What made it an offence is expired or not there yet, so its routes would not be reported now.
+    pub(super) fn cannot_tell(&self, at: OffenceRef) -> bool {
+        let usable = [SourceState::Fresh, SourceState::Stale, SourceState::Frozen];
+        let is_gone = |source: &Option<Source>| source.as_ref().is_none_or(|s| !usable.contains(&s.state));
+        self.offences[at.0 as usize].best.codes.iter().any(|code| match code {
+            Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 => is_gone(&self.vrps),
+            Code::AspaNotProvider | Code::AspaLeak | Code::OtcLeakSigned => is_gone(&self.aspas),
+            _ => false,
+        })
     }
 
     fn forget_awaited(&mut self, prefix: &IpNet) {

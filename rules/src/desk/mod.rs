@@ -331,7 +331,7 @@ impl Desk {
     /// A session has sent its table again: what it did not bring is gone.
     fn table_is_back(&mut self, vantage: VantageId) {
         let waiting: Vec<OffenceRef> = self.offences_waiting_for(vantage);
-        for at in waiting {
+        for at in waiting.into_iter().filter(|at| !self.cannot_tell(*at)).collect::<Vec<_>>() {
             let end = End { seen: self.now, code: ReasonCode::Withdrawn, is_unseen: true };
             self.stop_waiting(at, |l| l.vantage == vantage, end);
         }

@@ -211,9 +211,15 @@ impl Desk {
         incident.class = incident.class.min(finding.class);
     }
 
-    /// A session that was waited for has the route still: what it shows was told before.
-    pub(super) fn member_back(&mut self, story: IncidentRef, seen: Timestamp) {
+    /// A session that was waited for has the route still: what it shows was told before, but for what new data say of it.
+    pub(super) fn member_back(&mut self, story: IncidentRef, at: OffenceRef, finding: &Finding, seen: Timestamp) {
+        let best = self.incidents[story.0 as usize].best;
+        let is_graver = best != at && self.points_of(at) > self.points_of(best);
         let incident = &mut self.incidents[story.0 as usize];
+        if is_graver {
+            incident.best = at;
+        }
+        incident.constituents.extend(finding.constituents.iter().cloned());
         incident.last_seen = incident.last_seen.max(seen);
         incident.quiet_since = None;
         incident.ended = None;
