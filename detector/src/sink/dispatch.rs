@@ -3,7 +3,7 @@
 //! First into the store, in one transaction, then to the sinks. While the store cannot be used, straight to the
 //! sinks, from memory: an alert is never withheld. Once it can be used again it is told what it missed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -58,23 +58,33 @@ pub struct Dispatch {
     /// What earlier lives told the sinks is known.
     is_acquainted: bool,
     /// Went out without the store; oldest first.
-    unstored: VecDeque<Put>,
+    unstored: VecDeque<Unstored>,
+    /// Sinks that get nothing directly any more, since some of that waits for the store.
+    late: BTreeSet<Arc<str>>,
     unstored_bytes: usize,
     /// The disk did not answer; it is not asked again before this.
     left_alone_until: Option<Instant>,
 }
 
+/// A transition that is in no store.
+struct Unstored {
+    put: Put,
+    /// Sinks whose window was full: they get it from the store.
+    late: Vec<Arc<str>>,
+}
+
 impl Dispatch {
     pub fn new(routes: Vec<Route>, store: Store) -> Self {
-        let (unstored, status) = (VecDeque::new(), Arc::default());
-        Self { routes, store, status, is_acquainted: false, unstored, unstored_bytes: 0, left_alone_until: None }
+        let (unstored, late, status) = (VecDeque::new(), BTreeSet::new(), Arc::default());
+        Self { routes, store, status, is_acquainted: false, unstored, late, unstored_bytes: 0, left_alone_until: None }
     }
 
     pub fn status(&self) -> Arc<DispatchStatus> {
         self.status.clone()
     }
 
-    /// Hands over what was decided. If the store fails, waits only while a sink's window is full.
+    /// Hands over what was decided. If the store fails, a sink whose window is full waits for it, and nobody for the sink
+    /// before more than [`UNSTORED_BYTES`] do.
     pub async fn put(&mut self, decided: Vec<Decided>) {
         let refreshing: Vec<bool> = decided.iter().map(|decided| decided.merely_refreshes).collect();
         let puts: Vec<Put> = decided.into_iter().map(|decided| self.addressed(decided)).collect();
@@ -170,20 +180,25 @@ impl Dispatch {
     async fn store_now(&mut self, puts: &[Put]) -> Result<Vec<Vec<Option<Place>>>, Problem> {
         self.acquaint().await?;
         if !self.unstored.is_empty() {
-            let missed: Vec<Put> = self.unstored.iter().cloned().collect();
-            let places = self.store.put(missed.clone()).await?;
-            self.settle(&missed, places);
+            let missed: Vec<Put> = self.unstored.iter().map(|unstored| unstored.put.clone()).collect();
+            let places = self.store.put(missed).await?;
+            self.settle(places);
         }
         self.store.put(puts.to_vec()).await
     }
 
-    fn settle(&mut self, missed: &[Put], places: Vec<Vec<Option<Place>>>) {
-        for (put, place, sink) in each(missed, places) {
-            if let Some(route) = self.routes.iter().find(|route| route.name == *sink) {
-                route.outbox.placed(place, &Parcel::Alert(put.delivery.clone()));
+    fn settle(&mut self, places: Vec<Vec<Option<Place>>>) {
+        for (Unstored { put, late }, places) in self.unstored.drain(..).zip(places) {
+            for (sink, place) in put.sinks.iter().zip(places).filter_map(|(sink, place)| Some((sink, place?))) {
+                let Some(route) = self.routes.iter().find(|route| route.name == *sink) else { continue };
+                let parcel = Parcel::Alert(put.delivery.clone());
+                match late.contains(sink) {
+                    true => route.outbox.offer(place, parcel),
+                    false => route.outbox.placed(place, &parcel),
+                }
             }
         }
-        self.unstored.clear();
+        self.late.clear();
         self.unstored_bytes = 0;
     }
 
@@ -195,23 +210,37 @@ impl Dispatch {
         }
     }
 
-    /// Waits where a sink's window is full, but not with what merely refreshes.
+    /// Where a sink's window is full it goes to the store once that can be used; what merely refreshes goes nowhere.
     async fn deliver_directly(&mut self, mut put: Put, merely_refreshes: bool) {
         self.status.unstored.fetch_add(1, Ordering::Relaxed);
+        let mut late = Vec::new();
         for route in &self.routes {
             let Some(i) = put.sinks.iter().position(|sink| *sink == route.name) else { continue };
-            if merely_refreshes && !route.outbox.has_room() {
+            let parcel = Parcel::Alert(put.delivery.clone());
+            let has_room = !self.late.contains(&route.name) && route.outbox.has_room_for(&parcel);
+            if has_room {
+                route.outbox.push(parcel).await;
+            } else if merely_refreshes {
                 self.status.shed.fetch_add(1, Ordering::Relaxed);
                 put.sinks.remove(i);
             } else {
-                route.outbox.push(Parcel::Alert(put.delivery.clone())).await;
+                late.push(route.name.clone());
             }
         }
+        self.late.extend(late.iter().cloned());
         self.unstored_bytes += put.delivery.json.len();
-        self.unstored.push_back(put);
+        self.unstored.push_back(Unstored { put, late });
+        self.make_room().await;
+    }
+
+    /// Forgets the oldest that every sink has; for a sink that has it not, there is nothing left but to wait.
+    async fn make_room(&mut self) {
         while self.unstored_bytes > UNSTORED_BYTES {
-            let Some(oldest) = self.unstored.pop_front() else { break };
-            self.unstored_bytes -= oldest.delivery.json.len();
+            let Some(Unstored { put, late }) = self.unstored.pop_front() else { break };
+            self.unstored_bytes -= put.delivery.json.len();
+            for route in self.routes.iter().filter(|route| late.contains(&route.name)) {
+                route.outbox.push(Parcel::Alert(put.delivery.clone())).await;
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ impl Outbox {
         Self::bounded(Some((store, name)), PARCELS, BYTES)
     }
 
-    fn bounded(store: Option<(Store, Arc<str>)>, most: usize, most_bytes: usize) -> Self {
+    pub(super) fn bounded(store: Option<(Store, Arc<str>)>, most: usize, most_bytes: usize) -> Self {
         let (work, space, hungry) = (Notify::new(), Notify::new(), Notify::new());
         Self { state: Mutex::default(), work, space, hungry, store, most, most_bytes }
     }
@@ -110,10 +110,9 @@ impl Outbox {
         self.work.notify_one();
     }
 
-    /// There is room for one more without waiting.
-    pub fn has_room(&self) -> bool {
-        let state = self.state();
-        state.entries.len() < self.most && state.bytes < self.most_bytes
+    /// It could be pushed without waiting.
+    pub fn has_room_for(&self, parcel: &Parcel) -> bool {
+        self.has_space_for(&self.state(), parcel)
     }
 
     /// A single parcel always fits, however large.

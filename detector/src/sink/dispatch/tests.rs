@@ -101,6 +101,35 @@ async fn without_the_store_alerts_go_out_and_it_learns_of_them_later() {
 }
 
 #[tokio::test]
+async fn without_the_store_a_sink_with_a_full_window_holds_up_nobody_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = bench(&folder);
+    let full = Arc::new(Outbox::bounded(Some((bench.store.clone(), "bus".into())), 1, 1 << 20));
+    bench.dispatch.routes[0].outbox = full.clone();
+    bench.dispatch.put(vec![decided("bw-a", 1, Severity::High)]).await;
+    let shell = Connection::open(&bench.path).expect("opened");
+    shell.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    bench.dispatch.put(vec![decided("bw-a", 2, Severity::High), decided("bw-b", 1, Severity::High)]).await;
+    assert_eq!((full.backlog(), bench.outboxes[1].backlog()), (1, 3));
+    shell.execute_batch("ROLLBACK").expect("free");
+    while bench.store.status().problem().is_some() {
+        bench.dispatch.retry().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((full.backlog(), full.unstored()), (3, 0));
+    for (id, sequence) in [("bw-a", 1), ("bw-a", 2), ("bw-b", 1)] {
+        let taken = tokio::select! {
+            taken = full.take() => taken,
+            _ = full.keep_filled() => unreachable!("it goes on for ever"),
+        };
+        let (ticket, parcel) = taken.expect("the oldest");
+        let Parcel::Alert(delivery) = parcel else { panic!("no alert") };
+        assert_eq!((&*delivery.id, delivery.sequence), (id, sequence));
+        full.ack(ticket);
+    }
+}
+
+#[tokio::test]
 async fn who_can_come_again_is_told_that_the_store_fails() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let store = Store::start(Location::File(file.path().join("a.db"))).expect("a store");
