@@ -187,6 +187,7 @@ impl App {
             context,
             view: view.clone(),
             metrics: metrics.clone(),
+            engine: engine.status.clone(),
         };
         let delivery = tokio::spawn(delivering.run(engine.outputs));
 

@@ -48,6 +48,8 @@ pub struct Status {
     pub is_learning: AtomicBool,
     /// Every event below this number is judged, and what the desk had to say of it was handed on.
     pub judged: AtomicU64,
+    /// Every event below this number is judged, and what had to be said of it is in the store or with the sinks.
+    pub delivered: AtomicU64,
     /// How long batches waited for space, in microseconds.
     pub stalled_shards: AtomicU64,
     pub stalled_desk: AtomicU64,

@@ -1,6 +1,7 @@
 //! What becomes of an alert once it is decided?
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rules::alert::Alert;
@@ -11,6 +12,7 @@ use super::memory::Keeper;
 use super::now;
 use crate::alert::{WireContext, to_json};
 use crate::metrics::{Metrics, Stage};
+use crate::pipeline;
 use crate::sink::dispatch::{Decided, Dispatch, outlived};
 use crate::sink::{Delivery, merely_refreshes};
 use crate::store::Chapter;
@@ -35,6 +37,7 @@ pub struct Delivering {
     pub context: WireContext,
     pub view: Arc<IncidentView>,
     pub metrics: Arc<Metrics>,
+    pub engine: Arc<pipeline::Status>,
 }
 
 impl Delivering {
@@ -55,6 +58,11 @@ impl Delivering {
                 }
                 _ = second.tick() => self.dispatch.retry().await,
                 _ = retention.tick() => self.dispatch.forget(outlived(self.retention_days)).await,
+            }
+            // Read before the queue is looked at: what was judged by then is in it, or delivered.
+            let judged = self.engine.judged.load(Ordering::Acquire);
+            if outputs.is_empty() {
+                self.engine.delivered.store(judged, Ordering::Release);
             }
         }
         self.dispatch.retry().await;

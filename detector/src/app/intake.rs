@@ -421,7 +421,7 @@ impl Front {
             if inputs.is_empty() && !self.flush().await {
                 break;
             }
-            self.receipts.settle(self.engine.status.judged.load(Ordering::Acquire));
+            self.receipts.settle(self.engine.status.delivered.load(Ordering::Acquire));
         }
         if self.engine.checkpoints.is_some() {
             self.sequencer.push_own(Event::Checkpoint, now());

@@ -1,4 +1,4 @@
-//! When may a feed forget what it gave? Once the desk has judged it and handed on what it had to say.
+//! When may a feed forget what it gave? Once the desk has judged it, and what it had to say is in the store or with the sinks.
 
 use std::collections::VecDeque;
 
@@ -28,9 +28,9 @@ impl Receipts {
         self.waiting.extend(self.noted.drain(..).map(|receipt| (behind, receipt)));
     }
 
-    /// Every event below this number is judged.
-    pub fn settle(&mut self, judged: u64) {
-        while let Some((_, receipt)) = self.waiting.front().filter(|(behind, _)| *behind <= judged) {
+    /// Every event below this number is judged, and its alerts are delivered.
+    pub fn settle(&mut self, delivered: u64) {
+        while let Some((_, receipt)) = self.waiting.front().filter(|(behind, _)| *behind <= delivered) {
             receipt.commit();
             self.waiting.pop_front();
         }
