@@ -33,7 +33,8 @@ impl Desk {
         let mut stories: Vec<Story> = Vec::new();
         let mut room = limits::CHECKPOINT_OFFENCES;
         for at in (0..self.incidents.len() as u32).map(IncidentRef).filter(|at| !self.is_forgotten(*at)) {
-            let story = self.story(at, room);
+            // One huge story must not cost all others their place.
+            let story = self.story(at, room.min(limits::CHECKPOINT_OFFENCES / 10));
             room -= story.members.len();
             if !story.members.is_empty() {
                 stories.push(story);
