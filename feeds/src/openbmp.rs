@@ -1,10 +1,13 @@
 //! What do routers say through an OpenBMP collector, as RouteViews publishes it on Kafka?
 //!
 //! A binary header names collector and router, one BMP message follows. [`Decoder`] keeps a [`Session`] per router;
-//! [`consumer`] reads topics. Topics are told apart by peer, so messages of one peer come in order and those of two
-//! peers need not: an Initiation therefore ends nothing, and a Termination ends only who was silent since.
+//! `consumer` reads
+//! topics, if built with the feature `kafka`. Topics are told apart by peer, so messages of one peer come in order and
+//! those of two peers need not: an Initiation therefore ends nothing, and a Termination ends only who was silent since.
 
+#[cfg(feature = "kafka")]
 pub mod consumer;
+#[cfg(feature = "kafka")]
 mod offsets;
 
 use std::collections::BTreeMap;
