@@ -40,11 +40,19 @@ pub struct Config {
     pub keeps_tables: bool,
 }
 
+impl Config {
+    /// Some part is asked for that may rightly have no news for long. A collector never is that quiet.
+    fn is_filtered(&self) -> bool {
+        !self.prefixes.is_empty() || self.peer.is_some() || self.path.is_some()
+    }
+}
+
 /// How the feed stands, for metrics and pages.
 #[derive(Debug, Default)]
 pub struct Status {
     pub connected: AtomicBool,
-    /// When the last frame arrived, microseconds since the epoch; 0 before the first.
+    /// When the last news arrived, or any sign of life of a filtered subscription, or the first connection was made if
+    /// there was neither; microseconds since the epoch, 0 before.
     pub last_frame: AtomicI64,
     pub reconnects: AtomicU64,
     pub gaps: AtomicU64,

@@ -43,10 +43,16 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
 
 /// Starts the feed; what it sends, and how it stands.
 async fn start() -> (TcpListener, mpsc::Receiver<Vec<Item>>, Arc<Status>) {
+    start_with(None).await
+}
+
+/// The same, asking for paths that match only.
+async fn start_with(path: Option<&str>) -> (TcpListener, mpsc::Receiver<Vec<Item>>, Arc<Status>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (out, items) = mpsc::channel(8);
     let status = Arc::new(Status::default());
-    tokio::spawn(run(config(&listener), "ris".into(), out, status.clone()));
+    let config = Config { path: path.map(str::to_owned), ..config(&listener) };
+    tokio::spawn(run(config, "ris".into(), out, status.clone()));
     (listener, items, status)
 }
 
@@ -103,6 +109,27 @@ async fn a_ping_is_answered() {
     socket.send(Message::Ping("are you there".into())).await.expect("a client that listens");
     let answer = timeout(Duration::from_secs(5), socket.next()).await.expect("in time").expect("an answer");
     assert_eq!(answer.expect("an answer"), Message::Pong("are you there".into()));
+}
+
+#[tokio::test]
+async fn an_answer_to_our_ping_is_a_sign_of_life_only_where_news_are_rare() {
+    for (path, counts) in [(None, false), (Some("64496$"), true)] {
+        let (listener, mut items, status) = start_with(path).await;
+        let mut socket = accept(&listener).await;
+        socket.send(Message::text(STATE)).await.expect("a client that listens");
+        until(&mut items, |event| matches!(event, Event::PeerUp { .. })).await;
+        let news = status.last_frame.load(Relaxed);
+        assert!(news > 0);
+        // The second is read after the first was taken note of.
+        for _ in 0..2 {
+            socket.send(Message::text(r#"{"type":"pong","data":null}"#)).await.expect("a client that listens");
+            socket.send(Message::Ping("x".into())).await.expect("a client that listens");
+        }
+        while status.frames.load(Relaxed) < 3 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(status.last_frame.load(Relaxed) > news, counts, "with {path:?}");
+    }
 }
 
 #[tokio::test]

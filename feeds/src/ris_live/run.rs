@@ -29,7 +29,7 @@ const BACKLOG: usize = 64 << 20;
 /// One frame: the longest BGP message is 64 KiB, as text and hex about 400 KiB.
 const FRAME: usize = 8 << 20;
 const CONNECT: Duration = Duration::from_secs(20);
-/// A filtered subscription may be silent for long, so we ask for a sign of life.
+/// A filtered subscription may have no news for long, so we ask for a sign of life.
 const PING: Duration = Duration::from_secs(30);
 /// Without one for this long the connection is dead, whatever TCP says.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -52,6 +52,7 @@ pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item
         gap_from: None,
         told_lost: false,
         keeps_tables: config.keeps_tables,
+        is_filtered: config.is_filtered(),
     };
     while !feed.out.is_closed() {
         let started = Instant::now();
@@ -190,8 +191,14 @@ impl Backlog {
     }
 }
 
+/// Whether this says that the stream works. Where news are rare an answer to our ping does; where everything is asked
+/// for only news do, since a server may answer pings and have lost our subscription.
+fn is_sign_of_life(message: &Message, is_filtered: bool) -> bool {
+    is_filtered || matches!(message, Message::Text(frame) if frame.contains(r#""ris_message""#))
+}
+
 /// Moves frames from the socket into the backlog until either fails. Pings are answered by the library while it reads.
-async fn read(mut socket: Socket, backlog: &Backlog, status: &Status) -> String {
+async fn read(mut socket: Socket, backlog: &Backlog, status: &Status, is_filtered: bool) -> String {
     let mut ping = interval(PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
@@ -207,11 +214,15 @@ async fn read(mut socket: Socket, backlog: &Backlog, status: &Status) -> String 
                 continue;
             }
         };
-        heard = tokio::time::Instant::now();
+        if let Some(Ok(message)) = &message
+            && is_sign_of_life(message, is_filtered)
+        {
+            heard = tokio::time::Instant::now();
+            status.last_frame.store(now().0, Relaxed);
+        }
         match message {
             Some(Ok(Message::Text(frame))) => {
                 status.frames.fetch_add(1, Relaxed);
-                status.last_frame.store(now().0, Relaxed);
                 if !backlog.push(frame) {
                     // Bounded by a moment: the peer may be as stuck as we are.
                     let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
@@ -244,6 +255,7 @@ struct Feed {
     /// That it is not live has been said.
     told_lost: bool,
     keeps_tables: bool,
+    is_filtered: bool,
 }
 
 impl Feed {
@@ -258,16 +270,18 @@ impl Feed {
 
     /// Follows one connection to its end, and says why it ended.
     async fn follow(&mut self, socket: Socket) -> String {
+        // Without any news the wait for the first ones counts from here.
+        let _ = self.status.last_frame.compare_exchange(0, now().0, Relaxed, Relaxed);
         self.status.connected.store(true, Relaxed);
         self.told_lost = false;
         let live = self.change(true, String::new(), self.gap_from);
         self.send(vec![live]).await;
         let backlog = Backlog::default();
         let status = self.status.clone();
-        let closed = self.out.clone();
+        let (closed, is_filtered) = (self.out.clone(), self.is_filtered);
         let reading = async {
             let why = tokio::select! {
-                why = read(socket, &backlog, &status) => why,
+                why = read(socket, &backlog, &status, is_filtered) => why,
                 () = closed.closed() => "nobody listens".into(),
             };
             backlog.close(why);
