@@ -49,6 +49,10 @@ words! {
         OtcLeakSigned = "otc_leak_signed",
         OtcLeakByRelations = "otc_leak_by_relations",
         ValleyNewTriple = "valley_new_triple",
+        AspaSaysNoLeak = "aspa_says_no_leak",
+        OtcSaysNoLeak = "otc_says_no_leak",
+        RelationsSayNoLeak = "relations_say_no_leak",
+        LargeLeak = "large_leak",
         InternalMoreSpecific = "internal_more_specific",
         BogonPrefix = "bogon_prefix",
         BogonAsn = "bogon_asn",
@@ -74,6 +78,10 @@ impl Code {
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
             Self::RovInvalidLength | Self::NewPair | Self::LessSpecificOfOthers | Self::BogonAsn => 1,
             Self::BogonAsnOnPath => 1,
+            Self::LargeLeak => 2,
+            Self::RelationsSayNoLeak => 0,
+            Self::OtcSaysNoLeak => -2,
+            Self::AspaSaysNoLeak => -4,
             Self::TwoPeers => -1,
             Self::NewOriginIsCustomer | Self::NewOriginIsPeer => -2,
             Self::Scrubber | Self::ExchangeLan | Self::AsnTypo | Self::PrefixTypo | Self::OnePeer => -3,
@@ -87,19 +95,20 @@ impl Code {
     pub fn source(self) -> &'static str {
         match self {
             Self::RovInvalidAsn | Self::RovInvalidLength | Self::SquatAs0 => "rpki",
-            Self::AspaNotProvider | Self::AspaLeak => "aspa",
-            Self::OtcLeakSigned | Self::OtcLeakByRelations => "otc",
+            Self::AspaNotProvider | Self::AspaLeak | Self::AspaSaysNoLeak => "aspa",
+            Self::OtcSaysNoLeak | Self::OtcLeakSigned | Self::OtcLeakByRelations => "otc",
             Self::Sibling
             | Self::NewOriginIsProvider
             | Self::NewOriginIsCustomer
             | Self::NewOriginIsPeer
+            | Self::RelationsSayNoLeak
             | Self::ValleyNewTriple => "relations",
             Self::ExpectedConfigured | Self::UpstreamConfigured | Self::SquatWatched => "config",
             Self::Scrubber | Self::ExchangeLan | Self::BogonPrefix | Self::BogonAsn | Self::BogonAsnOnPath => {
                 "registry"
             }
             Self::OnePeer | Self::TwoPeers | Self::TenthOfPeers | Self::HalfOfPeers => "visibility",
-            Self::UnrelatedVictims | Self::SquatCompanion | Self::InternalMoreSpecific => "incident",
+            Self::UnrelatedVictims | Self::LargeLeak | Self::SquatCompanion | Self::InternalMoreSpecific => "incident",
             _ => "baseline",
         }
     }

@@ -73,8 +73,14 @@ pub const MASS_SECS: i64 = 600;
 pub const REORIGINATION_VICTIMS: usize = 20;
 /// New more-specifics of its own space in that window that make a leak of internal routes (type 6).
 pub const INTERNAL_PREFIXES: usize = 50;
-/// Prefixes that a leak shown by relations alone must have.
-pub const VALLEY_PREFIXES: usize = 5;
+/// Prefixes that a leak from provider to provider must have, if relations alone show it.
+pub const HAIRPIN_PREFIXES: usize = 5;
+/// The same for a leak to or from a lateral peer, where relations are wrong most often.
+pub const VALLEY_PREFIXES: usize = 8;
+/// Such a leak of fewer prefixes is told, and is low.
+pub const VALLEY_LARGE: usize = 20;
+/// So many prefixes make a leak large enough to be grave by itself (S 5.6).
+pub const LEAK_LARGE: usize = 500;
 /// Prefixes that a companion squat must have.
 pub const SQUAT_COMPANIONS: usize = 5;
 /// An incident this old became normal.

@@ -55,10 +55,15 @@ impl PathProofs {
 }
 
 impl LeakProof {
-    /// Relations alone are wrong too often (S 5.6, measured): they count only as type 1, and beyond the observer's own
-    /// neighbor. ASPA and OTC always do.
+    /// Relations alone are wrong too often (S 5.6, measured): they count in numbers only, see `desk::company`.
     pub fn counts_alone(&self) -> bool {
-        self.proven_by != ProvenBy::Valley || (self.rfc7908_type == Some(1) && !self.at_observer)
+        self.proven_by != ProvenBy::Valley
+    }
+
+    /// From provider to provider (RFC 7908 section 3.1), and told beyond the observer's own neighbor: the kind of leak that
+    /// relations are right about most often.
+    pub fn is_hairpin(&self) -> bool {
+        self.rfc7908_type == Some(1) && !self.at_observer
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::incident::{Holder, IncidentRef, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
+use super::incident::{Holder, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
 use super::timers::Timer;
 use super::{Desk, Suppressed};
-use crate::alert::{Class, ReasonCode, Severity, Source, SourceState};
+use crate::alert::{ReasonCode, Source, SourceState};
 use crate::bgp::{PathAttributes, Timestamp, Update, VantageId};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
@@ -220,66 +220,6 @@ impl Desk {
         }
     }
 
-    /// Classes that mean something only in numbers: internal more-specifics, leaks by relations alone, and squats
-    /// beside a story of the same AS.
-    fn try_company(&mut self, at: OffenceRef, class: Class) {
-        let key = self.offences[at.0 as usize].key;
-        let group = (class, key.key_as);
-        let least = match class {
-            Class::InternalMoreSpecifics => limits::INTERNAL_PREFIXES,
-            Class::Squatting => limits::SQUAT_COMPANIONS,
-            _ => limits::VALLEY_PREFIXES,
-        };
-        let members = self.waiting.entry(group).or_default();
-        // More than enough are not counted: each has a timer of its own and joins when the story is open.
-        if members.len() < COMPANY * least && !members.contains(&at) {
-            members.push(at);
-        }
-        let deadline = self.offences[at.0 as usize].first_at.plus_secs(self.settings.hold_down_secs);
-        if self.now < deadline {
-            self.timers.set(deadline, Timer::Gate(at));
-        }
-        let story = self.open_story(key.kind, key.key_as);
-        let same_class = story.filter(|s| self.incidents[s.0 as usize].class == class);
-        let enough_members = members_len(&self.waiting, group) >= least;
-        if same_class.is_none() && !enough_members {
-            return;
-        }
-        let hold_down = if same_class.is_some() { 0 } else { self.settings.hold_down_secs };
-        let ready = self.ready_members(group, hold_down);
-        let backed = class != Class::Squatting || story.is_some_and(|s| self.is_grave(s));
-        if !backed || (ready.len() < least && same_class.is_none()) {
-            return;
-        }
-        self.waiting.remove(&group);
-        for member in ready {
-            match self.open_story(key.kind, key.key_as) {
-                Some(story) => self.join(story, member),
-                None => self.open(member, ReasonCode::Seen),
-            }
-        }
-    }
-
-    fn is_grave(&self, story: IncidentRef) -> bool {
-        self.incidents[story.0 as usize].severity >= Severity::Medium
-    }
-
-    /// Members of a group that are held now by enough peers for long enough, and not too old to be one event.
-    fn ready_members(&mut self, group: (Class, crate::bgp::Asn), hold_down_secs: i64) -> Vec<OffenceRef> {
-        let now = self.now;
-        let offences = &self.offences;
-        let Some(members) = self.waiting.get_mut(&group) else { return Vec::new() };
-        members.retain(|m| {
-            let o = &offences[m.0 as usize];
-            o.is_held() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
-        });
-        let is_ready = |m: &&OffenceRef| {
-            let o = &offences[m.0 as usize];
-            o.peers.len() >= self.settings.min_peer_ases && now >= o.first_at.plus_secs(hold_down_secs)
-        };
-        members.iter().filter(is_ready).copied().collect()
-    }
-
     /// An offending route is gone.
     pub(super) fn ended(&mut self, sighting: &Sighting, by: EndedBy) {
         let key = OffenceKey { kind: sighting.class.kind(), key_as: sighting.key_as, prefix: sighting.prefix };
@@ -446,19 +386,12 @@ impl Desk {
     }
 }
 
-/// Members of a group that are remembered, as a multiple of what makes it a story.
-const COMPANY: usize = 4;
-
-fn members_len(
-    waiting: &std::collections::BTreeMap<(Class, crate::bgp::Asn), Vec<OffenceRef>>,
-    group: (Class, crate::bgp::Asn),
-) -> usize {
-    waiting.get(&group).map_or(0, Vec::len)
-}
-
-/// More points; of equal points the graver class. A finding that stands alone beats one that needs company.
+/// More points; of equal points the graver class. A finding that stands alone beats one that needs company, and a leak that
+/// went beyond the observer's own neighbor one that may not have.
 fn better(new: &Finding, old: &Finding) -> bool {
-    let rank = |f: &Finding| (!f.needs_company, f.points(), std::cmp::Reverse(f.class), f.constituents.len());
+    let is_beyond = |f: &Finding| f.leak.as_ref().is_none_or(|l| !l.at_observer);
+    let rank =
+        |f: &Finding| (!f.needs_company, is_beyond(f), f.points(), std::cmp::Reverse(f.class), f.constituents.len());
     rank(new) > rank(old)
 }
 

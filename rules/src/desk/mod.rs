@@ -4,6 +4,7 @@
 //! Shards see prefixes, the desk sees stories. Reports come in the order of [`crate::shard::Keyed::order`], so the
 //! same events give the same alerts whatever the number of shards.
 
+mod company;
 mod gate;
 mod incident;
 mod memory;

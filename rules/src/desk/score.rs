@@ -8,6 +8,7 @@ use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
+use crate::proofs::LeakProof;
 use crate::shard::Known;
 
 impl Desk {
@@ -71,6 +72,9 @@ impl Desk {
         if incident.kind == Kind::Origin && recent >= 2 {
             codes.push(Code::UnrelatedVictims);
         }
+        if best.class == Class::RouteLeak && incident.offences.len() >= limits::LEAK_LARGE {
+            codes.push(Code::LargeLeak);
+        }
         let score = codes.iter().map(|c| c.points()).sum();
         codes.sort_by_key(|c| (std::cmp::Reverse(c.points()), *c));
         let evidence = codes.into_iter().map(|code| self.explain(code, best, incident, recent)).collect();
@@ -89,6 +93,7 @@ impl Desk {
         let is_low = best.is_look_alike()
             || incident.kind == Kind::Bogon
             || (incident.kind == Kind::Forged && !is_strong_forgery(best))
+            || is_small_valley(best, incident.offences.len())
             || self.is_all_ordinary(incident);
         if is_low || score <= 3 {
             return Severity::Low;
@@ -175,6 +180,12 @@ fn is_strong_forgery(best: &Finding) -> bool {
         || best.codes.iter().any(|c| matches!(c, Code::AspaNotProvider | Code::UpstreamConfigured | Code::Funnel))
 }
 
+/// Relations alone, of a kind that they are often wrong about, and of few prefixes that nobody watches.
+fn is_small_valley(best: &Finding, prefixes: usize) -> bool {
+    let is_lateral = |leak: &LeakProof| !leak.counts_alone() && leak.rfc7908_type != Some(1);
+    prefixes < limits::VALLEY_LARGE && !best.is_watched() && best.leak.as_ref().is_some_and(is_lateral)
+}
+
 fn list(ases: &[Asn]) -> String {
     match ases {
         [] => "nobody".into(),
@@ -228,6 +239,12 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         Code::AspaLeak | Code::OtcLeakSigned | Code::OtcLeakByRelations | Code::ValleyNewTriple => {
             leak_detail(code, best)
         }
+        Code::AspaSaysNoLeak => "yet each hop of the path is attested by an ASPA, which makes no leak of it".to_owned(),
+        Code::OtcSaysNoLeak => {
+            "yet Only-to-Customer was set, and each AS after it gave the route to a customer".to_owned()
+        }
+        Code::RelationsSayNoLeak => "yet relations see no valley in the path".to_owned(),
+        Code::LargeLeak => format!("{} prefixes", incident.offences.len()),
         Code::BogonPrefix => "special-purpose space, not globally reachable".to_owned(),
         Code::BogonAsn => "an AS number that is reserved or private".to_owned(),
         Code::ShortPrefix => "shorter than any single network".to_owned(),

@@ -59,6 +59,7 @@ impl Shard {
         let desk = &checkpoint.desk;
         self.learning = desk.learning;
         self.learning_since = desk.learning_since;
+        self.context.judges_valleys = self.judges_valleys();
         self.context.known.extend(desk.known.iter().copied());
         for memory in checkpoint.prefixes.iter().filter(|m| self.range.holds(&m.0)) {
             self.rib.remember(memory);

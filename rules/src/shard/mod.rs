@@ -5,6 +5,7 @@
 
 mod memory;
 mod rejudge;
+mod relations;
 mod sighting;
 
 use memory::Before;
@@ -117,8 +118,8 @@ type RouteKey = (PrefixRef, VantageId, u32);
 struct PathContext {
     relations: Arc<Relations>,
     known: HashSet<Known, RandomState>,
-    /// Somebody's networks are watched, so that less is enough.
-    is_watching: bool,
+    /// What relations alone say counts: a baseline says what is new, or somebody's networks are watched.
+    judges_valleys: bool,
     /// Shared by all paths that nothing is known about.
     unproven: Arc<PathProofs>,
 }
@@ -198,7 +199,7 @@ impl Shard {
             context: PathContext {
                 relations,
                 known: HashSet::default(),
-                is_watching: false,
+                judges_valleys: false,
                 unproven: Arc::new(unproven),
             },
             watch: Arc::default(),
@@ -615,6 +616,7 @@ impl Shard {
     fn seed_done(&mut self, now: Timestamp) {
         let has_baseline = self.before.is_some() && !self.learning;
         self.learning = false;
+        self.context.judges_valleys = true;
         let known = if has_baseline { self.extend_baseline() } else { self.baseline_of_dump() };
         for fact in known {
             if !self.is_fact_disputed(&fact) {
@@ -746,17 +748,9 @@ impl Shard {
         self.report_tables();
     }
 
-    fn relations_changed(&mut self, relations: Arc<Relations>, now: Timestamp) {
-        self.context.relations = relations;
-        self.refresh_paths();
-        for at in self.rib.all() {
-            self.judge_prefix(at, ReasonCode::Relations, now);
-        }
-    }
-
     fn watch_changed(&mut self, watch: Arc<Watch>, now: Timestamp) {
-        self.context.is_watching = !watch.is_empty();
         self.watch = watch;
+        self.context.judges_valleys = self.judges_valleys();
         self.refresh_paths();
         for at in self.rib.all() {
             self.judge_prefix(at, ReasonCode::AllowRule, now);
@@ -767,6 +761,8 @@ impl Shard {
         let since = *self.learning_since.get_or_insert(now);
         if self.learning && now.secs_since(since) >= limits::LEARNING_SECS as f64 {
             self.learning = false;
+            self.context.judges_valleys = true;
+            self.learn_standing_valleys();
         }
         self.settle_restart(now);
         self.report_tables();
@@ -782,7 +778,7 @@ impl Shard {
 impl PathContext {
     /// A leak that some prefix could be told about.
     fn is_news(&self, leak: &LeakProof) -> bool {
-        let counts = self.is_watching || leak.counts_alone();
+        let counts = self.judges_valleys || leak.counts_alone();
         counts && !self.known.contains(&Known::Leak(leak.leaker, leak.from, leak.to))
     }
 
