@@ -11,9 +11,12 @@
 
 pub mod download;
 
+use std::fmt;
 use std::sync::Arc;
 
 use rules::bgp::Timestamp;
+
+use crate::shown::without_secrets;
 
 /// Who keeps the files, and so how they are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,6 +156,13 @@ pub struct File {
     pub due: Timestamp,
 }
 
+/// Its URL, without the password that an archive of one's own may need.
+impl fmt::Display for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_secrets(&self.url))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +173,13 @@ mod tests {
 
     fn collector(name: &str) -> Collector {
         Collector::parse(name).expect("a collector")
+    }
+
+    #[test]
+    fn a_file_is_told_without_the_password_of_its_archive() {
+        let file = collector("rrc00").updates("https://me:hunter2@a.example.net", at("2026-03-01T08:01:00Z"));
+        assert!(file.url.contains("hunter2"));
+        assert_eq!(file.to_string(), "https://a.example.net/rrc00/2026.03/updates.20260301.0800.gz");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAS
 use reqwest::{Client, Response, StatusCode};
 
 use crate::backoff::Backoff;
+use crate::shown::request_error;
 
 /// Chunks that may wait: 64 of about 16 KiB are 1 MiB a download.
 const CHUNKS: usize = 64;
@@ -163,7 +164,7 @@ impl Fetch {
     async fn run(mut self, began: &mpsc::SyncSender<Result<Option<u64>, Refused>>) {
         let client = match self.client() {
             Ok(client) => client,
-            Err(error) => return drop(began.send(Err(Refused::Unreachable(said(&error))))),
+            Err(error) => return drop(began.send(Err(Refused::Unreachable(request_error(error))))),
         };
         let mut response = match self.begin(&client).await {
             Ok(response) => response,
@@ -226,7 +227,7 @@ impl Fetch {
         let unreachable = |what: String| Refused::Unreachable(what);
         let answer = tokio::time::timeout(self.patience.stall, client.get(&self.url).send()).await;
         let response =
-            answer.map_err(|_| unreachable("no answer".into()))?.map_err(|error| unreachable(said(&error)))?;
+            answer.map_err(|_| unreachable("no answer".into()))?.map_err(|error| unreachable(request_error(error)))?;
         match response.status() {
             StatusCode::OK => {}
             status @ (StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN) => {
@@ -248,7 +249,7 @@ impl Fetch {
             request = request.header(IF_RANGE, validator);
         }
         let answer = tokio::time::timeout(self.patience.stall, request.send()).await.map_err(|_| Stop::Stalled)?;
-        let response = answer.map_err(|error| Stop::Broken(said(&error)))?;
+        let response = answer.map_err(|error| Stop::Broken(request_error(error)))?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT if starts_at(response.headers(), at) => Ok(Some(response)),
             StatusCode::OK if self.is_same(&response) => self.skip(response, at).await.map(Some),
@@ -266,7 +267,7 @@ impl Fetch {
     async fn skip(&self, mut response: Response, mut octets: u64) -> Result<Response, Stop> {
         while octets > 0 {
             let chunk = tokio::time::timeout(self.patience.stall, response.chunk()).await.map_err(|_| Stop::Stalled)?;
-            let chunk = chunk.map_err(|error| Stop::Broken(said(&error)))?;
+            let chunk = chunk.map_err(|error| Stop::Broken(request_error(error)))?;
             let Some(chunk) = chunk else { return Err(Stop::Changed("became shorter while it was read".into())) };
             let known = octets.min(chunk.len() as u64);
             octets -= known;
@@ -289,7 +290,7 @@ impl Fetch {
             let asked = Instant::now();
             let chunk = match tokio::time::timeout(self.patience.stall, response.chunk()).await {
                 Err(_) => return Stop::Stalled,
-                Ok(Err(error)) => return Stop::Broken(said(&error)),
+                Ok(Err(error)) => return Stop::Broken(request_error(error)),
                 Ok(Ok(None)) => return Stop::Complete,
                 Ok(Ok(Some(chunk))) => chunk,
             };
@@ -320,15 +321,4 @@ fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
 fn starts_at(headers: &HeaderMap, at: u64) -> bool {
     let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     range.strip_prefix("bytes ").and_then(|range| range.split_once('-')).is_some_and(|(from, _)| from.parse() == Ok(at))
-}
-
-/// With what lies below: "error sending request" alone helps nobody.
-fn said(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(below) = cause {
-        text = format!("{text}: {below}");
-        cause = below.source();
-    }
-    text
 }

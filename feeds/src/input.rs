@@ -14,6 +14,7 @@ use crate::mrt::{self, Mrt};
 use crate::openbmp;
 use crate::record::Recorded;
 use crate::ris_live::JsonLines;
+use crate::shown::without_secrets;
 use crate::source::{self, Source, Stream};
 
 /// What the file is for.
@@ -54,11 +55,11 @@ pub enum InputError {
 
 impl InputError {
     pub(crate) fn open(path: &str, error: std::io::Error) -> Self {
-        Self::Open { path: path.to_owned(), error }
+        Self::Open { path: without_secrets(path), error }
     }
 
     pub(crate) fn content(path: &str, what: impl Into<String>) -> Self {
-        Self::Content { path: path.to_owned(), what: what.into() }
+        Self::Content { path: without_secrets(path), what: what.into() }
     }
 }
 
@@ -88,7 +89,7 @@ impl Reader {
         }
     }
 
-    /// The path or URL as it was given, without a collector's name.
+    /// The path, or the URL without its secrets; without a collector's name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -186,7 +187,7 @@ fn reader(source: Source, path: &str, collector: &str, used_as: Use) -> Result<R
             ));
         }
     };
-    Ok(Reader { name: path.to_owned(), content, ready: VecDeque::new(), read: source.read, of: source.of })
+    Ok(Reader { name: without_secrets(path), content, ready: VecDeque::new(), read: source.read, of: source.of })
 }
 
 fn kind_of(head: &[u8]) -> Option<Kind> {

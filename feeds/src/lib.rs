@@ -23,6 +23,7 @@ pub mod relations_file;
 pub mod ris_live;
 pub mod rpki_set;
 pub mod rtr;
+pub mod shown;
 pub mod slurm;
 mod source;
 mod vantage;

@@ -16,6 +16,7 @@ use feeds::archive::download::{self, Outcome, Patience, Unread};
 use feeds::archive::{Collector, File};
 use feeds::backoff::Backoff;
 use feeds::input::Item;
+use feeds::shown::without_secrets;
 use ipnet::IpNet;
 use rules::bgp::Timestamp;
 use rules::event::Event;
@@ -113,6 +114,7 @@ impl Bootstrap {
     pub async fn run(self) {
         let names: Vec<&str> = self.collectors.iter().map(|collector| &*collector.name).collect();
         let from = self.base.as_deref().or(self.collectors.first().map(|c| c.keeper.url())).unwrap_or_default();
+        let from = without_secrets(from);
         tracing::info!(feed = %self.feed, %from, collectors = %names.join(" "), "reading what was before");
         let shared = Shared { slots: Semaphore::new(AT_ONCE), common: Mutex::default(), bootstrap: self };
         let all = (0..shared.bootstrap.collectors.len()).map(|i| shared.follow(i));
@@ -175,7 +177,7 @@ impl Shared {
                 }
                 Some(Ok(outcome)) => {
                     attempts += 1;
-                    b.progress.trouble(name, format!("{} is {outcome}", file.url));
+                    b.progress.trouble(name, format!("{file} is {outcome}"));
                     if attempts >= ATTEMPTS {
                         self.give_up(name, &file, &outcome.to_string());
                         (covered, attempts) = (file.to, 0);
@@ -190,14 +192,14 @@ impl Shared {
                 Some(Err(unread)) if unread.is_missing() => self.settle(i, Some(covered)).await,
                 Some(Err(unread @ Unread::Unreadable(_))) => {
                     attempts += 1;
-                    b.progress.trouble(name, format!("{} {unread}", file.url));
+                    b.progress.trouble(name, format!("{file} {unread}"));
                     if attempts >= ATTEMPTS {
                         self.give_up(name, &file, &unread.to_string());
                         (covered, attempts) = (file.to, 0);
                         continue;
                     }
                 }
-                Some(Err(unread)) => b.progress.trouble(name, format!("{} {unread}", file.url)),
+                Some(Err(unread)) => b.progress.trouble(name, format!("{file} {unread}")),
                 None => return,
             }
             // The past is known, only its end is late: good enough to say what is normal.
@@ -243,9 +245,9 @@ impl Shared {
         for dump in collector.dumps(self.base(collector), self.now(), DUMPS) {
             match self.read(&dump, i, Timestamp::MIN).await? {
                 Ok(Outcome::Whole) => return Some(Ok(dump.from)),
-                Ok(outcome) => trouble = format!("{} is {outcome}", dump.url),
+                Ok(outcome) => trouble = format!("{dump} is {outcome}"),
                 Err(unread) => {
-                    trouble = format!("{} {unread}", dump.url);
+                    trouble = format!("{dump} {unread}");
                     if !unread.is_missing() && !matches!(unread, Unread::Unreadable(_)) {
                         break;
                     }
@@ -291,13 +293,13 @@ impl Shared {
             Err(_) => Err(Unread::Unreadable("reading it stopped with a panic".to_owned())),
         };
         b.progress.file(matches!(outcome, Ok(Outcome::Whole)));
-        tracing::debug!(url = %file.url, ?outcome, "file of the archive");
+        tracing::debug!(%file, ?outcome, "file of the archive");
         Some(outcome)
     }
 
     /// The end of this file, or all of it, stays unknown.
     fn give_up(&self, collector: &Arc<str>, file: &File, why: &str) {
-        tracing::warn!(feed = %self.bootstrap.feed, url = %file.url, %why, "a file of the archive is left out");
+        tracing::warn!(feed = %self.bootstrap.feed, %file, %why, "a file of the archive is left out");
         self.ledger().lasting(Gap {
             feed: self.bootstrap.feed.clone(),
             part: Some(collector.to_string()),

@@ -445,7 +445,8 @@ fn kafka(section: &mut Section<'_>) -> Kafka {
 
 /// Properties of librdkafka that hold a secret.
 fn is_secret_property(key: &str) -> bool {
-    key.contains("password") || key.contains("secret") || key == "ssl.key.pem" || key == "sasl.oauthbearer.config"
+    let words = ["password", "passphrase", "secret", "key.pem", "oauthbearer.config"];
+    words.iter().any(|word| key.contains(word))
 }
 
 const PREFIXES: &str = "a list of prefixes such as [\"192.0.2.0/24\"]";

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use super::{Bmp, Config, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind};
+use feeds::shown::without_secrets;
 use rules::watch::{Constituent, Resource};
 
 /// TOML that says the same as the file it came from. Secrets are left out, absent values are comments.
@@ -46,7 +47,7 @@ impl Display for Config {
 fn show_rpki(f: &mut Formatter<'_>, rpki: &Rpki) -> fmt::Result {
     writeln!(f, "\n[rpki]\nfiles = {}\naspas = {}", paths(&rpki.files), paths(&rpki.aspas))?;
     writeln!(f, "rtr = {}", quoted_list(&rpki.rtr))?;
-    optional(f, "url", rpki.url.as_ref(), "none")?;
+    optional(f, "url", rpki.url.as_deref().map(without_secrets), "none")?;
     optional(f, "slurm", rpki.slurm.as_deref().map(Path::display), "no local exceptions")?;
     writeln!(f, "refresh_secs = {}\nexpire_secs = {}", rpki.refresh_secs, rpki.expire_secs)?;
     writeln!(f, "collapse_percent = {}\nfreeze_secs = {}", rpki.collapse_percent, rpki.freeze_secs)
@@ -56,7 +57,7 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
     writeln!(f, "\n[feeds.{}]", key(&feed.name))?;
     match &feed.kind {
         FeedKind::RisLive { url, client, hosts, prefixes, peer, path } => {
-            writeln!(f, "kind = \"ris_live\"\nurl = {}\nclient = {}", quoted(url), quoted(client))?;
+            writeln!(f, "kind = \"ris_live\"\nurl = {}\nclient = {}", quoted(without_secrets(url)), quoted(client))?;
             writeln!(f, "hosts = {}\nprefixes = {}", quoted_list(hosts), quoted_list(prefixes))?;
             optional(f, "peer", peer.as_ref(), "all")?;
             optional(f, "path", path.as_ref(), "all")?;
@@ -69,7 +70,7 @@ fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
             show_archive(f, feed)
         }
         FeedKind::Mrt { files, rib } => {
-            writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", quoted_list(files), quoted_list(rib))
+            writeln!(f, "kind = \"mrt\"\nfiles = {}\nrib = {}", inputs(files), inputs(rib))
         }
     }
 }
@@ -103,7 +104,7 @@ fn show_archive(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
     let Some(archive) = &feed.archive else { return Ok(()) };
     let names: Vec<_> = archive.collectors.iter().map(|collector| &collector.name).collect();
     writeln!(f, "collectors = {}", quoted_list(&names))?;
-    optional(f, "archive", archive.base.as_ref(), "where the collectors' files are published")
+    optional(f, "archive", archive.base.as_deref().map(without_secrets), "where the collectors' files are published")
 }
 
 fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
@@ -160,6 +161,10 @@ fn quoted(value: impl Display) -> toml::Value {
 
 fn quoted_list<T: Display>(values: &[T]) -> toml::Value {
     values.iter().map(quoted).collect::<Vec<_>>().into()
+}
+
+fn inputs(specs: &[String]) -> toml::Value {
+    quoted_list(&specs.iter().map(|spec| without_secrets(spec)).collect::<Vec<_>>())
 }
 
 fn paths(paths: &[PathBuf]) -> toml::Value {

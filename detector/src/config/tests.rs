@@ -236,6 +236,23 @@ fn properties_of_kafka_are_checked_and_their_secrets_kept() {
 }
 
 #[test]
+fn what_check_prints_tells_no_password_that_stands_in_a_url() {
+    let config = parse(
+        "[feeds.ris]\nkind='ris_live'\nurl='wss://me:hunter2@ris.example.net/?key=hunter2'\nhosts=['rrc00']\n\
+         archive='https://me:hunter2@files.example.net/ris'\n\
+         [feeds.dump]\nkind='mrt'\nrib=['rrc00=https://me:hunter2@files.example.net/bview.gz']\n\
+         [rpki]\nurl='https://me:hunter2@rpki.example.net/vrps.json?token=hunter2'",
+    );
+    let shown = config.expect("fine").to_string();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    for left in
+        ["wss://ris.example.net/?…", "https://files.example.net/ris", "rrc00=https://files.example.net/bview.gz"]
+    {
+        assert!(shown.contains(left), "{left} is not in {shown}");
+    }
+}
+
+#[test]
 fn the_example_means_the_defaults_and_shows_keys_that_exist() {
     let example = include_str!("../../../deploy/bgpwarden.toml");
     assert_eq!(parse(example).expect("fine"), Config::without_file());

@@ -23,6 +23,7 @@ use super::{Config, Decoder, Status, decoder};
 use crate::backoff::Backoff;
 use crate::clock::now;
 use crate::input::Item;
+use crate::shown::without_secrets;
 
 /// Octets of frames that may wait for the converter: at 4,000 frames/s of 600 octets about half a minute.
 const BACKLOG: usize = 64 << 20;
@@ -60,7 +61,7 @@ pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item
             Ok(Ok(socket)) => feed.follow(socket).await,
             Ok(Err(error)) => feed.unreachable(error).await,
             Err(_) => {
-                let detail = format!("{} did not answer within {} s", config.url, CONNECT.as_secs());
+                let detail = format!("{} did not answer within {} s", without_secrets(&config.url), CONNECT.as_secs());
                 feed.unreachable(detail).await
             }
         };
@@ -85,7 +86,7 @@ async fn connect(config: &Config) -> Result<Socket, String> {
     let client = config.client.replace(|c| !is_plain(c), "-");
     let url = format!("{}{separator}client={client}", config.url);
     let limits = WebSocketConfig::default().max_message_size(Some(FRAME)).max_frame_size(Some(FRAME));
-    let failed = |error| format!("cannot connect to {}: {error}", config.url);
+    let failed = |error| format!("cannot connect to {}: {error}", without_secrets(&config.url));
     let (mut socket, _) = connect_async_with_config(url, Some(limits), false).await.map_err(failed)?;
     for subscription in subscriptions(config) {
         socket.feed(Message::text(subscription)).await.map_err(failed)?;
