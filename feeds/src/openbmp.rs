@@ -9,6 +9,8 @@
 pub mod consumer;
 #[cfg(feature = "kafka")]
 mod offsets;
+#[cfg(feature = "kafka")]
+mod places;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

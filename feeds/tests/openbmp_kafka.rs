@@ -121,6 +121,45 @@ async fn what_was_through_does_not_come_again_and_the_rest_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_does_not_hold_any_more_is_a_gap() {
+    const TOPIC: &str = "routeviews.linx.64500.bmp_raw";
+    let broker = Broker::start(&[TOPIC]);
+    broker.publish("linx", 64_500, 1).await;
+    let mut first = broker.consume(8);
+    first.routes(1).await.1.receipt.commit();
+    for i in 2..4 {
+        broker.publish("linx", 64_500, i).await;
+    }
+    // Not through, so the stored offset is behind the first message.
+    first.routes(2).await;
+    first.stop().await;
+
+    // The mock keeps 5 MiB of a partition.
+    let filler = vec![0; 512 << 10];
+    for _ in 0..16 {
+        let record = FutureRecord::<(), _>::to(TOPIC).payload(&filler);
+        broker.producer.send(record, LONG).await.expect("published");
+    }
+    let mut second = broker.consume(8);
+    let change = loop {
+        let batch = timeout(LONG, second.batches.recv()).await.expect("in time").expect("it runs");
+        let lost = batch.items.iter().find_map(|item| match &item.event {
+            Event::Feed(change) if !change.live => Some(change.clone()),
+            _ => None,
+        });
+        if let Some(change) = lost {
+            assert!(batch.items.iter().any(|item| matches!(&item.event, Event::Feed(c) if c.live)), "seeing again");
+            break change;
+        }
+    };
+    let (messages, rest) = change.detail.split_once(' ').expect("a sentence");
+    assert!(messages.parse::<u64>().is_ok_and(|n| (3..18).contains(&n)), "{}", change.detail);
+    assert_eq!(rest, format!("messages of {TOPIC} are not held by the broker any more"));
+    assert!(change.gap_from.is_some());
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_nobody_takes_anything_partitions_are_paused_and_nothing_is_lost() {
     const MESSAGES: usize = 6_000;
     let broker = Broker::start(&["routeviews.linx.64500.bmp_raw"]);

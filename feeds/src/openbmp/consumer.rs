@@ -1,7 +1,7 @@
 //! How are OpenBMP topics of Kafka read, without losing the place and without losing the group?
 //!
 //! Messages are decoded as they come and handed on with a [`Receipt`]; only when its holder says that a batch is
-//! through are its offsets stored, so a crash brings the rest again. While the way on is full the partitions are
+//! through are its offsets stored, so a crash brings the rest again. Offsets that are skipped are a gap. While the way on is full the partitions are
 //! paused and polling goes on: a consumer that does not poll is thrown out of its group.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,8 +20,10 @@ use rules::bgp::{Asn, Timestamp};
 use rules::event::{Event, FeedChange};
 use rules::limits;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::offsets::{Offsets, Unsettled};
+use super::places::{Missed, Places};
 use super::{Decoder, RouterView};
 use crate::clock::now;
 use crate::counts::{Counts, kind};
@@ -79,6 +81,10 @@ type Permit<'a> = Result<mpsc::Permit<'a, Batch>, mpsc::error::SendError<()>>;
 
 /// How often what routers look like is written down.
 const VIEW: Duration = Duration::from_secs(1);
+/// Rebalances that may wait to be looked at: each takes a moment.
+const REBALANCES: usize = 16;
+/// How long the broker may take to say where the group was.
+const STORED: Duration = Duration::from_secs(30);
 /// Before a client that could not be made is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -121,6 +127,7 @@ fn client_config(config: &Config) -> ClientConfig {
 struct Listener {
     feed: Arc<str>,
     status: Arc<Status>,
+    assigned: mpsc::Sender<TopicPartitionList>,
 }
 
 impl ClientContext for Listener {
@@ -134,6 +141,9 @@ impl ConsumerContext for Listener {
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(partitions) = rebalance {
             tracing::info!(feed = %self.feed, partitions = partitions.count(), "partitions assigned");
+            if self.assigned.try_send((*partitions).clone()).is_err() {
+                tracing::debug!(feed = %self.feed, "more rebalances than can be looked at");
+            }
         }
     }
 }
@@ -145,22 +155,41 @@ impl Status {
     }
 }
 
+/// Where the group was in these partitions; waits for the broker.
+fn stored(consumer: &StreamConsumer<Listener>, assigned: TopicPartitionList) -> Option<TopicPartitionList> {
+    let asked = consumer.committed_offsets(assigned, STORED);
+    asked.inspect_err(|error| tracing::debug!(%error, "stored offsets not told")).ok()
+}
+
 /// Runs until the receiver closes.
 pub async fn run(config: Config, feed: Arc<str>, out: mpsc::Sender<Batch>, status: Arc<Status>) {
     while !out.is_closed() {
-        match consumer(&config, &feed, &status) {
-            Ok(consumer) => Reader::new(&config, feed.clone(), &out, status.clone()).follow(&consumer).await,
+        let (tell, assigned) = mpsc::channel(REBALANCES);
+        let listener = Listener { feed: feed.clone(), status: status.clone(), assigned: tell };
+        match consumer(&config, listener) {
+            Ok(consumer) => {
+                let reader = Reader::new(&config, feed.clone(), &out, status.clone());
+                reader.follow(&Arc::new(consumer), assigned).await;
+            }
             Err(error) => {
+                let error = told(&error);
                 tracing::error!(%feed, %error, "cannot read from Kafka");
-                status.note_error(&error.to_string());
+                status.note_error(&error);
                 tokio::select! { () = tokio::time::sleep(RETRY) => {}, () = out.closed() => {} }
             }
         }
     }
 }
 
-fn consumer(config: &Config, feed: &Arc<str>, status: &Arc<Status>) -> Result<StreamConsumer<Listener>, KafkaError> {
-    let listener = Listener { feed: feed.clone(), status: status.clone() };
+/// The error without the value of a property, which may be a password.
+fn told(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, what, key, _) => format!("{key}: {what}"),
+        other => other.to_string(),
+    }
+}
+
+fn consumer(config: &Config, listener: Listener) -> Result<StreamConsumer<Listener>, KafkaError> {
     let consumer: StreamConsumer<Listener> = client_config(config).create_with_context(listener)?;
     let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics)?;
@@ -174,6 +203,7 @@ struct Reader<'a> {
     decoder: Decoder,
     waiting: Vec<Item>,
     offsets: Offsets,
+    places: Places,
     /// Since when a whole batch waits for the queue behind.
     full_since: Option<Instant>,
     unsettled: Unsettled,
@@ -190,13 +220,19 @@ impl<'a> Reader<'a> {
             decoder: Decoder::new(config.collector_as),
             waiting: Vec::new(),
             offsets: Offsets::new(),
+            places: Places::default(),
             full_since: None,
             unsettled: Unsettled::default(),
             paused: None,
         }
     }
 
-    async fn follow(mut self, consumer: &StreamConsumer<Listener>) {
+    async fn follow(
+        mut self,
+        consumer: &Arc<StreamConsumer<Listener>>,
+        mut assigned: mpsc::Receiver<TopicPartitionList>,
+    ) {
+        let mut asked = JoinSet::new();
         let mut through: watch::Receiver<u64> = self.unsettled.watch();
         let mut view = tokio::time::interval(VIEW);
         let out = self.out;
@@ -211,7 +247,13 @@ impl<'a> Reader<'a> {
                         self.store(consumer, &settled);
                     }
                 }
+                Some(assigned) = assigned.recv() => {
+                    let consumer = consumer.clone();
+                    asked.spawn_blocking(move || stored(&consumer, assigned));
+                }
+                Some(Ok(Some(stored))) = asked.join_next() => self.compare(&stored),
                 _ = view.tick() => {
+                    self.tell_missed();
                     *self.status.routers.lock().unwrap_or_else(PoisonError::into_inner) = self.decoder.routers().collect();
                 }
                 permit = out.reserve(), if self.waiting.len() >= limits::BATCH_EVENTS => self.send(permit, consumer),
@@ -254,8 +296,8 @@ impl<'a> Reader<'a> {
             let counts = self.decoder.take_counts();
             self.status.counts.lock().unwrap_or_else(PoisonError::into_inner).add(counts);
         }
-        let known = self.offsets.keys().find(|(known, _)| **known == *topic).map(|(known, _)| known.clone());
-        self.offsets.insert((known.unwrap_or_else(|| topic.into()), partition), offset);
+        let topic = self.places.read(topic, partition, offset, arrived);
+        self.offsets.insert((topic, partition), offset);
         if self.waiting.len() >= limits::BATCH_EVENTS {
             self.full_since.get_or_insert_with(Instant::now);
         }
@@ -277,6 +319,27 @@ impl<'a> Reader<'a> {
             tracing::warn!(feed = %self.feed, %error, "feed lost");
             self.change(false, error.to_string(), now());
         }
+    }
+
+    fn compare(&mut self, stored: &TopicPartitionList) {
+        for place in stored.elements() {
+            if let Offset::Offset(offset) = place.offset() {
+                self.places.stored(place.topic(), place.partition(), offset);
+            }
+        }
+    }
+
+    /// What no broker holds any more was missed as if the feed had been lost, and is made good in the same way.
+    fn tell_missed(&mut self) {
+        let Some(missed) = self.places.take_missed() else { return };
+        let Missed { messages, topic, partitions, from } = missed;
+        let more = if partitions > 1 { format!(" and {} more partitions", partitions - 1) } else { String::new() };
+        let detail = format!("{messages} messages of {topic}{more} are not held by the broker any more");
+        tracing::warn!(feed = %self.feed, %detail, "gap");
+        let seen = now();
+        let change = FeedChange { feed: self.feed.clone(), live: false, detail, gap_from: from.or(Some(seen)), seen };
+        self.waiting.push(Item { time: seen, event: Event::Feed(change) });
+        self.change(true, String::new(), seen);
     }
 
     /// Nothing is missed while no broker answers: what comes then is still there, so there is no gap.
