@@ -26,6 +26,8 @@ pub struct RpkiFile {
     pub aspas: BTreeMap<Asn, Vec<Asn>>,
     /// When the validator made it, where the file says so.
     pub as_of: Option<Timestamp>,
+    /// When the first of the rows that are here expires.
+    pub next_expiry: Option<Timestamp>,
     /// Rows left out because they had expired.
     pub expired: u64,
     /// The first [`REJECTED_ROWS`] rows that could not be read.

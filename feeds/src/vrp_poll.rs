@@ -1,10 +1,10 @@
 //! What does the JSON of a validator say, fetched over HTTP(S) again and again?
 //!
 //! The last good answer stays until there is a better one. A server that says "not modified" (ETag, If-Modified-Since) is
-//! believed; one that fails, stalls, or sends too much or no VRPs is counted, and asked again after a while.
+//! believed until one of the rows expires; one that fails, stalls, or sends too much or no VRPs is counted, and asked again after a while.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Client, StatusCode, Url};
@@ -13,8 +13,10 @@ use rules::bgp::Timestamp;
 use tokio::sync::watch;
 
 use crate::backoff::Backoff;
+use crate::clock::now;
 use crate::input::InputError;
 use crate::rpki_set::{MOST_ASPAS, MOST_VRPS, RpkiSet};
+use crate::shown::request_error;
 use crate::vrp_file::{self, RpkiFile};
 
 /// An answer longer than this is refused. Today's JSON of all VRPs has 75 to 110 MB; a million more make it 200.
@@ -43,8 +45,12 @@ impl Default for Bounds {
 pub struct Polled {
     pub set: Arc<RpkiSet>,
     pub has_aspas: bool,
-    /// When the validator made it, where it says so; else when it was fetched.
+    /// When the validator made it, where it or the server (Last-Modified) says so; else when it was fetched.
     pub as_of: Timestamp,
+    /// Somebody said so.
+    pub is_dated: bool,
+    /// When the first of its rows expires.
+    pub next_expiry: Option<Timestamp>,
     /// Rows that could not be read.
     pub rejected: u64,
 }
@@ -71,11 +77,17 @@ impl Endpoint {
         self.data.is_some() || self.lost.is_some()
     }
 
-    /// Stale as soon as a request fails; expired when none succeeded for `expire_secs`.
+    /// It is served and not renewed: made more than `expire_secs` ago.
+    pub fn is_outdated(&self, now: Timestamp, expire_secs: u64) -> bool {
+        self.data.as_ref().is_some_and(|data| data.is_dated && now.secs_since(data.as_of) > expire_secs as f64)
+    }
+
+    /// Stale as soon as a request fails, or when the data were made `expire_secs` ago; expired when no request succeeded
+    /// for so long.
     pub fn state(&self, now: Timestamp, expire_secs: u64) -> SourceState {
         match (&self.data, self.checked) {
             (Some(_), Some(checked)) if now.secs_since(checked) > expire_secs as f64 => SourceState::Expired,
-            (Some(_), _) if self.lost.is_some() => SourceState::Stale,
+            (Some(_), _) if self.lost.is_some() || self.is_outdated(now, expire_secs) => SourceState::Stale,
             (Some(_), _) => SourceState::Fresh,
             (None, _) => SourceState::None,
         }
@@ -122,6 +134,8 @@ pub struct Poller {
     bounds: Bounds,
     /// What the answer is told apart by: the conditions of the next request.
     conditions: HeaderMap,
+    /// Until then it is enough that the answer would be the same.
+    good_until: Option<Timestamp>,
 }
 
 impl Poller {
@@ -134,30 +148,34 @@ impl Poller {
             .timeout(WHOLE_ANSWER)
             .build()
             .map_err(|error| format!("cannot make requests: {error}"))?;
-        Ok(Self { client, url, bounds, conditions: HeaderMap::new() })
+        Ok(Self { client, url, bounds, conditions: HeaderMap::new(), good_until: None })
     }
 
     /// The answer; none if it is the same as before. Rows that expire before `now` are left out.
     pub async fn poll(&mut self, now: Timestamp) -> Result<Option<Polled>, String> {
-        let request = self.client.get(self.url.clone()).headers(self.conditions.clone());
-        let mut response = request.send().await.map_err(told)?;
-        if response.status() == StatusCode::NOT_MODIFIED {
+        let may_be_same = self.good_until.is_none_or(|until| now <= until);
+        let known = if may_be_same { self.conditions.clone() } else { HeaderMap::new() };
+        let request = self.client.get(self.url.clone()).headers(known);
+        let mut response = request.send().await.map_err(request_error)?;
+        if response.status() == StatusCode::NOT_MODIFIED && may_be_same {
             return Ok(None);
         }
         if !response.status().is_success() {
             return Err(format!("the server answered {}", response.status()));
         }
         let conditions = conditions(response.headers());
+        let modified = response.headers().get(LAST_MODIFIED).and_then(date);
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(told)? {
+        while let Some(chunk) = response.chunk().await.map_err(request_error)? {
             if body.len() + chunk.len() > self.bounds.octets {
                 return Err(format!("the answer is longer than {} octets", self.bounds.octets));
             }
             body.extend_from_slice(&chunk);
         }
-        let read = tokio::task::spawn_blocking(move || read(&body, now)).await;
+        let read = tokio::task::spawn_blocking(move || read(&body, modified, now)).await;
         let polled = read.map_err(|_| "the answer cannot be read".to_owned())??;
         self.conditions = conditions;
+        self.good_until = polled.next_expiry;
         Ok(Some(polled))
     }
 }
@@ -168,13 +186,19 @@ fn conditions(headers: &HeaderMap<HeaderValue>) -> HeaderMap {
     known.collect()
 }
 
-/// What a body says; the error names what is wrong with it.
-pub fn read(body: &[u8], now: Timestamp) -> Result<Polled, String> {
+/// A date of HTTP, such as `Tue, 14 Nov 2023 22:13:20 GMT`.
+fn date(value: &HeaderValue) -> Option<Timestamp> {
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value.as_bytes()).ok()?;
+    Some(Timestamp::from_secs(at.as_second()))
+}
+
+/// What a body says that was last `modified` then; the error names what is wrong with it.
+pub fn read(body: &[u8], modified: Option<Timestamp>, now: Timestamp) -> Result<Polled, String> {
     let file = vrp_file::parse(body, Some(now)).map_err(|error| match error {
         InputError::Content { what, .. } => format!("the answer {what}"),
         other => other.to_string(),
     })?;
-    let RpkiFile { vrps, aspas, as_of, has_vrps, has_aspas, rejected_count, .. } = file;
+    let RpkiFile { vrps, aspas, as_of, next_expiry, has_vrps, has_aspas, rejected_count, .. } = file;
     if !has_vrps {
         return Err("the answer holds no list of VRPs".to_owned());
     }
@@ -183,21 +207,9 @@ pub fn read(body: &[u8], now: Timestamp) -> Result<Polled, String> {
     }
     let set = Arc::new(RpkiSet::new(vrps, aspas));
     // A clock that is ahead makes nothing younger.
-    let as_of = as_of.map_or(now, |as_of| as_of.min(now));
-    Ok(Polled { set, has_aspas, as_of, rejected: rejected_count })
-}
-
-/// The error and its causes, without the URL.
-fn told(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text.chars().take(300).collect()
+    let made = as_of.or(modified).map(|made| made.min(now));
+    let (as_of, is_dated) = (made.unwrap_or(now), made.is_some());
+    Ok(Polled { set, has_aspas, as_of, is_dated, next_expiry, rejected: rejected_count })
 }
 
 fn name_of(url: &str) -> Arc<str> {
@@ -207,11 +219,6 @@ fn name_of(url: &str) -> Arc<str> {
         (Some(url), Some(host)) => format!("{host}{}", url.path()).into(),
         _ => "url".into(),
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -230,11 +237,27 @@ mod tests {
         let at = Timestamp::from_secs;
         let mut endpoint = Endpoint::new("http://192.0.2.1/");
         assert_eq!(endpoint.state(at(0), 100), SourceState::None);
-        endpoint.data = Some(Polled { set: Arc::default(), has_aspas: false, as_of: at(0), rejected: 0 });
+        let data = Polled {
+            set: Arc::default(),
+            has_aspas: false,
+            as_of: at(0),
+            is_dated: false,
+            next_expiry: None,
+            rejected: 0,
+        };
+        endpoint.data = Some(data.clone());
         endpoint.checked = Some(at(0));
         assert_eq!(endpoint.state(at(50), 100), SourceState::Fresh);
         endpoint.lost = Some((at(40), "refused".into()));
         assert_eq!(endpoint.state(at(50), 100), SourceState::Stale);
         assert_eq!(endpoint.state(at(101), 100), SourceState::Expired);
+        // Served day after day, and made long ago.
+        endpoint = Endpoint { data: Some(data), checked: Some(at(150)), lost: None, ..endpoint };
+        assert_eq!(endpoint.state(at(150), 100), SourceState::Fresh, "nobody said when it was made");
+        endpoint.data.iter_mut().for_each(|data| data.is_dated = true);
+        assert_eq!(
+            (endpoint.state(at(100), 100), endpoint.state(at(150), 100)),
+            (SourceState::Fresh, SourceState::Stale)
+        );
     }
 }

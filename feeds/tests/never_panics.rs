@@ -159,7 +159,7 @@ proptest! {
         read_all(damage.of(FRAME.as_bytes()));
         read_all(damage.of(RECORDING.as_bytes()));
         let _ = vrp_file::parse(&damage.of(JSON.as_bytes()), None);
-        let _ = vrp_poll::read(&damage.of(JSON.as_bytes()), rules::bgp::Timestamp(0));
+        let _ = vrp_poll::read(&damage.of(JSON.as_bytes()), None, rules::bgp::Timestamp(0));
         if let Ok(exceptions) = slurm::parse(&damage.of(SLURM.as_bytes()), "slurm.json") {
             let _ = exceptions.apply(exceptions.asserted());
         }

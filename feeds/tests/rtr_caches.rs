@@ -309,7 +309,7 @@ async fn nonsense_is_refused_with_a_reason_and_asked_again() {
 }
 
 #[tokio::test]
-async fn timers_keep_to_their_bounds_and_a_cache_without_data_is_asked_after_retry() {
+async fn timers_keep_to_their_bounds_and_a_failed_query_is_asked_again_within_retry() {
     let (script, mut cache) = Script::start().await;
     let mut stream = script.accept().await;
     asked(&mut stream).await;
@@ -323,6 +323,22 @@ async fn timers_keep_to_their_bounds_and_a_cache_without_data_is_asked_after_ret
     assert_eq!(lost.lost.expect("lost").1, "it has no data yet");
     let mut stream = script.accept().await;
     assert!(matches!(asked(&mut stream).await, Query::Serial { serial: 1, .. }));
+}
+
+#[tokio::test]
+async fn a_cache_that_has_no_data_yet_is_asked_again_soon() {
+    let (script, mut cache) = Script::start().await;
+    for failures in 1..=3 {
+        let mut stream = script.accept().await;
+        assert_eq!(asked(&mut stream).await, Query::Reset { version: 2 });
+        say(&mut stream, &[error(2, 2, "not yet")]).await;
+        let lost = until(&mut cache, |c| c.failures == failures).await.lost;
+        assert!(lost.is_some_and(|(_, why)| why == "it has no data yet"));
+    }
+    let mut stream = script.accept().await;
+    asked(&mut stream).await;
+    say(&mut stream, &[response(2, 7), ipv4(2, true, 2, 64496), end(2, 7, 1)]).await;
+    assert_eq!(told(&until(&mut cache, serial_is(1)).await), ["192.0.2.0/24-24 AS64496"]);
 }
 
 #[tokio::test]

@@ -53,6 +53,55 @@ async fn the_same_answer_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_not_modified_for_ever_keeps_no_row_alive_beyond_its_end() {
+    let whole = Arc::new(AtomicUsize::new(0));
+    let counted = whole.clone();
+    let answers = move |headers: HeaderMap| {
+        let is_known = headers.contains_key("if-none-match");
+        counted.fetch_add(usize::from(!is_known), Ordering::Relaxed);
+        async move {
+            let builder = Response::builder().header("etag", "\"one\"");
+            match is_known {
+                true => builder.status(StatusCode::NOT_MODIFIED).body(Body::empty()),
+                false => builder.body(Body::from(VRPS)),
+            }
+            .expect("a response")
+        }
+    };
+    let url = serve(Router::new().route("/vrps.json", get(answers))).await;
+    let mut poller = Poller::new(&url, bounds()).expect("a URL");
+    let at = |secs: i64| Timestamp::from_secs(1_700_000_000 + secs);
+    let polled = poller.poll(at(10)).await.expect("an answer").expect("news");
+    assert_eq!((polled.set.vrps().len(), polled.next_expiry), (2, Some(at(100))));
+    assert_eq!(poller.poll(at(100)).await, Ok(None));
+    let polled = poller.poll(at(101)).await.expect("an answer").expect("what is left of it");
+    assert_eq!((polled.set.vrps().len(), polled.next_expiry), (1, None));
+    assert_eq!(poller.poll(at(1_000)).await, Ok(None));
+    assert_eq!(whole.load(Ordering::Relaxed), 2, "nothing else expires, so it is not fetched again");
+}
+
+#[tokio::test]
+async fn the_date_of_the_server_counts_where_the_validator_gives_none() {
+    let answer = |date: Option<&'static str>| {
+        let builder = Response::builder();
+        let builder = date.into_iter().fold(builder, |builder, date| builder.header("last-modified", date));
+        builder.body(Body::from("ASN,IP Prefix,Max Length,Trust Anchor\nAS64496,192.0.2.0/24,24,ripe\n"))
+    };
+    let router = Router::new()
+        .route("/dated", get(move || async move { answer(Some("Tue, 14 Nov 2023 22:13:20 GMT")).expect("a response") }))
+        .route("/odd", get(move || async move { answer(Some("yesterday")).expect("a response") }))
+        .route("/not", get(move || async move { answer(None).expect("a response") }));
+    let url = serve(router).await;
+    for (path, as_of, is_dated) in
+        [("dated", Timestamp::from_secs(1_700_000_000), true), ("odd", NOW, false), ("not", NOW, false)]
+    {
+        let mut poller = Poller::new(&url.replace("vrps.json", path), bounds()).expect("a URL");
+        let polled = poller.poll(NOW).await.expect("an answer").expect("news");
+        assert_eq!((polled.as_of, polled.is_dated), (as_of, is_dated), "/{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_fails_stalls_or_is_too_much_is_told_and_bounded() {
     let endless = || async {
         let row = br#"{"asn":64496,"prefix":"192.0.2.0/24"},"#;

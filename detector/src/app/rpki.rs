@@ -132,6 +132,8 @@ struct Files {
     set: Arc<RpkiSet>,
     name: Arc<str>,
     as_of: Option<Timestamp>,
+    /// When they were made, or written if they do not say.
+    made: Option<Timestamp>,
     /// When they were read to their ends.
     read_at: Option<Timestamp>,
     problem: Option<String>,
@@ -143,11 +145,16 @@ impl Files {
         if config.files.is_empty() && config.aspas.is_empty() {
             return Ok(Vec::new());
         }
-        self.take(data::rpki(&config.files, &config.aspas, Some(at)), at)
+        self.take(data::rpki(&config.files, &config.aspas, Some(at)), oldest(&config.files, &config.aspas), at)
     }
 
     /// What cannot be read leaves the data as they were.
-    fn take(&mut self, read: Result<data::RpkiData, Failure>, at: Timestamp) -> Result<Vec<String>, Failure> {
+    fn take(
+        &mut self,
+        read: Result<data::RpkiData, Failure>,
+        written: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Result<Vec<String>, Failure> {
         match read {
             Ok(read) => {
                 let names = [&read.delta.vrps, &read.delta.aspas].map(|s| s.name.clone());
@@ -157,6 +164,7 @@ impl Files {
                     (v, a) => v.or(a).unwrap_or_default(),
                 };
                 self.as_of = read.delta.vrps.as_of.or(read.delta.aspas.as_of);
+                self.made = self.as_of.or(written);
                 let set = RpkiSet::new(read.delta.announced_vrps, read.delta.announced_aspas);
                 if set != *self.set {
                     self.set = Arc::new(set);
@@ -172,11 +180,16 @@ impl Files {
         }
     }
 
+    /// Why they are stale though they can be read.
+    fn is_outdated(&self, config: &Rpki, at: Timestamp) -> bool {
+        self.made.is_some_and(|made| at.secs_since(made) > config.expire_secs as f64)
+    }
+
     fn given(&self, config: &Rpki, at: Timestamp) -> Option<Given> {
         let read_at = self.read_at?;
         let state = if at.secs_since(read_at) > config.expire_secs as f64 {
             SourceState::Expired
-        } else if self.problem.is_some() {
+        } else if self.problem.is_some() || self.is_outdated(config, at) {
             SourceState::Stale
         } else {
             SourceState::Fresh
@@ -324,11 +337,22 @@ impl Follower {
         }
         let (files, aspas): (Vec<PathBuf>, _) = (self.config.files.clone(), self.config.aspas.clone());
         let at = now();
-        let read = tokio::task::spawn_blocking(move || data::rpki(&files, &aspas, Some(at))).await;
-        let read = read.unwrap_or_else(|_| Err(Failure::failed("reading VRPs stopped with a panic")));
-        if let Err(error) = self.files.take(read, at) {
+        let read =
+            tokio::task::spawn_blocking(move || (data::rpki(&files, &aspas, Some(at)), oldest(&files, &aspas))).await;
+        let panicked = |_| (Err(Failure::failed("reading VRPs stopped with a panic")), None);
+        let (read, written) = read.unwrap_or_else(panicked);
+        if let Err(error) = self.files.take(read, written, at) {
             tracing::warn!(%error, "RPKI data not refreshed");
         }
+    }
+
+    /// Sources that can be read and are not renewed.
+    fn outdated(&self, endpoint: Option<&vrp_poll::Endpoint>, at: Timestamp) -> Vec<String> {
+        let files = self.files.is_outdated(&self.config, at);
+        let files = self.files.made.filter(|_| files).map(|made| (self.files.name.clone(), made));
+        let polled = endpoint.filter(|e| e.is_outdated(at, self.config.expire_secs));
+        let polled = polled.and_then(|e| Some((e.name.clone(), e.data.as_ref()?.as_of)));
+        files.into_iter().chain(polled).map(|(name, made)| format!("{name} is not renewed since {made}")).collect()
     }
 
     /// Tells what is wrong with single sources, and whether each of them had its say.
@@ -336,6 +360,7 @@ impl Follower {
         let caches: Vec<rtr::Cache> = self.caches.iter().map(|c| c.borrow().clone()).collect();
         let endpoint = self.endpoint.as_ref().map(|e| e.borrow().clone());
         let mut troubles: Vec<String> = self.files.problem.iter().chain(&self.slurm.problem).cloned().collect();
+        troubles.extend(self.outdated(endpoint.as_ref(), now()));
         if let Some(endpoint) = &endpoint
             && let Some((since, why)) = &endpoint.lost
         {
@@ -359,6 +384,15 @@ impl Follower {
         let all = caches.iter().all(rtr::Cache::was_tried) && endpoint.is_none_or(|e| e.was_tried());
         self.health.has_answers.send_replace(all);
     }
+}
+
+/// When the oldest of the files was written.
+fn oldest(files: &[PathBuf], aspas: &[PathBuf]) -> Option<Timestamp> {
+    let written = |path: &PathBuf| {
+        let since = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_micros()).ok().map(Timestamp)
+    };
+    files.iter().chain(aspas).filter_map(written).min()
 }
 
 fn polled(endpoint: &vrp_poll::Endpoint, at: Timestamp, expire_secs: u64) -> Option<Given> {

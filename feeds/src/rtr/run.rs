@@ -2,11 +2,10 @@
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rpki::rtr::client::Client;
 use rpki::rtr::state::State;
-use rules::bgp::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -15,6 +14,7 @@ use super::pdus::{Flaw, Pdus, Seen};
 use super::target::Target;
 use super::{Cache, Data, Timing};
 use crate::backoff::Backoff;
+use crate::clock::now;
 use crate::rpki_set::RpkiSet;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -164,10 +164,9 @@ impl Link {
         });
         let retry = Duration::from_secs(self.timing.retry_secs.into());
         match flaw {
-            // RFC 8210 section 6: a query that failed is asked again after *retry*.
-            Some(Flaw::NoData) => retry,
             // The conclusion is drawn; nothing speaks for waiting.
             Some(Flaw::OldAspaLayout | Flaw::SessionChanged | Flaw::UnknownWithdrawal) => FIRST_WAIT,
+            // Also of a cache that has no data yet, which is asked again and again (RFC 8210 section 8.4): it has them soon.
             _ => self.backoff.wait().min(retry),
         }
     }
@@ -182,9 +181,4 @@ impl Link {
             (End::Other, None) => self.version.min(self.highest_version),
         }
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -101,6 +101,9 @@ impl Rows {
     fn has_expired(&mut self, expires: Option<Timestamp>) -> bool {
         let gone = matches!((expires, self.expire_at), (Some(expires), Some(now)) if expires < now);
         self.file.expired += u64::from(gone);
+        if let Some(expires) = expires.filter(|_| !gone) {
+            self.file.next_expiry = Some(self.file.next_expiry.map_or(expires, |next| next.min(expires)));
+        }
         gone
     }
 

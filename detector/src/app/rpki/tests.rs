@@ -21,8 +21,8 @@ impl Followed {
     fn start(config: Rpki) -> Self {
         let mut loaded = load(config).expect("all is well");
         let mut snapshot = Snapshot::default();
-        loaded.delta.take().iter().for_each(|delta| snapshot.apply(delta));
         let health = loaded.health();
+        loaded.delta.take().iter().for_each(|delta| snapshot.apply(delta));
         let (queue, events) = mpsc::channel(8);
         let mut task = JoinSet::new();
         task.spawn(loaded.follow(queue, health.clone()));
@@ -127,6 +127,36 @@ async fn file_url_and_cache_make_one_set_and_troubles_are_told() {
     followed.until_trouble("lost since").await;
     let standing = followed.health.standing();
     assert_eq!((standing.vrps.0, standing.vrps.1.state, standing.failures["rtr"] > 0), (3, SourceState::Fresh, true));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_renewed_is_stale_and_said_to_be() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str, age_secs: u64| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        let written = SystemTime::now() - Duration::from_secs(age_secs);
+        std::fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(written)).expect("dated");
+        path
+    };
+    let vrps = r#""roas":[{"asn":64499,"prefix":"203.0.113.0/24"}]"#;
+    let dated = |at: &str| format!(r#"{{"metadata":{{"buildtime":"{at}"}},{vrps}}}"#);
+    let renewed = dated(&now().to_string());
+    for (file, state) in [
+        // The validator's own date counts, and of a file without one, when it was written.
+        (write("old.json", &dated("2025-01-01T00:00:00Z"), 0), SourceState::Stale),
+        (write("new.json", &renewed, 1_000_000), SourceState::Fresh),
+        (write("left.json", &format!("{{{vrps}}}"), 1_000_000), SourceState::Stale),
+        (write("plain.json", &format!("{{{vrps}}}"), 0), SourceState::Fresh),
+    ] {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let followed = Followed::start(Rpki { files: vec![file], ..Rpki::default() });
+        let standing = followed.health.standing();
+        assert_eq!((standing.vrps.0, standing.vrps.1.state), (1, state), "{name}: old data stay in use");
+        if state == SourceState::Stale {
+            followed.until_trouble(&format!("{name} is not renewed since")).await;
+        }
+    }
 }
 
 #[tokio::test]
