@@ -10,6 +10,7 @@ mod delivery;
 mod intake;
 mod live;
 mod memory;
+mod parts;
 mod receipts;
 mod reporting;
 mod rpki;
@@ -23,26 +24,25 @@ use std::time::Duration;
 
 use rules::watch::Watch;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::alert::WireContext;
 use crate::config::Config;
-use crate::data;
 use crate::failure::Failure;
 use crate::health::Report;
 use crate::http::{self, Site};
 use crate::metrics::Metrics;
-use crate::notice::decider::{Decider, Hysteresis};
+use crate::notice::decider::{self, Decider, Hysteresis};
 use crate::pipeline::{self, Extras, Threads};
 use crate::sink::dispatch::Dispatch;
-use crate::store::{self, Store};
-use crate::view::IncidentView;
+use crate::store::Store;
 use crate::{cli, sink};
 pub use bootstrap::Times;
-use delivery::{Delivered, Delivering};
+use delivery::Delivered;
 use intake::Taken;
 pub use intake::now;
+use parts::{Memory, Ports, Shown, delivering, relations};
+use reporting::Noticing;
 
 /// How long sinks may take to deliver what is left after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
@@ -50,6 +50,8 @@ const LAST_DELIVERIES: Duration = Duration::from_secs(10);
 const LAST_BLOCKED: Duration = Duration::from_secs(2);
 /// How often it is looked whether all parts work.
 const PARTS_LOOKED_AT: Duration = Duration::from_secs(1);
+/// Notices on their way to the sinks: all that one look can find.
+const NOTICES: usize = decider::MOST;
 
 /// What is not in the configuration.
 #[derive(Clone, Debug, Default)]
@@ -145,75 +147,60 @@ pub struct App {
 impl App {
     /// Checks all that can be checked, then starts from the sinks up to the feeds.
     pub async fn start(config: Config, options: Options) -> Result<Self, Failure> {
-        let listener = http::bind(config.http.listen).await?;
-        let metrics_listener = match config.http.metrics_listen {
-            Some(address) => Some(http::bind(address).await?),
-            None => None,
-        };
-        let stations = bmp::bind(&config.feeds).await?;
-        let station_addresses = stations.values().filter_map(|listener| listener.local_addr().ok()).collect();
+        let ports = Ports::bind(&config).await?;
         let rpki = rpki::load(config.rpki.clone())?;
-        let (relations, warnings) =
-            data::relations(config.relations.file.as_deref(), config.relations.siblings.as_deref())?;
-        for warning in rpki.warnings.iter().chain(&warnings) {
-            tracing::warn!("{warning}");
-        }
+        let relations = relations(&config, &rpki)?;
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
         let store = Store::start(config.store.location.clone())?;
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
         let sink::start::Started { routes, tasks: sinks } =
             sink::start::start(&config.sinks, &store, &instance).await?;
+        let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
+        let reported = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
 
-        // What is forgotten at the end anyway needs no checkpoint.
-        let keeps = config.store.location != store::Location::Memory;
-        let before = if keeps { memory::load(&store).await } else { None };
-        let extras = Extras { routes: false, memory: keeps };
+        let memory = Memory::of(&config, &store).await;
         let shards = options.shards.unwrap_or_else(pipeline::default_shards);
+        let extras = Extras { routes: false, memory: memory.keeps };
         let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
-        let metrics = Arc::new(Metrics::new());
-        let view = Arc::new(IncidentView::default());
-        let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
-        let reported: Vec<_> = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
-        let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
-        let mut dispatch = Dispatch::new(routes, store.clone());
-        // A store that cannot be used is said by health and log; alerts go out without it.
-        dispatch.retry().await;
+        let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };
+        let dispatch = Dispatch::new(routes, store.clone());
         let dispatched = dispatch.status();
-        let delivering = Delivering {
-            dispatch,
-            keeper: memory::Keeper::new(store.clone()),
-            retention_days: config.store.retention_days,
-            context,
-            view: view.clone(),
-            metrics: metrics.clone(),
-            engine: engine.status.clone(),
-        };
-        let delivery = tokio::spawn(delivering.run(engine.outputs));
+        let (notices, noticed) = mpsc::channel(NOTICES);
+        let delivering = delivering(&config, dispatch, &store, &shown, engine.status.clone()).await;
+        let delivery = tokio::spawn(delivering.run(engine.outputs, noticed));
 
         let watched = config.watch.len();
-        let given = intake::Given { before, rpki, relations, watch: Watch::new(config.watch), stations };
-        let checkpoints = keeps.then(|| Duration::from_secs(config.store.checkpoint_secs));
-        let (status, judged_by) = (engine.status.clone(), engine.intake);
-        let judges = intake::Engine { intake: judged_by, status, recorder, checkpoints };
-        let intake = intake::start(config.feeds, given, judges, metrics.clone(), options.times);
-        let (report, receiver) = watch::channel(Report::default());
+        let judges = intake::Engine {
+            intake: engine.intake,
+            status: engine.status.clone(),
+            recorder,
+            checkpoints: memory.checkpoints,
+        };
+        let given = intake::Given {
+            before: memory.before,
+            rpki,
+            relations,
+            watch: Watch::new(config.watch),
+            stations: ports.stations,
+        };
+        let intake = intake::start(config.feeds, given, judges, shown.metrics.clone(), options.times);
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
             engine: engine.status,
             sinks: reported,
             store: store.clone(),
             dispatched,
-            metrics: metrics.clone(),
+            metrics: shown.metrics.clone(),
             watched,
-            decider: Decider::new(options.hysteresis),
+            is_without_memory: memory.is_locked_out,
+            notices: Noticing::new(Decider::new(options.hysteresis, config.notices.heartbeat), &store, notices),
         };
+        let (report, receiver) = watch::channel(Report::default());
         let reporting = tokio::spawn(reporter.run(report));
-        let site = Site { view, report: receiver, metrics };
-        let address = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
         let mut app = Self {
-            address,
-            stations: station_addresses,
+            address: ports.listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?,
+            stations: ports.station_addresses,
             intake,
             threads: engine.threads,
             delivery,
@@ -224,8 +211,9 @@ impl App {
             stop_http: Vec::new(),
             servers: JoinSet::new(),
         };
-        app.serve(listener, http::router(site.clone(), config.http.token));
-        if let Some(listener) = metrics_listener {
+        let site = Site { view: shown.view, report: receiver, metrics: shown.metrics };
+        app.serve(ports.listener, http::router(site.clone(), config.http.token));
+        if let Some(listener) = ports.metrics_listener {
             app.serve(listener, http::metrics_router(site));
         }
         Ok(app)
@@ -286,7 +274,10 @@ impl App {
         let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
         let _ = tokio::time::timeout(LAST_DELIVERIES, self.store.close()).await;
         let summary = format!("stopped after {} events and {} alerts", taken.events, delivered.alerts);
-        let left: Vec<_> = self.outboxes.iter().filter_map(|(name, outbox)| left_over(name, outbox)).collect();
+        let late = &delivered.late;
+        let owed =
+            self.outboxes.iter().map(|(name, outbox)| (name, outbox, late.get(name).copied().unwrap_or_default()));
+        let left: Vec<_> = owed.filter_map(|(name, outbox, late)| left_over(name, outbox, late)).collect();
         match left.is_empty() {
             true => format!("{summary}; all delivered"),
             false => format!("{summary}; not delivered: {}", left.join(", ")),
@@ -294,8 +285,9 @@ impl App {
     }
 }
 
-fn left_over(name: &str, outbox: &sink::outbox::Outbox) -> Option<String> {
-    let (left, lost) = (outbox.backlog(), outbox.unstored());
+/// `late`: never got as far as the outbox.
+fn left_over(name: &str, outbox: &sink::outbox::Outbox, late: usize) -> Option<String> {
+    let (left, lost) = (outbox.backlog() + late, outbox.unstored() + late);
     match (left, lost) {
         (0, _) => None,
         (_, 0) => Some(format!("{left} to {name}, kept in the store for the next start")),

@@ -236,6 +236,8 @@ pub struct StoreReport {
     pub bytes: u64,
     /// Why it cannot be used now.
     pub problem: Option<String>,
+    /// What earlier lives knew could not be read at the start. It is kept for the next start, so this life keeps nothing.
+    pub is_without_memory: bool,
     /// Where a damaged one was moved to since the start.
     pub moved_aside: Option<String>,
 }
@@ -272,6 +274,10 @@ pub struct Readiness {
     /// Routers by feed.
     pub sessions: BTreeMap<String, Vec<SessionReport>>,
 }
+
+/// For people.
+pub const WITHOUT_MEMORY: &str = "the checkpoint could not be read at the start; it is kept, none is written over it, and a \
+                                  restart tries again";
 
 impl Report {
     pub fn at(now: Timestamp) -> Self {
@@ -364,6 +370,9 @@ impl Report {
             if let Some(error) = &sink.error {
                 degraded.push(format!("sink {} fails: {error}", sink.name));
             }
+        }
+        if self.store.is_without_memory {
+            degraded.push(WITHOUT_MEMORY.to_owned());
         }
         if let Some(aside) = &self.store.moved_aside {
             degraded.push(format!("the store was damaged and a new one begun; the old one is kept as {aside}"));

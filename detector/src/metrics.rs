@@ -136,6 +136,7 @@ pub struct Metrics {
     store_bytes: IntGauge,
     store_writable: IntGauge,
     store_failures: IntCounter,
+    store_unreadable: IntCounter,
     alerts_unstored: IntCounter,
     /// Under which labels each open incident is counted.
     open: Mutex<HashMap<String, Labels>>,
@@ -261,6 +262,10 @@ impl Metrics {
                 "store_failures_total",
                 "Attempts to write or read the store that failed.",
             ))),
+            store_unreadable: f.add(IntCounter::with_opts(options(
+                "store_unreadable_total",
+                "Rows that wait for a sink and were passed over, since a newer program wrote them.",
+            ))),
             alerts_unstored: f.add(IntCounter::with_opts(options(
                 "alerts_unstored_total",
                 "Alerts that went to the sinks without the store, since it failed.",
@@ -374,6 +379,7 @@ impl Metrics {
         self.store_bytes.set(store.bytes().cast_signed());
         self.store_writable.set(i64::from(store.problem().is_none()));
         raise_to(&self.store_failures, store.failures());
+        raise_to(&self.store_unreadable, store.unreadable());
         raise_to(&self.alerts_unstored, dispatched.unstored());
         raise_to(&self.shed, dispatched.shed());
     }

@@ -29,6 +29,10 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     pub const ALL: [Self; 14] = [
         Self::FeedSilent,
         Self::FeedGap,
@@ -73,6 +77,19 @@ pub enum NoticeState {
     Cleared,
 }
 
+impl NoticeState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Cleared => "cleared",
+        }
+    }
+
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Raised, Self::Cleared].into_iter().find(|state| state.word() == word)
+    }
+}
+
 /// One notice. `subject` is the feed, sink, source or prefix concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -81,6 +98,14 @@ pub struct Notice {
     pub state: NoticeState,
     pub subject: String,
     pub detail: String,
+}
+
+/// What earlier lives said, as far as it matters to this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Raised and never cleared.
+    pub open: Vec<Notice>,
+    pub last_heartbeat: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -95,7 +120,8 @@ struct Wire {
 }
 
 impl Notice {
-    /// The same for `raised` and `cleared` of one matter.
+    /// The same for `raised` and `cleared` of one matter, in every life of the process, so that what was raised can be
+    /// cleared by whoever comes after. `(id, time)` tells repeats.
     pub fn id(&self) -> String {
         format!("{}:{}", self.kind.word(), text::plain(&self.subject, limits::TEXT))
     }

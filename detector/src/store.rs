@@ -9,6 +9,7 @@
 
 mod file;
 mod keeper;
+mod notices;
 mod rows;
 mod schema;
 
@@ -22,7 +23,8 @@ use rules::bgp::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::Failure;
-use crate::sink::{Delivery, Parcel};
+use crate::notice::Said;
+use crate::sink::Parcel;
 use keeper::{Command, Keeper};
 
 /// Commands that may wait: delivery has one out at a time, each sink one, the checkpoint one; the rest is room for
@@ -41,10 +43,10 @@ pub struct Place {
     row: i64,
 }
 
-/// A transition, and the sinks it is for.
+/// A transition or a notice, and the sinks it is for.
 #[derive(Clone, Debug)]
 pub struct Put {
-    pub delivery: Delivery,
+    pub parcel: Parcel,
     pub sinks: Vec<Arc<str>>,
     /// What a restart has to know of the incident after it.
     pub chapter: Option<Chapter>,
@@ -62,14 +64,15 @@ pub struct Chapter {
 struct Waiting {
     row: i64,
     queued: Timestamp,
-    parcel: Parcel,
+    parcel: Option<Parcel>,
 }
 
 /// Some of what waits for a sink, oldest first.
 #[derive(Debug)]
 pub struct Page {
-    /// With its place, and since when it waits.
-    pub parcels: Vec<(Place, Timestamp, Parcel)>,
+    /// With its place, and since when it waits. None: this program cannot read what a newer one wrote there. It stays
+    /// in the store for one that can.
+    pub parcels: Vec<(Place, Timestamp, Option<Parcel>)>,
     /// Nothing waits behind these.
     pub is_last: bool,
 }
@@ -107,6 +110,7 @@ pub struct Status {
     moved_aside: Mutex<Option<PathBuf>>,
     bytes: AtomicU64,
     failures: AtomicU64,
+    unreadable: AtomicU64,
 }
 
 impl Status {
@@ -129,6 +133,11 @@ impl Status {
     /// Bytes on disk.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Rows of outboxes that were passed over, since they say what this program does not know.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
     }
 
     /// Failed attempts to write or read.
@@ -175,8 +184,8 @@ impl Store {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Writes transitions in one transaction. For each, in the order of its sinks, where it waits; none where the
-    /// sink was offered it before.
+    /// Writes transitions and notices in one transaction. For each, in the order of its sinks, where it waits, also if
+    /// it was put before and still waits; none where the sink has it.
     pub async fn put(&self, puts: Vec<Put>) -> Result<Vec<Vec<Option<Place>>>, Problem> {
         self.ask(|reply| Command::Put(puts, reply)).await
     }
@@ -184,6 +193,11 @@ impl Store {
     /// The next parcels of a sink behind `after`.
     pub async fn page(&self, sink: &Arc<str>, after: Place) -> Result<Page, Problem> {
         self.ask(|reply| Command::Page(sink.clone(), after, reply)).await
+    }
+
+    /// What was said of the watching and is not over.
+    pub async fn said(&self) -> Result<Said, Problem> {
+        self.ask(Command::Said).await
     }
 
     /// What a sink was told, and the last place of its outbox.

@@ -1,5 +1,6 @@
 //! What becomes of an alert once it is decided?
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::memory::Keeper;
 use super::now;
 use crate::alert::{WireContext, to_json};
 use crate::metrics::{Metrics, Stage};
+use crate::notice::Notice;
 use crate::pipeline;
 use crate::sink::dispatch::{Decided, Dispatch, outlived};
 use crate::sink::{Delivery, merely_refreshes};
@@ -24,9 +26,11 @@ const TOGETHER: usize = 64;
 /// How often incidents are looked for that have outlived their time.
 const RETENTION: Duration = Duration::from_secs(3_600);
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Delivered {
     pub alerts: u64,
+    /// By sink: what waited for a store that could not be used to the end, and is in none.
+    pub late: BTreeMap<Arc<str>, usize>,
 }
 
 /// Hands every alert to store and sinks, to the pages and the metrics.
@@ -42,7 +46,7 @@ pub struct Delivering {
 
 impl Delivering {
     /// Writes each alert once and hands the same bytes to everybody, until the engine is done.
-    pub async fn run(mut self, mut outputs: Receiver<Vec<Output>>) -> Delivered {
+    pub async fn run(mut self, mut outputs: Receiver<Vec<Output>>, mut notices: Receiver<Notice>) -> Delivered {
         let mut delivered = Delivered::default();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         let mut retention = tokio::time::interval(RETENTION);
@@ -56,6 +60,7 @@ impl Delivering {
                     let outputs: Vec<Output> = batches.drain(..).flatten().collect();
                     delivered.alerts += self.take(outputs).await;
                 }
+                Some(notice) = notices.recv() => self.tell(notice, &mut notices).await,
                 _ = second.tick() => self.dispatch.retry().await,
                 _ = retention.tick() => self.dispatch.forget(outlived(self.retention_days)).await,
             }
@@ -65,9 +70,22 @@ impl Delivering {
                 self.engine.delivered.store(judged, Ordering::Release);
             }
         }
+        if let Ok(notice) = notices.try_recv() {
+            self.tell(notice, &mut notices).await;
+        }
         self.dispatch.retry().await;
         self.keeper.finish().await;
+        delivered.late = self.dispatch.late();
         delivered
+    }
+
+    /// One, and what waits behind it.
+    async fn tell(&mut self, first: Notice, waiting: &mut Receiver<Notice>) {
+        let mut notices = vec![first];
+        while let Ok(notice) = waiting.try_recv() {
+            notices.push(notice);
+        }
+        self.dispatch.tell(notices).await;
     }
 
     /// Alerts go before the checkpoints that know of them.

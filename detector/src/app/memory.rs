@@ -16,15 +16,16 @@ use crate::store::{self, Store};
 const ATTEMPTS: u32 = 5;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
 
-/// What earlier lives left; none if there is nothing that can be used, and then the log says why.
-pub async fn load(store: &Store) -> Option<Checkpoint> {
-    let (stored, chapters) = match patiently(store).await {
-        Ok(read) => read,
-        Err(problem) => {
-            tracing::error!("nothing is known of the time before the start: {problem}");
-            return None;
-        }
-    };
+/// What earlier lives left; none if there is nothing that can be used, and then the log says why. An error: it cannot be
+/// read now, so nothing may be written over it.
+pub async fn load(store: &Store) -> Result<Option<Checkpoint>, store::Problem> {
+    let (stored, chapters) = patiently(store).await.inspect_err(|problem| {
+        tracing::error!("nothing is known of the time before the start: {problem}");
+    })?;
+    Ok(taken_in(store, stored, chapters).await)
+}
+
+async fn taken_in(store: &Store, stored: Option<store::Checkpoint>, chapters: Vec<Vec<u8>>) -> Option<Checkpoint> {
     if stored.is_none() && chapters.is_empty() {
         tracing::info!("the store holds no checkpoint: what is normal has to be learned");
         return None;
@@ -154,17 +155,45 @@ async fn write(store: &Store, checkpoint: Checkpoint) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::Memory;
     use super::*;
+    use crate::config::Config;
     use crate::store::Location;
 
     #[tokio::test]
     async fn a_checkpoint_comes_back_and_a_damaged_one_means_learning() {
         let store = Store::start(Location::Memory).expect("a store");
-        assert!(load(&store).await.is_none(), "nothing was kept");
+        assert!(load(&store).await.expect("readable").is_none(), "nothing was kept");
         let kept = Checkpoint { seq: 7, at: now(), ..Checkpoint::empty() };
         write(&store, kept.clone()).await;
-        assert_eq!(load(&store).await.map(|c| (c.seq, c.at)), Some((7, kept.at)));
+        assert_eq!(load(&store).await.expect("readable").map(|c| (c.seq, c.at)), Some((7, kept.at)));
         store.put_checkpoint(b"nonsense".to_vec(), 8, kept.at).await.expect("stored");
-        assert!(load(&store).await.is_none(), "damage is told, and stops nothing");
+        assert!(load(&store).await.expect("readable").is_none(), "damage is told, and stops nothing");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_checkpoint_that_cannot_be_read_is_kept_and_nothing_goes_over_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        let config = || Config {
+            store: crate::config::Store { location: Location::File(path.clone()), ..Default::default() },
+            ..Config::default()
+        };
+        let store = Store::start(config().store.location).expect("a store");
+        write(&store, Checkpoint { seq: 7, at: now(), ..Checkpoint::empty() }).await;
+        let shell = rusqlite::Connection::open(&path).expect("opened");
+        shell.execute_batch("BEGIN IMMEDIATE").expect("locked");
+        let memory = Memory::of(&config(), &store).await;
+        assert!(memory.is_locked_out && memory.before.is_none() && memory.keeps);
+        assert_eq!(memory.checkpoints, None, "what this life learns is not worth the loss");
+        shell.execute_batch("ROLLBACK").expect("free");
+        let memory = loop {
+            let memory = Memory::of(&config(), &store).await;
+            if !memory.is_locked_out {
+                break memory;
+            }
+        };
+        assert_eq!(memory.before.map(|checkpoint| checkpoint.seq), Some(7), "the next start goes on from it");
+        assert!(memory.checkpoints.is_some());
     }
 }

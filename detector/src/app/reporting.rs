@@ -1,5 +1,6 @@
 //! How does everything stand? Asked once a second, told to pages, probes and metrics.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rules::alert::SourceState;
 use rules::bgp::{Family, Timestamp};
 use rules::desk::Suppressed;
 use rules::limits;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
 use crate::health::{
@@ -19,7 +20,7 @@ use crate::health::{
 use crate::ledger::{Cause, Ledger};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
 use crate::notice::decider::Decider;
-use crate::notice::{Notice, NoticeKind, NoticeState};
+use crate::notice::{Notice, NoticeKind, NoticeState, Said};
 use crate::pipeline;
 use crate::sink::dispatch::DispatchStatus;
 use crate::sink::outbox::Outbox;
@@ -27,7 +28,7 @@ use crate::sink::status::SinkStatus;
 use crate::store::Store;
 use crate::text;
 
-/// Gaps told in one report.
+/// Gaps told on pages and by probes; notices know of all of them.
 const GAPS: usize = 32;
 
 pub struct Reporter {
@@ -38,7 +39,59 @@ pub struct Reporter {
     pub dispatched: Arc<DispatchStatus>,
     pub metrics: Arc<Metrics>,
     pub watched: usize,
-    pub decider: Decider,
+    /// The checkpoint of earlier lives could not be read, and is kept.
+    pub is_without_memory: bool,
+    pub notices: Noticing,
+}
+
+/// What is wrong with the watching, on its way to whoever should know.
+pub struct Noticing {
+    decider: Decider,
+    /// What earlier lives said.
+    said: oneshot::Receiver<Said>,
+    /// To the store and the sinks.
+    out: mpsc::Sender<Notice>,
+    /// Said and not yet taken, at most what one look finds.
+    unsent: VecDeque<Notice>,
+}
+
+impl Noticing {
+    /// Remembers what `store` knows of earlier lives as soon as that answers.
+    pub fn new(decider: Decider, store: &Store, out: mpsc::Sender<Notice>) -> Self {
+        let (found, said) = oneshot::channel();
+        tokio::spawn(recall(store.clone(), found));
+        Self { decider, said, out, unsent: VecDeque::new() }
+    }
+
+    /// Says what there is to say after `report`, to stderr, the store and the sinks. While they do not take it nothing new
+    /// is decided, so nothing is lost: what lasts is said later.
+    fn observe(&mut self, now: Timestamp, report: &Report) {
+        if let Ok(said) = self.said.try_recv() {
+            self.decider.remember(said, now);
+        }
+        if self.unsent.is_empty() {
+            let notices = self.decider.observe(now, report);
+            notices.iter().for_each(log);
+            self.unsent.extend(notices);
+        }
+        while let Some(notice) = self.unsent.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(notice)) = self.out.try_send(notice) {
+                self.unsent.push_front(notice);
+                break;
+            }
+        }
+    }
+}
+
+/// Asks the store until it knows what earlier lives said, or nobody wants to hear it any more.
+async fn recall(store: Store, said: oneshot::Sender<Said>) {
+    while !said.is_closed() {
+        match store.said().await {
+            // Nobody waits for it once all ends.
+            Ok(found) => return drop(said.send(found)),
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
 }
 
 impl Reporter {
@@ -48,9 +101,8 @@ impl Reporter {
             second.tick().await;
             let now = now();
             let mut next = self.report(now);
-            for notice in self.decider.observe(now, &next) {
-                publish(&notice);
-            }
+            self.notices.observe(now, &next);
+            next.gaps.truncate(GAPS);
             next.notices = self.active_notices();
             report.send_replace(next);
         }
@@ -58,7 +110,7 @@ impl Reporter {
 
     fn active_notices(&self) -> Vec<NoticeReport> {
         for kind in NoticeKind::ALL {
-            self.metrics.notices_active(kind, self.decider.active_count(kind));
+            self.metrics.notices_active(kind, self.notices.decider.active_count(kind));
         }
         let report = |(kind, subject, detail, since): (NoticeKind, &str, &str, Timestamp)| NoticeReport {
             kind: kind.word(),
@@ -66,7 +118,7 @@ impl Reporter {
             detail: text::plain(detail, limits::TEXT),
             since: since.to_string(),
         };
-        self.decider.active().map(report).collect()
+        self.notices.decider.active().map(report).collect()
     }
 
     fn report(&self, now: Timestamp) -> Report {
@@ -96,7 +148,7 @@ impl Reporter {
             store: self.store(),
             archives: self.health.archives.iter().map(|(feed, progress)| progress.report(feed)).collect(),
             old_archive_routes: self.health.old.load(Ordering::Relaxed),
-            gaps: self.ledger().gaps().take(GAPS).map(GapReport::new).collect(),
+            gaps: self.ledger().gaps().map(GapReport::new).collect(),
             routes,
             watched: self.watched,
             ..Report::at(now)
@@ -221,6 +273,7 @@ impl Reporter {
             path: self.store.location().to_owned(),
             bytes: status.bytes(),
             problem: status.problem(),
+            is_without_memory: self.is_without_memory,
             moved_aside: status.moved_aside().map(|path| path.display().to_string()),
         }
     }
@@ -238,12 +291,13 @@ impl Reporter {
     }
 }
 
-/// Tells a notice to whoever should know: for now to stderr; pages and metrics show what is active.
-fn publish(notice: &Notice) {
+/// One line of stderr.
+fn log(notice: &Notice) {
     let (kind, subject) = (notice.kind.word(), text::plain(&notice.subject, limits::TEXT));
     let detail = text::plain(&notice.detail, limits::TEXT);
     match notice.state {
         NoticeState::Raised => tracing::warn!("notice {kind} raised: {subject}: {detail}"),
+        NoticeState::Cleared if notice.kind == NoticeKind::Heartbeat => tracing::info!("heartbeat: {detail}"),
         NoticeState::Cleared => tracing::info!("notice {kind} cleared: {subject}"),
     }
 }

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::bootstrap::tests::{Archive, times};
 use super::*;
+use crate::alert::WireContext;
 use crate::config::{Feed, FeedKind, NdjsonTarget, SinkKind};
 use crate::store::Location;
 
@@ -111,6 +112,48 @@ fn news(peer: u32, prefix: &str, origin_as: u32) -> String {
     format!(
         r#"{{"type":"ris_message","data":{{"timestamp":{time},"peer":"192.0.2.{peer}","peer_asn":"{asn}","id":"x","host":"rrc00.ripe.net","type":"UPDATE","path":[{asn},64510,{origin_as}],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.{peer}","prefixes":["{prefix}"]}}],"withdrawals":[]}}}}"#
     )
+}
+
+/// The lines that are notices, as (id, state).
+fn notices_in(path: &std::path::Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a whole line"));
+    let notices = lines.filter(|line| line["schema"] == "bgpwarden.notice/1");
+    notices.map(|line| (line["id"].to_string(), line["state"].to_string())).collect()
+}
+
+/// Nobody serves the feed: it is silent. Then somebody does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_reaches_the_sink_outlives_the_process_and_is_cleared_once_by_the_next() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let dir = tempfile::tempdir().expect("a directory");
+    let told = dir.path().join("told");
+    let life = async |url: String, until: usize| {
+        let text = format!(
+            "[rpki]\n[store]\npath='a.db'\n[feeds.ris]\nkind='ris_live'\nurl='{url}'\n[sinks.file]\nkind='ndjson'\n\
+             path='told'\nnotices=true"
+        );
+        let mut config = Config::parse("test", &text, dir.path()).expect("fine");
+        config.http.listen = "127.0.0.1:0".parse().expect("an address");
+        let hysteresis = Hysteresis { raise_secs: 0, clear_secs: 0 };
+        let options = Options { shards: Some(1), hysteresis, ..Options::default() };
+        let app = App::start(config, options).await.expect("started");
+        let is_told = async {
+            while notices_in(&told).iter().filter(|(id, _)| id.contains("feed_silent")).count() < until {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let stop = async { timeout(Duration::from_secs(60), is_told).await.expect("told in time") };
+        app.run_until(stop).await.expect("no failure");
+    };
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+    life(format!("ws://{nobody}/"), 1).await;
+    let (url, play) = ris_live().await;
+    play.send(news(1, "198.51.100.0/24", 64_496)).await.expect("a server");
+    life(url, 2).await;
+    let silent: Vec<_> = notices_in(&told).into_iter().filter(|(id, _)| id.contains("feed_silent")).collect();
+    let id = "\"feed_silent:ris\"".to_owned();
+    assert_eq!(silent, [(id.clone(), "\"raised\"".to_owned()), (id, "\"cleared\"".to_owned())]);
 }
 
 /// The whole program beside an archive and a live feed on loopback.

@@ -40,6 +40,7 @@ pub struct Config {
     pub relations: Relations,
     pub alerts: Alerts,
     pub store: Store,
+    pub notices: Notices,
     pub sinks: Vec<Sink>,
     pub watch: Vec<Constituent>,
 }
@@ -145,10 +146,19 @@ impl Default for Alerts {
     }
 }
 
+/// What is said of the watching itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// Once a day one that says that all this works.
+    pub heartbeat: bool,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sink {
     pub name: Arc<str>,
     pub min_severity: Severity,
+    /// Hears of what is wrong with the watching, too.
+    pub notices: bool,
     pub kind: SinkKind,
 }
 
@@ -169,6 +179,7 @@ pub struct Kafka {
     pub brokers: String,
     pub alerts_topic: String,
     pub incidents_topic: String,
+    pub notices_topic: String,
     pub create_topics: bool,
     /// Passed to librdkafka as they are.
     pub properties: Vec<(String, Secret)>,
@@ -181,6 +192,7 @@ impl Kafka {
             brokers: brokers.into(),
             alerts_topic: "bgpwarden.alerts".to_owned(),
             incidents_topic: "bgpwarden.incidents".to_owned(),
+            notices_topic: "bgpwarden.notices".to_owned(),
             create_topics: false,
             properties: Vec::new(),
         }
@@ -221,6 +233,7 @@ impl Config {
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
             store: store::read(root.section("store")),
+            notices: notices(root.section("notices")),
             sinks: sinks(&mut root),
             watch: watch(root.section("watch")),
         };
@@ -244,7 +257,7 @@ fn default_feeds() -> Vec<Feed> {
 
 fn default_sinks() -> Vec<Sink> {
     let kind = SinkKind::Ndjson { to: NdjsonTarget::Stdout };
-    vec![Sink { name: "stdout".into(), min_severity: Severity::Low, kind }]
+    vec![Sink { name: "stdout".into(), min_severity: Severity::Low, notices: false, kind }]
 }
 
 fn http(mut section: Section<'_>) -> Http {
@@ -382,6 +395,12 @@ enum KnownSink {
     Later,
 }
 
+fn notices(mut section: Section<'_>) -> Notices {
+    let heartbeat = section.flag("heartbeat").unwrap_or_default();
+    section.finish();
+    Notices { heartbeat }
+}
+
 fn sinks(root: &mut Section<'_>) -> Vec<Sink> {
     let named = root.named("sinks");
     if named.is_empty() {
@@ -408,8 +427,10 @@ fn sink(name: String, mut section: Section<'_>) -> Option<Sink> {
         Some(KnownSink::Ndjson) => SinkKind::Ndjson { to: ndjson_target(&mut section) },
         Some(KnownSink::Kafka) => SinkKind::Kafka(kafka(&mut section)),
     };
+    // Whoever reads the lines of a file expects alerts; a topic of its own surprises nobody.
+    let notices = section.flag("notices").unwrap_or(matches!(kind, SinkKind::Kafka(_)));
     section.finish();
-    Some(Sink { name: name.into(), min_severity, kind })
+    Some(Sink { name: name.into(), min_severity, notices, kind })
 }
 
 fn ndjson_target(section: &mut Section<'_>) -> NdjsonTarget {
@@ -424,9 +445,10 @@ fn kafka(section: &mut Section<'_>) -> Kafka {
     if brokers.is_empty() {
         section.problem("brokers", "is missing; write host:port, several separated by commas");
     }
-    let prefix = section.text("prefix", "the beginning of both topics").unwrap_or_else(|| "bgpwarden.".to_owned());
+    let prefix = section.text("prefix", "the beginning of all topics").unwrap_or_else(|| "bgpwarden.".to_owned());
     let mut topic = |key, last: &str| section.text(key, "a topic").unwrap_or_else(|| format!("{prefix}{last}"));
     let (alerts_topic, incidents_topic) = (topic("alerts_topic", "alerts"), topic("incidents_topic", "incidents"));
+    let notices_topic = topic("notices_topic", "notices");
     let mut table = section.section("properties");
     let properties = table.properties(is_secret_property);
     for (key, value) in &properties {
@@ -438,6 +460,7 @@ fn kafka(section: &mut Section<'_>) -> Kafka {
         brokers,
         alerts_topic,
         incidents_topic,
+        notices_topic,
         create_topics: section.flag("create_topics").unwrap_or(false),
         properties,
     }

@@ -31,6 +31,7 @@ impl Display for Config {
         writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
         writeln!(f, "retention_days = {}", self.store.retention_days)?;
         writeln!(f, "checkpoint_secs = {}", self.store.checkpoint_secs)?;
+        writeln!(f, "\n[notices]\nheartbeat = {}", self.notices.heartbeat)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }
@@ -113,6 +114,7 @@ fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
         SinkKind::Kafka(_) => "kafka",
     };
     writeln!(f, "\n[sinks.{}]\nkind = \"{kind}\"\nmin_severity = \"{}\"", key(&sink.name), sink.min_severity)?;
+    writeln!(f, "notices = {}", sink.notices)?;
     match &sink.kind {
         SinkKind::Ndjson { to: NdjsonTarget::Stdout } => writeln!(f, "path = \"-\""),
         SinkKind::Ndjson { to: NdjsonTarget::File(path) } => writeln!(f, "path = {}", quoted(path.display())),
@@ -122,7 +124,8 @@ fn show_sink(f: &mut Formatter<'_>, sink: &Sink) -> fmt::Result {
 
 fn show_kafka(f: &mut Formatter<'_>, kafka: &Kafka) -> fmt::Result {
     writeln!(f, "brokers = {}\nalerts_topic = {}", quoted(&kafka.brokers), quoted(&kafka.alerts_topic))?;
-    writeln!(f, "incidents_topic = {}\ncreate_topics = {}", quoted(&kafka.incidents_topic), kafka.create_topics)?;
+    writeln!(f, "incidents_topic = {}", quoted(&kafka.incidents_topic))?;
+    writeln!(f, "notices_topic = {}\ncreate_topics = {}", quoted(&kafka.notices_topic), kafka.create_topics)?;
     show_properties(f, &kafka.properties)
 }
 

@@ -63,6 +63,8 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
         [store]
         path = "/var/lib/bgpwarden/a.db"
         retention_days = 7
+        [notices]
+        heartbeat = true
         [sinks.bus]
         kind = "kafka"
         brokers = "kafka1:9092,kafka2:9092"
@@ -85,6 +87,9 @@ fn what_check_prints_is_a_file_of_the_same_meaning() {
     let config = parse(text).expect("fine");
     let SinkKind::Kafka(kafka) = &config.sinks[0].kind else { panic!("not kafka") };
     assert_eq!((kafka.alerts_topic.as_str(), kafka.incidents_topic.as_str()), ("noc.alerts", "noc.incidents"));
+    assert_eq!(kafka.notices_topic, "noc.notices");
+    let hears = |i: usize| config.sinks[i].notices;
+    assert_eq!((hears(0), hears(1), config.notices.heartbeat), (true, false, true), "a file holds alerts unless told");
     assert_eq!(config.watch[0].resources.len(), 2);
     assert_eq!(parse(&config.to_string()).expect("fine"), config);
     assert_eq!(parse(&Config::without_file().to_string()).expect("fine"), Config::without_file());

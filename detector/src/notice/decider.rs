@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use rules::alert::SourceState;
 use rules::bgp::Timestamp;
 
-use super::{Notice, NoticeKind, NoticeState};
-use crate::health::{BaselineState, FeedState, GapCause, Report, SessionReport};
+use super::{Notice, NoticeKind, NoticeState, Said};
+use crate::health::{BaselineState, FeedState, GapCause, Report, SessionReport, WITHOUT_MEMORY};
 
 /// How long something must last, and be gone, before it is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,16 @@ impl Default for Hysteresis {
 }
 
 /// Matters at once: several for each feed, collector, sink and source of a large configuration.
-const MOST: usize = 1_024;
+pub const MOST: usize = 1_024;
+/// A day between two heartbeats.
+const HEARTBEAT_SECS: f64 = 86_400.0;
 
 #[derive(Debug, Default)]
 pub struct Decider {
     hysteresis: Hysteresis,
+    heartbeat: bool,
+    /// The last one; none until it is known what earlier lives said.
+    last_heartbeat: Option<Timestamp>,
     matters: BTreeMap<(NoticeKind, String), Matter>,
 }
 
@@ -42,8 +47,20 @@ struct Matter {
 }
 
 impl Decider {
-    pub fn new(hysteresis: Hysteresis) -> Self {
-        Self { hysteresis, matters: BTreeMap::new() }
+    /// `heartbeat`: once a day it says that all this works.
+    pub fn new(hysteresis: Hysteresis, heartbeat: bool) -> Self {
+        Self { hysteresis, heartbeat, last_heartbeat: None, matters: BTreeMap::new() }
+    }
+
+    /// Goes on from what earlier lives said: what is still wrong is not said again, what is over is cleared. Before this
+    /// there is no heartbeat.
+    pub fn remember(&mut self, said: Said, now: Timestamp) {
+        self.last_heartbeat = Some(said.last_heartbeat.unwrap_or(Timestamp::MIN));
+        for Notice { time, kind, subject, detail, .. } in said.open.into_iter().take(MOST) {
+            let known = Matter { since: time, last: now, raised: true, detail };
+            let matter = self.matters.entry((kind, subject)).or_insert(known);
+            (matter.since, matter.raised) = (time, true);
+        }
     }
 
     /// What there is to say after this report.
@@ -71,7 +88,22 @@ impl Decider {
             notices.push(Notice { time: now, kind: *kind, state, subject, detail });
         }
         self.matters.retain(|_, matter| !matter.is_over(now, self.hysteresis));
+        notices.extend(self.beat(now, report));
         notices
+    }
+
+    /// It asks for nothing, so it is never raised.
+    fn beat(&mut self, now: Timestamp, report: &Report) -> Option<Notice> {
+        let last = self.last_heartbeat.filter(|_| self.heartbeat)?;
+        if now.secs_since(last) < HEARTBEAT_SECS {
+            return None;
+        }
+        self.last_heartbeat = Some(now);
+        let live = report.feeds.iter().filter(|feed| matches!(feed.state, FeedState::Live | FeedState::Finished));
+        let (live, feeds, active) = (live.count(), report.feeds.len(), self.active().count());
+        let detail = format!("{live} of {feeds} feeds live, {} routes held, {active} notices active", report.routes);
+        let (kind, state) = (NoticeKind::Heartbeat, NoticeState::Cleared);
+        Some(Notice { time: now, kind, state, subject: "bgpwarden".to_owned(), detail })
     }
 
     /// Raised and not cleared.
@@ -135,6 +167,9 @@ fn wrong(report: &Report) -> BTreeMap<(NoticeKind, String), String> {
     if let Some(problem) = &report.store.problem {
         wrong.insert((NoticeKind::StoreFailing, "store".to_owned()), problem.clone());
     }
+    if report.store.is_without_memory {
+        wrong.insert((NoticeKind::StoreFailing, "checkpoint".to_owned()), WITHOUT_MEMORY.to_owned());
+    }
     wrong
 }
 
@@ -179,6 +214,59 @@ mod tests {
         assert_eq!(told(reports), [(10, NoticeKind::FeedSilent, true), (109, NoticeKind::FeedSilent, false)]);
     }
 
+    fn raised(kind: NoticeKind, subject: &str) -> Notice {
+        let (state, subject) = (NoticeState::Raised, subject.to_owned());
+        Notice { time: Timestamp::from_secs(0), kind, state, subject, detail: "before".to_owned() }
+    }
+
+    #[test]
+    fn what_was_open_at_a_kill_goes_on_or_is_cleared_under_the_same_id_and_is_never_raised_twice() {
+        let (still, over) = (raised(NoticeKind::FeedSilent, "ris"), raised(NoticeKind::FeedSilent, "of old"));
+        for remembered_at in [1_000, 1_030] {
+            let mut decider = Decider::default();
+            let mut told = Vec::new();
+            for second in 1_000..1_300 {
+                let now = Timestamp::from_secs(second);
+                if second == remembered_at {
+                    decider.remember(Said { open: vec![still.clone(), over.clone()], last_heartbeat: None }, now);
+                }
+                let state = if second < 1_100 { FeedState::Down } else { FeedState::Live };
+                told.extend(decider.observe(now, &feed(state)));
+            }
+            let cleared: Vec<_> =
+                told.iter().filter(|n| n.state == NoticeState::Cleared).map(|n| (n.id(), n.time.secs())).collect();
+            let expected = [(over.id(), remembered_at + 60), (still.id(), 1_159)];
+            assert_eq!(cleared, expected);
+            // A store that answers late costs a repeat under the same id, and nothing is left open.
+            assert!(told.iter().all(|n| n.state == NoticeState::Cleared || n.id() == still.id()));
+            assert_eq!((told.len() == 2, decider.active().count()), (remembered_at == 1_000, 0));
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_comes_once_a_day_also_over_restarts_and_only_if_asked_for() {
+        let beats = |heartbeat: bool, last: Option<i64>| {
+            let mut decider = Decider::new(Hysteresis::default(), heartbeat);
+            let said = Said { last_heartbeat: last.map(Timestamp::from_secs), ..Said::default() };
+            let mut beats = Vec::new();
+            for second in (1_000_000..1_200_000).step_by(100) {
+                if second == 1_000_100 {
+                    decider.remember(said.clone(), Timestamp::from_secs(second));
+                }
+                beats.extend(decider.observe(Timestamp::from_secs(second), &feed(FeedState::Live)));
+            }
+            assert_eq!(decider.active().count(), 0);
+            beats.into_iter().map(|n| (n.kind, n.state, n.time.secs(), n.detail)).collect::<Vec<_>>()
+        };
+        let beat = |second| {
+            let detail = "1 of 1 feeds live, 0 routes held, 0 notices active".to_owned();
+            (NoticeKind::Heartbeat, NoticeState::Cleared, second, detail)
+        };
+        assert_eq!(beats(false, None), []);
+        assert_eq!(beats(true, None), [beat(1_000_100), beat(1_086_500), beat(1_172_900)]);
+        assert_eq!(beats(true, Some(990_000)), [beat(1_076_400), beat(1_162_800)]);
+    }
+
     #[test]
     fn a_feed_that_comes_and_goes_is_one_notice() {
         let is_up = |second: usize| second >= 600 || second % 30 >= 15;
@@ -216,13 +304,13 @@ mod tests {
         let sink = SinkReport { name: "bus".into(), error: Some("no broker".into()), ..SinkReport::default() };
         let report = Report {
             baseline: BaselineState::Learning,
-            sources: vec![source("VRPs", "expired"), source("ASPAs", "stale"), source("relations", "none")],
+            sources: vec![source("VRPs", "expired"), source("ASPAs", "stale"), source("relations", "stale")],
             gaps: vec![gap(GapCause::Lost, None), gap(GapCause::NoHistory, Some("rrc00"))],
             sinks: vec![sink],
-            store: StoreReport { problem: Some("no space".into()), ..StoreReport::default() },
+            store: StoreReport { problem: Some("no space".into()), is_without_memory: true, ..StoreReport::default() },
             ..feed(FeedState::Silent)
         };
-        let mut decider = Decider::new(Hysteresis { raise_secs: 0, clear_secs: 0 });
+        let mut decider = Decider::new(Hysteresis { raise_secs: 0, clear_secs: 0 }, false);
         let raised: Vec<_> = decider.observe(Timestamp::MIN, &report).iter().map(Notice::id).collect();
         let expected = [
             "feed_silent:ris",
@@ -231,7 +319,9 @@ mod tests {
             "learning:baseline",
             "vrps_stale:VRPs",
             "aspas_stale:ASPAs",
+            "relations_stale:relations",
             "sink_failing:bus",
+            "store_failing:checkpoint",
             "store_failing:store",
         ];
         assert_eq!(raised, expected);

@@ -3,7 +3,7 @@
 //! First into the store, in one transaction, then to the sinks. While the store cannot be used, straight to the
 //! sinks, from memory: an alert is never withheld. Once it can be used again it is told what it missed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{Delivery, Parcel, Route};
 use crate::app::now;
+use crate::notice::Notice;
 use crate::store::{Chapter, Place, Problem, Put, Store};
 
 /// How long alerts wait for a disk that does not answer.
@@ -32,7 +33,7 @@ pub struct DispatchStatus {
 }
 
 impl DispatchStatus {
-    /// Alerts that went to the sinks without the store.
+    /// Alerts and notices that went to the sinks without the store.
     pub fn unstored(&self) -> u64 {
         self.unstored.load(Ordering::Relaxed)
     }
@@ -83,11 +84,29 @@ impl Dispatch {
         self.status.clone()
     }
 
+    /// Hands over what is wrong with the watching, or no longer, to the sinks that hear of it. The same way as alerts:
+    /// it is most needed when the store fails.
+    pub async fn tell(&mut self, notices: Vec<Notice>) {
+        let sinks: Vec<_> = self.routes.iter().filter(|route| route.notices).map(|route| route.name.clone()).collect();
+        let put = |notice| Put { parcel: Parcel::notice(notice), sinks: sinks.clone(), chapter: None };
+        let puts = notices.into_iter().map(|notice| (put(notice), false)).collect();
+        self.hand_over(puts).await;
+    }
+
     /// Hands over what was decided. If the store fails, a sink whose window is full waits for it, and nobody for the sink
     /// before more than [`UNSTORED_BYTES`] do.
     pub async fn put(&mut self, decided: Vec<Decided>) {
-        let refreshing: Vec<bool> = decided.iter().map(|decided| decided.merely_refreshes).collect();
-        let puts: Vec<Put> = decided.into_iter().map(|decided| self.addressed(decided)).collect();
+        let address = |decided: Decided| {
+            let merely_refreshes = decided.merely_refreshes;
+            (self.addressed(decided), merely_refreshes)
+        };
+        let puts = decided.into_iter().map(address).collect();
+        self.hand_over(puts).await;
+    }
+
+    /// With each, whether it may be left out.
+    async fn hand_over(&mut self, puts: Vec<(Put, bool)>) {
+        let (puts, refreshing): (Vec<Put>, Vec<bool>) = puts.into_iter().unzip();
         match self.store(&puts).await {
             Ok(places) => self.offer(&puts, places),
             Err(_) => {
@@ -104,6 +123,15 @@ impl Dispatch {
         let places = self.store(&puts).await?;
         self.offer(&puts, places);
         Ok(())
+    }
+
+    /// What only this process knows, and no outbox: for each sink, how many wait for a store that can be used.
+    pub fn late(&self) -> BTreeMap<Arc<str>, usize> {
+        let mut late = BTreeMap::new();
+        for sink in self.unstored.iter().flat_map(|unstored| &unstored.late) {
+            *late.entry(sink.clone()).or_default() += 1;
+        }
+        late
     }
 
     /// Looks whether a store that failed can be used again.
@@ -137,7 +165,8 @@ impl Dispatch {
             self.routes.iter().filter(|route| wanted(route)).map(|route| route.name.clone()).collect::<Vec<_>>()
         };
         let (sinks, tombstones) = (names(|_| true), names(|route| route.keeps_latest));
-        if self.left_alone_until.is_some_and(|until| Instant::now() < until) {
+        // What the store missed goes in first, so that places stand in the order in which sinks hear of them.
+        if !self.unstored.is_empty() || self.left_alone_until.is_some_and(|until| Instant::now() < until) {
             return;
         }
         let forgetting = timeout(PATIENCE, self.store.forget(before, &sinks, &tombstones)).await;
@@ -161,7 +190,7 @@ impl Dispatch {
                 sinks.push(route.name.clone());
             }
         }
-        Put { delivery, sinks, chapter }
+        Put { parcel: Parcel::Alert(delivery), sinks, chapter }
     }
 
     /// Stores what it missed, then `puts`.
@@ -191,10 +220,9 @@ impl Dispatch {
         for (Unstored { put, late }, places) in self.unstored.drain(..).zip(places) {
             for (sink, place) in put.sinks.iter().zip(places).filter_map(|(sink, place)| Some((sink, place?))) {
                 let Some(route) = self.routes.iter().find(|route| route.name == *sink) else { continue };
-                let parcel = Parcel::Alert(put.delivery.clone());
                 match late.contains(sink) {
-                    true => route.outbox.offer(place, parcel),
-                    false => route.outbox.placed(place, &parcel),
+                    true => route.outbox.offer(place, put.parcel.clone()),
+                    false => route.outbox.placed(place, &put.parcel),
                 }
             }
         }
@@ -205,7 +233,7 @@ impl Dispatch {
     fn offer(&self, puts: &[Put], places: Vec<Vec<Option<Place>>>) {
         for (put, place, sink) in each(puts, places) {
             if let Some(route) = self.routes.iter().find(|route| route.name == *sink) {
-                route.outbox.offer(place, Parcel::Alert(put.delivery.clone()));
+                route.outbox.offer(place, put.parcel.clone());
             }
         }
     }
@@ -216,10 +244,9 @@ impl Dispatch {
         let mut late = Vec::new();
         for route in &self.routes {
             let Some(i) = put.sinks.iter().position(|sink| *sink == route.name) else { continue };
-            let parcel = Parcel::Alert(put.delivery.clone());
-            let has_room = !self.late.contains(&route.name) && route.outbox.has_room_for(&parcel);
+            let has_room = !self.late.contains(&route.name) && route.outbox.has_room_for(&put.parcel);
             if has_room {
-                route.outbox.push(parcel).await;
+                route.outbox.push(put.parcel.clone()).await;
             } else if merely_refreshes {
                 self.status.shed.fetch_add(1, Ordering::Relaxed);
                 put.sinks.remove(i);
@@ -228,7 +255,7 @@ impl Dispatch {
             }
         }
         self.late.extend(late.iter().cloned());
-        self.unstored_bytes += put.delivery.json.len();
+        self.unstored_bytes += put.parcel.bytes();
         self.unstored.push_back(Unstored { put, late });
         self.make_room().await;
     }
@@ -237,9 +264,9 @@ impl Dispatch {
     async fn make_room(&mut self) {
         while self.unstored_bytes > UNSTORED_BYTES {
             let Some(Unstored { put, late }) = self.unstored.pop_front() else { break };
-            self.unstored_bytes -= put.delivery.json.len();
+            self.unstored_bytes -= put.parcel.bytes();
             for route in self.routes.iter().filter(|route| late.contains(&route.name)) {
-                route.outbox.push(Parcel::Alert(put.delivery.clone())).await;
+                route.outbox.push(put.parcel.clone()).await;
             }
         }
     }

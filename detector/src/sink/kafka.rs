@@ -1,7 +1,7 @@
 //! How does an alert become two Kafka messages that arrive at least once, in order per incident?
 //!
 //! `…alerts` keeps every transition, `…incidents` is compacted and keeps the latest: the same bytes under the
-//! same key. The headers are those of CloudEvents 1.0 in binary mode.
+//! same key. Notices have a topic of their own, so that who reads alerts meets nothing else. The headers are those of CloudEvents 1.0 in binary mode.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,12 +14,15 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rules::limits;
 
 use super::outbox::{Outbox, Ticket};
 use super::status::{FailureReason, SinkStatus};
 use super::{Delivery, Parcel, pause_after};
 use crate::config::{Kafka, Secret};
 use crate::failure::Failure;
+use crate::notice::Notice;
+use crate::text;
 
 /// Incidents on their way at once: with lz4 batches of that size a broker 100 ms away takes 2,560 a second.
 const IN_FLIGHT: usize = 256;
@@ -96,11 +99,12 @@ impl Publisher {
         Ok(Self { name, kafka, instance, producer, status })
     }
 
-    /// Looks for both topics, and creates them if told to. Brokers that do not answer are no failure: the outbox
+    /// Looks for the topics it is for, and creates them if told to. Brokers that do not answer are no failure: the outbox
     /// waits for them.
-    pub async fn check_topics(&self) -> Result<(), Failure> {
+    pub async fn check_topics(&self, notices: bool) -> Result<(), Failure> {
         let topics = [(&self.kafka.alerts_topic, "delete"), (&self.kafka.incidents_topic, "compact")];
-        for (topic, cleanup) in topics {
+        let notices = notices.then_some((&self.kafka.notices_topic, "delete"));
+        for (topic, cleanup) in topics.into_iter().chain(notices) {
             match self.topic_exists(topic.clone()).await? {
                 None => {
                     tracing::warn!(sink = %self.name, brokers = %self.kafka.brokers, "no broker answers yet");
@@ -184,7 +188,7 @@ impl Publisher {
         }
     }
 
-    /// Sends to both topics until both have confirmed.
+    /// Sends to the topics it is for until all have confirmed.
     async fn deliver(&self, ticket: Ticket, parcel: Parcel) -> Ticket {
         match parcel {
             Parcel::Alert(delivery) => {
@@ -193,6 +197,11 @@ impl Publisher {
                     let value = Some(delivery.json.as_bytes());
                     self.send_until_confirmed(topic, &delivery.id, value, headers.clone()).await;
                 }
+            }
+            Parcel::Notice(id, notice) => {
+                let json = notice.to_json();
+                let (topic, headers) = (&self.kafka.notices_topic, notice_headers(&id, &notice, &self.instance));
+                self.send_until_confirmed(topic, &id, Some(json.as_bytes()), headers).await;
             }
             Parcel::Forget(id) => {
                 let topic = &self.kafka.incidents_topic;
@@ -241,21 +250,33 @@ fn producer(name: &Arc<str>, kafka: &Kafka) -> Result<FutureProducer<Listener>, 
 }
 
 fn headers(delivery: &Delivery, instance: &str) -> OwnedHeaders {
-    let subject = delivery.first_prefix.map(|prefix| prefix.to_string());
     let fields = [
-        ("ce_specversion", "1.0".to_owned()),
         ("ce_id", format!("{}/{}", delivery.id, delivery.sequence)),
-        ("ce_source", instance.to_owned()),
         ("ce_type", format!("bgpwarden.incident.{}.v1", delivery.transition)),
         ("ce_time", delivery.time.to_string()),
         ("ce_severity", delivery.severity.to_string()),
         ("ce_class", delivery.class.to_string()),
-        ("content-type", "application/json".to_owned()),
     ];
+    let subject = delivery.first_prefix.map(|prefix| ("ce_subject", prefix.to_string()));
+    cloud_event(instance, fields.into_iter().chain(subject))
+}
+
+fn notice_headers(id: &str, notice: &Notice, instance: &str) -> OwnedHeaders {
+    let fields = [
+        ("ce_id", format!("{id}/{}", notice.time)),
+        ("ce_type", format!("bgpwarden.notice.{}.v1", notice.state.word())),
+        ("ce_time", notice.time.to_string()),
+        ("ce_subject", text::plain(&notice.subject, limits::TEXT)),
+    ];
+    cloud_event(instance, fields.into_iter())
+}
+
+fn cloud_event<'a>(instance: &str, fields: impl Iterator<Item = (&'a str, String)>) -> OwnedHeaders {
+    let common = [("ce_specversion", "1.0"), ("ce_source", instance), ("content-type", "application/json")];
     let with = |headers: OwnedHeaders, (key, value): (&str, String)| {
         headers.insert(Header { key, value: Some(value.as_bytes()) })
     };
-    fields.into_iter().chain(subject.map(|subject| ("ce_subject", subject))).fold(OwnedHeaders::new(), with)
+    common.into_iter().map(|(key, value)| (key, value.to_owned())).chain(fields).fold(OwnedHeaders::new(), with)
 }
 
 fn reason_of(error: &KafkaError) -> FailureReason {

@@ -20,6 +20,7 @@ use rules::alert::{Alert, Class, ReasonCode, Severity, Transition};
 use rules::bgp::Timestamp;
 use rules::limits;
 
+use crate::notice::Notice;
 use outbox::Outbox;
 use status::SinkStatus;
 
@@ -62,21 +63,29 @@ pub enum Parcel {
     Alert(Delivery),
     /// Retention has forgotten this incident, and so may whoever keeps the latest of each.
     Forget(Arc<str>),
+    /// Under its id.
+    Notice(Arc<str>, Notice),
 }
 
 impl Parcel {
-    pub fn incident(&self) -> &Arc<str> {
+    pub fn notice(notice: Notice) -> Self {
+        Self::Notice(notice.id().into(), notice)
+    }
+
+    /// What has the same key arrives in its order.
+    pub fn key(&self) -> &Arc<str> {
         match self {
             Self::Alert(delivery) => &delivery.id,
-            Self::Forget(id) => id,
+            Self::Forget(id) | Self::Notice(id, _) => id,
         }
     }
 
-    /// Bytes of JSON.
+    /// Bytes of JSON, or about as many.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Alert(delivery) => delivery.json.len(),
             Self::Forget(_) => 0,
+            Self::Notice(id, notice) => id.len() + notice.detail.len(),
         }
     }
 }
@@ -88,6 +97,8 @@ pub struct Route {
     pub status: Arc<SinkStatus>,
     /// Keeps the latest of each incident, so it has to hear when one is forgotten.
     pub keeps_latest: bool,
+    /// Hears what is wrong with the watching, too.
+    pub notices: bool,
     min_severity: Severity,
     /// The first transition of each incident that this sink was told: it hears of the end of these, too, whatever
     /// became of their severity.
@@ -97,7 +108,7 @@ pub struct Route {
 impl Route {
     pub fn new(name: Arc<str>, min_severity: Severity, outbox: Arc<Outbox>) -> Self {
         let (status, told) = (Arc::default(), BTreeMap::new());
-        Self { name, outbox, status, keeps_latest: false, min_severity, told }
+        Self { name, outbox, status, keeps_latest: false, notices: false, min_severity, told }
     }
 
     /// Is this transition for this sink? A rerun of the same transitions gives the same answers.

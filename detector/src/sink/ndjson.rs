@@ -63,12 +63,15 @@ pub async fn run(
     status: Arc<SinkStatus>,
 ) -> Result<(), Failure> {
     while let Some((ticket, parcel)) = outbox.take().await {
-        // Lines once written stay.
-        let Parcel::Alert(delivery) = parcel else {
-            outbox.ack(ticket);
-            continue;
+        let line = match parcel {
+            Parcel::Alert(delivery) => Arc::new(format!("{}\n", delivery.json)),
+            Parcel::Notice(_, notice) => Arc::new(notice.to_json() + "\n"),
+            // Lines once written stay.
+            Parcel::Forget(_) => {
+                outbox.ack(ticket);
+                continue;
+            }
         };
-        let line = Arc::new(format!("{}\n", delivery.json));
         let mut written = 0;
         let mut failures = 0;
         loop {
@@ -118,9 +121,11 @@ mod tests {
     use std::sync::Mutex;
 
     use rules::alert::Alert;
+    use rules::bgp::Timestamp;
 
     use super::*;
     use crate::alert::samples::opened;
+    use crate::notice::{Notice, NoticeKind, NoticeState};
     use crate::sink::Delivery;
 
     /// Takes three bytes at a time and fails every other call.
@@ -165,6 +170,21 @@ mod tests {
         assert_eq!(text, "{\"sequence\":1}\n{\"sequence\":2}\n{\"sequence\":3}\n");
         assert!(status.failures(FailureReason::Write) > 0);
         assert_eq!(status.delivered(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_notice_is_a_line_and_a_tombstone_is_none() {
+        let out = Arc::new(Mutex::new(Vec::new()));
+        let writer = Box::new(Unreliable { out: out.clone(), calls: 0 });
+        let (kind, state, subject) = (NoticeKind::FeedGap, NoticeState::Raised, "ris".to_owned());
+        let notice = Notice { time: Timestamp::from_secs(1), kind, state, subject, detail: "closed".to_owned() };
+        let outbox = Arc::new(Outbox::default());
+        outbox.push(Parcel::Forget("bw-a".into())).await;
+        outbox.push(Parcel::notice(notice.clone())).await;
+        outbox.close();
+        run("file".into(), writer, outbox, Arc::default()).await.expect("done");
+        let text = String::from_utf8(out.lock().expect("a lock").clone()).expect("text");
+        assert_eq!(text, notice.to_json() + "\n");
     }
 
     #[tokio::test]

@@ -54,7 +54,7 @@ struct State {
     /// Tickets that may be taken: the oldest of each incident, unless it is out.
     ready: BTreeSet<Ticket>,
     /// All tickets of an incident, oldest first.
-    of_incident: HashMap<Arc<str>, VecDeque<Ticket>>,
+    of_key: HashMap<Arc<str>, VecDeque<Ticket>>,
     bytes: usize,
     next: u64,
     closed: bool,
@@ -120,13 +120,14 @@ impl Outbox {
         state.entries.is_empty() || (state.entries.len() < self.most && state.bytes + parcel.bytes() <= self.most_bytes)
     }
 
-    /// Tells of a parcel that now waits in the store. Never waits: what does not fit into the window stays there.
+    /// Tells of a parcel that now waits in the store. Never waits: what does not fit into the window stays there. One that
+    /// was told of before is known.
     pub fn offer(&self, place: Place, parcel: Parcel) {
         let mut state = self.state();
-        state.offered_up_to = state.offered_up_to.max(place);
-        if place <= state.read_up_to {
+        if place <= state.offered_up_to {
             return;
         }
+        state.offered_up_to = place;
         if state.behind == 0 && self.has_space_for(&state, &parcel) {
             state.read_up_to = place;
             state.insert(parcel, Some(place), Instant::now());
@@ -149,7 +150,7 @@ impl Outbox {
             state.behind_since += 1;
             state.ahead.insert(place);
         }
-        let tickets = state.of_incident.get(parcel.incident()).cloned().unwrap_or_default();
+        let tickets = state.of_key.get(parcel.key()).cloned().unwrap_or_default();
         let same = tickets.into_iter().find(|ticket| state.entries[ticket].parcel == *parcel);
         match same.and_then(|ticket| state.entries.get_mut(&ticket)) {
             Some(entry) => entry.place = Some(place),
@@ -205,16 +206,17 @@ impl Outbox {
 
     fn fill(&self, page: Page) {
         let mut state = self.state();
-        for (place, queued, parcel) in page.parcels {
-            if place <= state.offered_up_to {
-                state.behind = state.behind.saturating_sub(1);
-            }
+        // What stands behind that is about to be offered; until then it may be one that was pushed already.
+        let offered_up_to = state.offered_up_to;
+        let is_all = page.is_last || page.parcels.last().is_some_and(|(place, ..)| *place > offered_up_to);
+        for (place, queued, parcel) in page.parcels.into_iter().take_while(|(place, ..)| *place <= offered_up_to) {
+            state.behind = state.behind.saturating_sub(1);
             state.read_up_to = state.read_up_to.max(place);
-            if !state.ahead.remove(&place) {
+            if let (false, Some(parcel)) = (state.ahead.remove(&place), parcel) {
                 state.insert(parcel, Some(place), instant_of(queued));
             }
         }
-        if page.is_last {
+        if is_all {
             state.behind = state.behind.min(state.behind_since);
         }
         if state.behind == 0 {
@@ -293,25 +295,25 @@ impl State {
         let ticket = Ticket(self.next);
         self.next += 1;
         self.bytes += parcel.bytes();
-        let same_incident = self.of_incident.entry(parcel.incident().clone()).or_default();
-        if same_incident.is_empty() {
+        let same_key = self.of_key.entry(parcel.key().clone()).or_default();
+        if same_key.is_empty() {
             self.ready.insert(ticket);
         }
-        same_incident.push_back(ticket);
+        same_key.push_back(ticket);
         self.entries.insert(ticket, Entry { parcel, since, place });
     }
 
     fn remove(&mut self, ticket: Ticket) -> Option<Entry> {
         let entry = self.entries.remove(&ticket)?;
         self.bytes -= entry.parcel.bytes();
-        if let Some(same_incident) = self.of_incident.get_mut(entry.parcel.incident()) {
-            same_incident.pop_front();
-            match same_incident.front() {
+        if let Some(same_key) = self.of_key.get_mut(entry.parcel.key()) {
+            same_key.pop_front();
+            match same_key.front() {
                 Some(&next) => {
                     self.ready.insert(next);
                 }
                 None => {
-                    self.of_incident.remove(entry.parcel.incident());
+                    self.of_key.remove(entry.parcel.key());
                 }
             }
         }

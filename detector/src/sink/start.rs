@@ -20,9 +20,10 @@ pub struct Started {
 /// Checks what can be checked and starts a task per sink. `instance` is who speaks.
 pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result<Started, Failure> {
     let (mut routes, mut tasks) = (Vec::new(), JoinSet::new());
-    for Sink { name, min_severity, kind } in sinks {
+    for Sink { name, min_severity, notices, kind } in sinks {
         let outbox = Arc::new(Outbox::over(store.clone(), name.clone()));
         let mut route = Route::new(name.clone(), *min_severity, outbox.clone());
+        route.notices = *notices;
         let status = route.status.clone();
         match kind {
             SinkKind::Ndjson { to } => {
@@ -36,7 +37,7 @@ pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result
             }
             SinkKind::Kafka(kafka) => {
                 let publisher = Publisher::new(name.clone(), kafka.clone(), instance.clone(), status)?;
-                publisher.check_topics().await?;
+                publisher.check_topics(*notices).await?;
                 route.keeps_latest = true;
                 tasks.spawn(async move {
                     tokio::select! {

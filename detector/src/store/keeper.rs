@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::file::{self, Location, Opened, Problem};
-use super::{Checkpoint, Page, Place, Put, Reply, Status, TOLD, Told, rows};
+use super::{Checkpoint, Page, Place, Put, Reply, Status, TOLD, Told, notices, rows};
 use crate::app::now;
+use crate::notice::Said;
 use crate::sink::Parcel;
 
 /// How long acknowledgements wait for company. Nobody waits for them; whoever waits ends this wait.
@@ -50,6 +51,7 @@ pub enum Command {
     },
     LatestCheckpoint(Reply<Option<Checkpoint>>),
     Chapters(Reply<Vec<Vec<u8>>>),
+    Said(Reply<Said>),
     /// There are acknowledgements.
     Acknowledge,
     Close(Reply<()>),
@@ -159,7 +161,7 @@ impl Keeper {
         }
         for command in batch {
             answers.extend(if outcome.is_ok() {
-                act(&transaction, command, file, now, &mut outcome)
+                act(&transaction, command, (file, now), &self.status, &mut outcome)
             } else {
                 refusal(command)
             });
@@ -237,8 +239,8 @@ fn probe(connection: &Connection) -> rusqlite::Result<()> {
 fn act(
     connection: &Connection,
     command: Command,
-    file: u32,
-    now: Timestamp,
+    (file, now): (u32, Timestamp),
+    status: &Status,
     outcome: &mut rusqlite::Result<()>,
 ) -> Option<Answer> {
     let place = |row| Place { file, row };
@@ -250,9 +252,10 @@ fn act(
         }
         Command::Page(sink, after, reply) => {
             let after = if after.file == file { after.row } else { 0 };
-            let page = rows::page(connection, &sink, after).map(|(waiting, is_last)| Page {
-                parcels: waiting.into_iter().map(|w| (place(w.row), w.queued, w.parcel)).collect(),
-                is_last,
+            let page = rows::page(connection, &sink, after).map(|(waiting, is_last)| {
+                let unreadable = waiting.iter().filter(|w| w.parcel.is_none()).count() as u64;
+                status.unreadable.fetch_add(unreadable, Ordering::Relaxed);
+                Page { parcels: waiting.into_iter().map(|w| (place(w.row), w.queued, w.parcel)).collect(), is_last }
             });
             later(reply, page, outcome)
         }
@@ -283,6 +286,7 @@ fn act(
         Command::CheckpointDone { number, reply } => later(reply, rows::checkpoint_done(connection, number), outcome),
         Command::LatestCheckpoint(reply) => later(reply, rows::latest_checkpoint(connection), outcome),
         Command::Chapters(reply) => later(reply, rows::chapters(connection), outcome),
+        Command::Said(reply) => later(reply, notices::said(connection), outcome),
         Command::Acknowledge | Command::Close(_) => return None,
     })
 }
@@ -324,6 +328,7 @@ fn refusal(command: Command) -> Option<Answer> {
         Command::CheckpointPart { reply, .. } | Command::CheckpointDone { reply, .. } => refuse(reply),
         Command::LatestCheckpoint(reply) => refuse(reply),
         Command::Chapters(reply) => refuse(reply),
+        Command::Said(reply) => refuse(reply),
         Command::Acknowledge | Command::Close(_) => None,
     }
 }

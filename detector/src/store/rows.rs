@@ -6,7 +6,7 @@ use rules::alert::{Class, Severity, Status, Transition};
 use rules::bgp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Checkpoint, Forgotten, Put, Told, Waiting};
+use super::{Chapter, Checkpoint, Forgotten, Put, Told, Waiting, notices};
 use crate::sink::{Delivery, Parcel};
 
 /// Rows of an outbox that are read at once.
@@ -16,10 +16,23 @@ const PAGE_BYTES: usize = 4 * 1_024 * 1_024;
 /// Incidents forgotten in one transaction: alerts wait for it.
 const FORGET_AT_ONCE: i64 = 100;
 
-/// Writes a transition, the latest state of its incident and a row per sink. Gives the row of each sink, in the order
-/// of `put.sinks`; none where the sink was offered this transition before.
+/// Writes what is put, and a row per sink. Gives the row of each sink, in the order of `put.sinks`; none where the sink
+/// has it.
 pub fn put(connection: &Connection, put: &Put, now: i64) -> rusqlite::Result<Vec<Option<i64>>> {
-    let d = &put.delivery;
+    match &put.parcel {
+        Parcel::Alert(delivery) => {
+            transition(connection, delivery, put.chapter.as_ref(), now)?;
+            put.sinks.iter().map(|sink| offer(connection, sink, &delivery.id, delivery.sequence, now)).collect()
+        }
+        Parcel::Notice(id, notice) => notices::put(connection, id, notice, &put.sinks, now),
+        Parcel::Forget(id) => {
+            put.sinks.iter().map(|sink| queue(connection, sink, id, Queued::Tombstone, now).map(Some)).collect()
+        }
+    }
+}
+
+/// Writes a transition and the latest state of its incident.
+fn transition(connection: &Connection, d: &Delivery, chapter: Option<&Chapter>, now: i64) -> rusqlite::Result<()> {
     let status = status_after(d.transition).word();
     let first_prefix = d.first_prefix.map(|prefix| prefix.to_string());
     connection
@@ -47,12 +60,12 @@ pub fn put(connection: &Connection, put: &Put, now: i64) -> rusqlite::Result<Vec
              WHERE excluded.sequence > incidents.sequence",
         )?
         .execute(params![d.id, d.sequence, status, d.class.word(), d.severity.word(), d.time.0, now])?;
-    if let Some(chapter) = &put.chapter {
+    if let Some(chapter) = chapter {
         connection
             .prepare_cached("INSERT OR REPLACE INTO chapters (incident, seq, bytes) VALUES (?1, ?2, ?3)")?
             .execute(params![d.id, chapter.seq.cast_signed(), &*chapter.bytes])?;
     }
-    put.sinks.iter().map(|sink| offer(connection, sink, &d.id, d.sequence, now)).collect()
+    Ok(())
 }
 
 fn status_after(transition: Transition) -> Status {
@@ -71,16 +84,33 @@ fn offer(connection: &Connection, sink: &str, id: &str, sequence: u32, now: i64)
         )?
         .execute(params![sink, id, sequence])?
         > 0;
-    if !is_new {
-        return Ok(None);
+    if is_new {
+        return queue(connection, sink, id, Queued::Transition(sequence), now).map(Some);
     }
-    queue(connection, sink, id, Some(sequence), now).map(Some)
+    // Who puts it again may not know that it was put: a disk that answers too late has it all the same.
+    connection
+        .prepare_cached("SELECT place FROM outbox WHERE incident = ?1 AND sink = ?2 AND sequence = ?3")?
+        .query_row(params![id, sink, sequence], |row| row.get(0))
+        .optional()
 }
 
-fn queue(connection: &Connection, sink: &str, id: &str, sequence: Option<u32>, now: i64) -> rusqlite::Result<i64> {
+/// What a row of an outbox stands for.
+pub enum Queued {
+    Transition(u32),
+    /// The number of the notice.
+    Notice(i64),
+    Tombstone,
+}
+
+pub fn queue(connection: &Connection, sink: &str, key: &str, queued: Queued, now: i64) -> rusqlite::Result<i64> {
+    let (sequence, notice) = match queued {
+        Queued::Transition(sequence) => (Some(sequence), None),
+        Queued::Notice(number) => (None, Some(number)),
+        Queued::Tombstone => (None, None),
+    };
     connection
-        .prepare_cached("INSERT INTO outbox (sink, incident, sequence, queued) VALUES (?1, ?2, ?3, ?4)")?
-        .insert(params![sink, id, sequence, now])
+        .prepare_cached("INSERT INTO outbox (sink, incident, sequence, notice, queued) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .insert(params![sink, key, sequence, notice, now])
 }
 
 /// It has arrived.
@@ -100,15 +130,17 @@ pub fn acknowledge(connection: &Connection, row: i64, now: i64) -> rusqlite::Res
 /// The next rows of a sink behind `after`, oldest first. The last page is shorter than [`PAGE_ROWS`] or empty.
 pub fn page(connection: &Connection, sink: &str, after: i64) -> rusqlite::Result<(Vec<Waiting>, bool)> {
     let mut statement = connection.prepare_cached(
-        "SELECT o.place, o.queued, o.incident, o.sequence, t.transition, t.class, t.severity, t.time, t.first_prefix, t.json
+        "SELECT o.place, o.queued, o.incident, o.sequence, o.notice, t.transition, t.class, t.severity,
+             coalesce(t.time, n.time) AS time, t.first_prefix, t.json, n.kind, n.state, n.subject, n.detail
          FROM outbox o LEFT JOIN transitions t ON t.incident = o.incident AND t.sequence = o.sequence
-         WHERE o.sink = ?1 AND o.place > ?2 AND (o.sequence IS NULL OR t.json IS NOT NULL) ORDER BY o.place LIMIT ?3",
+             LEFT JOIN notices n ON n.number = o.notice
+         WHERE o.sink = ?1 AND o.place > ?2 ORDER BY o.place LIMIT ?3",
     )?;
     let mut rows = statement.query(params![sink, after, PAGE_ROWS])?;
     let (mut page, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let waiting = waiting(row)?;
-        bytes += waiting.parcel.bytes();
+        bytes += waiting.parcel.as_ref().map_or(0, Parcel::bytes);
         page.push(waiting);
         if bytes >= PAGE_BYTES {
             return Ok((page, false));
@@ -118,31 +150,44 @@ pub fn page(connection: &Connection, sink: &str, after: i64) -> rusqlite::Result
     Ok((page, is_last))
 }
 
+/// What cannot be read holds up nothing behind it: it is said, counted, and stays.
 fn waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
-    let id: Arc<str> = row.get("incident")?;
-    let parcel = match row.get::<_, Option<u32>>("sequence")? {
-        None => Parcel::Forget(id),
-        Some(sequence) => Parcel::Alert(Delivery {
-            id,
-            sequence,
-            transition: word(row, "transition", Transition::ALL, Transition::word)?,
-            json: row.get("json")?,
-            first_prefix: row.get::<_, Option<String>>("first_prefix")?.and_then(|text| text.parse().ok()),
-            severity: word(row, "severity", Severity::ALL, Severity::word)?,
-            class: word(row, "class", Class::ALL, Class::word)?,
-            time: Timestamp(row.get("time")?),
-        }),
-    };
-    Ok(Waiting { row: row.get("place")?, queued: Timestamp(row.get("queued")?), parcel })
+    let (place, key): (i64, Arc<str>) = (row.get("place")?, row.get("incident")?);
+    let parcel = parcel(row, key.clone()).inspect_err(|error| {
+        tracing::error!(of = %key, place, "passing over what this program cannot read; it stays in the store: {error}");
+    });
+    Ok(Waiting { row: place, queued: Timestamp(row.get("queued")?), parcel: parcel.ok() })
 }
 
-fn word<T: Copy>(row: &Row<'_>, column: &str, all: &[T], word: impl Fn(T) -> &'static str) -> rusqlite::Result<T> {
+fn parcel(row: &Row<'_>, id: Arc<str>) -> rusqlite::Result<Parcel> {
+    if row.get::<_, Option<i64>>("notice")?.is_some() {
+        return Ok(Parcel::Notice(id, notices::notice(row)?));
+    }
+    let Some(sequence) = row.get::<_, Option<u32>>("sequence")? else { return Ok(Parcel::Forget(id)) };
+    Ok(Parcel::Alert(Delivery {
+        id,
+        sequence,
+        transition: word(row, "transition", |text| of_word(text, Transition::ALL, Transition::word))?,
+        json: row.get("json")?,
+        first_prefix: row.get::<_, Option<String>>("first_prefix")?.and_then(|text| text.parse().ok()),
+        severity: word(row, "severity", |text| of_word(text, Severity::ALL, Severity::word))?,
+        class: word(row, "class", |text| of_word(text, Class::ALL, Class::word))?,
+        time: Timestamp(row.get("time")?),
+    }))
+}
+
+fn of_word<T: Copy>(text: &str, all: &[T], word: impl Fn(T) -> &'static str) -> Option<T> {
+    all.iter().copied().find(|value| word(*value) == text)
+}
+
+/// The meaning of a word of a closed set.
+pub fn word<T>(row: &Row<'_>, column: &str, meaning: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     let unknown = || {
         let what = format!("\"{text}\" is no {column}").into();
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, what)
     };
-    all.iter().copied().find(|value| word(*value) == text).ok_or_else(unknown)
+    meaning(&text).ok_or_else(unknown)
 }
 
 /// What a sink was told in earlier lives of this store, and what it still has to be told. `most` of the newest.
@@ -186,10 +231,11 @@ pub fn forget(
         }
         connection.prepare_cached("DELETE FROM incidents WHERE id = ?1")?.execute([id])?;
         for (sink, _) in tombstones.iter().zip(heard).filter(|(_, heard)| *heard) {
-            let row = queue(connection, sink, id, None, now)?;
+            let row = queue(connection, sink, id, Queued::Tombstone, now)?;
             forgotten.push(Forgotten { sink: sink.clone(), id: id.clone(), row });
         }
     }
+    notices::forget(connection, before, &named)?;
     Ok((forgotten, ids.len() as i64 == FORGET_AT_ONCE))
 }
 

@@ -7,7 +7,7 @@ pub const APPLICATION_ID: i32 = 0x6267_7077;
 
 /// Each entry brings a file from the version before to its own, which is its place in the list. What was released
 /// never changes; a new version is a new entry.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     // 1: every transition, the latest state of each incident, what each sink still has to be told, checkpoints.
     "CREATE TABLE transitions (
         number INTEGER PRIMARY KEY,
@@ -69,6 +69,20 @@ const MIGRATIONS: [&str; 2] = [
         seq INTEGER NOT NULL,
         bytes BLOB NOT NULL
     );",
+    // 3: what was wrong with the watching; a row of an outbox is a transition, a notice or, with neither, a tombstone.
+    "CREATE TABLE notices (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        state TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        stored INTEGER NOT NULL,
+        UNIQUE (id, time, state)
+    );
+    CREATE INDEX notices_of ON notices (id, number);
+    ALTER TABLE outbox ADD COLUMN notice INTEGER;",
 ];
 
 /// The version this program writes.
@@ -131,6 +145,18 @@ mod tests {
         assert_eq!(version(&connection).expect("a version"), 2);
         let seq: i64 = connection.query_row("SELECT seq FROM checkpoints", [], |r| r.get(0)).expect("the row");
         assert_eq!(seq, 1);
+    }
+
+    #[test]
+    fn what_waits_in_an_outbox_of_version_2_waits_in_version_3() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        migrate_with(&mut connection, &MIGRATIONS[..2], 7).expect("version 2");
+        let queue = "INSERT INTO outbox (sink, incident, sequence, queued) VALUES ('bus', 'bw-a', NULL, 0)";
+        connection.execute(queue, []).expect("a row");
+        migrate_with(&mut connection, &MIGRATIONS[..3], 8).expect("version 3");
+        let (waiting, _) = super::super::rows::page(&connection, "bus", 0).expect("a page");
+        let parcels: Vec<_> = waiting.into_iter().map(|waiting| waiting.parcel).collect();
+        assert_eq!(parcels, [Some(crate::sink::Parcel::Forget("bw-a".into()))]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::alert::samples::{at, opened};
+use crate::notice::{Notice, NoticeKind, NoticeState};
+use crate::sink::Delivery;
 
 fn delivery(id: &str, sequence: u32, transition: Transition) -> Delivery {
     let json = format!("{{\"id\":\"{id}\",\"sequence\":{sequence}}}");
@@ -15,7 +17,7 @@ fn delivery(id: &str, sequence: u32, transition: Transition) -> Delivery {
 fn to(sinks: &[&str], id: &str, sequence: u32) -> Put {
     let transition = if sequence == 1 { Transition::Opened } else { Transition::Updated };
     let sinks = sinks.iter().map(|sink| (*sink).into()).collect();
-    Put { delivery: delivery(id, sequence, transition), sinks, chapter: None }
+    Put { parcel: Parcel::Alert(delivery(id, sequence, transition)), sinks, chapter: None }
 }
 
 fn memory() -> Store {
@@ -29,9 +31,10 @@ fn at_path(path: &Path) -> Store {
 async fn waiting(store: &Store, sink: &str) -> Vec<(String, u32)> {
     let page = store.page(&sink.into(), Place::default()).await.expect("a page");
     assert!(page.is_last);
-    let parcels = page.parcels.into_iter().map(|(_, _, parcel)| match parcel {
+    let parcels = page.parcels.into_iter().filter_map(|(_, _, parcel)| parcel).map(|parcel| match parcel {
         Parcel::Alert(delivery) => (delivery.id.to_string(), delivery.sequence),
         Parcel::Forget(id) => (id.to_string(), 0),
+        Parcel::Notice(id, notice) => (format!("{id} {}", notice.state.word()), 0),
     });
     parcels.collect()
 }
@@ -42,7 +45,7 @@ async fn what_was_put_comes_back_as_it_was() {
     let put = to(&["bus"], "bw-a", 1);
     store.put(vec![put.clone()]).await.expect("stored");
     let page = store.page(&"bus".into(), Place::default()).await.expect("a page");
-    assert_eq!(page.parcels[0].2, Parcel::Alert(put.delivery));
+    assert_eq!(page.parcels[0].2.as_ref(), Some(&put.parcel));
 }
 
 #[tokio::test]
@@ -55,7 +58,10 @@ async fn a_sink_is_offered_each_pair_once_and_a_new_sink_all_of_them() {
     }
     assert_eq!(waiting(&store, "bus").await, [("bw-a".into(), 1), ("bw-a".into(), 2)]);
     let places = store.put(vec![to(&["bus", "log"], "bw-a", 1)]).await.expect("stored");
-    assert!(places[0][0].is_none() && places[0][1].is_some());
+    assert_eq!(waiting(&store, "bus").await.len(), 2, "nothing came twice");
+    places[0].iter().for_each(|place| store.acknowledge(place.expect("it waits")));
+    let again = store.put(vec![to(&["bus", "log"], "bw-a", 1)]).await.expect("stored");
+    assert_eq!(again, [[None, None]], "both have it");
 }
 
 #[tokio::test]
@@ -148,7 +154,7 @@ fn a_full_disk_takes_nothing_by_halves() {
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a count");
     connection.pragma_update(None, "max_page_count", pages).expect("no more");
     let put = Put {
-        delivery: Delivery { json: "x".repeat(20_000).into(), ..to(&["bus"], "bw-a", 1).delivery },
+        parcel: Parcel::Alert(Delivery { json: "x".repeat(20_000).into(), ..delivery("bw-a", 1, Transition::Opened) }),
         ..to(&["bus"], "bw-a", 1)
     };
     let transaction = connection.transaction().expect("begun");
@@ -167,7 +173,8 @@ fn a_full_disk_takes_nothing_by_halves() {
 async fn retention_forgets_what_is_over_and_told_and_leaves_a_tombstone() {
     let store = memory();
     let (bus, log): (Arc<str>, Arc<str>) = ("bus".into(), "log".into());
-    let over = |id: &str| Put { delivery: delivery(id, 2, Transition::Resolved), ..to(&["bus", "log"], id, 2) };
+    let over =
+        |id: &str| Put { parcel: Parcel::Alert(delivery(id, 2, Transition::Resolved)), ..to(&["bus", "log"], id, 2) };
     for id in ["bw-over", "bw-not-told"] {
         let mut places = store.put(vec![to(&["bus", "log"], id, 1), over(id)]).await.expect("stored");
         if id == "bw-over" {
@@ -212,4 +219,69 @@ async fn the_state_of_an_incident_stands_beside_a_checkpoint_until_one_contains_
     assert_eq!(store.chapters().await, Ok(vec![b"bw-a 2".to_vec(), b"bw-b 1".to_vec()]), "the latest of each");
     store.put_checkpoint(vec![1], 9, at(1)).await.expect("stored");
     assert_eq!(store.chapters().await, Ok(vec![b"bw-b 1".to_vec()]), "what came after the checkpoint");
+}
+
+fn notice(kind: NoticeKind, state: NoticeState, secs: i64) -> Notice {
+    let (subject, detail) = ("ris \"a\"".to_owned(), "no message".to_owned());
+    Notice { time: at(secs), kind, state, subject, detail }
+}
+
+fn told(notice: Notice) -> Put {
+    Put { parcel: Parcel::notice(notice), sinks: vec!["bus".into()], chapter: None }
+}
+
+#[tokio::test]
+async fn notices_wait_in_their_order_and_what_is_not_over_is_known_to_the_next_life() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.db");
+    let store = at_path(&path);
+    let (silent, gap) = (NoticeKind::FeedSilent, NoticeKind::FeedGap);
+    let open = notice(silent, NoticeState::Raised, 3);
+    let story = [
+        notice(silent, NoticeState::Raised, 1),
+        notice(gap, NoticeState::Raised, 1),
+        notice(silent, NoticeState::Cleared, 2),
+        notice(NoticeKind::Heartbeat, NoticeState::Cleared, 2),
+        notice(gap, NoticeState::Cleared, 3),
+        open.clone(),
+    ];
+    for _ in 0..2 {
+        store.put(story.iter().cloned().map(told).collect()).await.expect("stored");
+    }
+    store.close().await;
+    let store = at_path(&path);
+    let said = Said { open: vec![open.clone()], last_heartbeat: Some(at(2)) };
+    assert_eq!(store.said().await, Ok(said.clone()));
+    let page = store.page(&"bus".into(), Place::default()).await.expect("a page");
+    let parcels: Vec<_> = page.parcels.into_iter().map(|(_, _, parcel)| parcel.expect("readable")).collect();
+    assert_eq!(parcels, story.map(Parcel::notice));
+    // What a sink still has to hear stays, and so does what is not over.
+    let later = crate::app::now().plus_secs(60);
+    store.forget(later, &["bus".into()], &[]).await.expect("done");
+    assert_eq!(waiting(&store, "bus").await.len(), 6);
+    store.forget(later, &[], &[]).await.expect("done");
+    assert_eq!(waiting(&store, "bus").await.len(), 1);
+    assert_eq!(store.said().await.expect("an answer").open, [open]);
+}
+
+#[tokio::test]
+async fn what_a_newer_program_left_is_passed_over_counted_and_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.db");
+    let store = at_path(&path);
+    let mut puts: Vec<_> = (1..=3).map(|sequence| to(&["bus"], "bw-a", sequence)).collect();
+    puts.push(told(notice(NoticeKind::Test, NoticeState::Raised, 1)));
+    puts.push(to(&["bus"], "bw-b", 1));
+    store.put(puts).await.expect("stored");
+    store.close().await;
+    let shell = Connection::open(&path).expect("opened");
+    shell.execute_batch("UPDATE transitions SET class = 'of_tomorrow' WHERE sequence = 2").expect("changed");
+    shell.execute_batch("UPDATE notices SET kind = 'of_tomorrow'").expect("changed");
+    let store = at_path(&path);
+    assert_eq!(waiting(&store, "bus").await, [("bw-a".into(), 1), ("bw-a".into(), 3), ("bw-b".into(), 1)]);
+    assert_eq!(store.status().unreadable(), 2);
+    assert_eq!(store.said().await, Ok(Said::default()), "it is for who raised it to clear");
+    store.close().await;
+    shell.execute_batch("UPDATE transitions SET class = 'origin_hijack'").expect("changed");
+    assert_eq!(waiting(&at_path(&path), "bus").await.len(), 4, "a program that can read it delivers it");
 }

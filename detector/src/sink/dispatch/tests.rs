@@ -5,6 +5,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::alert::samples::opened;
+use crate::notice::{NoticeKind, NoticeState};
 use crate::sink::outbox::Outbox;
 use crate::store::Location;
 
@@ -84,7 +85,7 @@ async fn without_the_store_alerts_go_out_and_it_learns_of_them_later() {
     assert_eq!(bench.dispatch.status().unstored(), 2);
     assert!(bench.store.status().problem().is_some());
     let (ticket, parcel) = bench.outboxes[0].take().await.expect("the oldest");
-    assert_eq!(&**parcel.incident(), "bw-a");
+    assert_eq!(&**parcel.key(), "bw-a");
     bench.outboxes[0].ack(ticket);
     shell.execute_batch("ROLLBACK").expect("free");
     while bench.store.status().problem().is_some() {
@@ -136,4 +137,49 @@ async fn who_can_come_again_is_told_that_the_store_fails() {
     let mut dispatch = Dispatch::new(Vec::new(), store);
     let problem = dispatch.put_or_fail(vec![decided("bw-a", 1, Severity::Low)]).await.expect_err("no store");
     assert!(matches!(problem, Problem::Unusable(..)), "{problem}");
+}
+
+fn notice(state: NoticeState, secs: i64) -> Notice {
+    let (kind, subject) = (NoticeKind::StoreFailing, "store".to_owned());
+    Notice { time: Timestamp::from_secs(secs), kind, state, subject, detail: "locked".to_owned() }
+}
+
+#[tokio::test]
+async fn notices_go_to_the_sinks_that_hear_of_them_also_while_the_store_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = bench(&folder);
+    bench.dispatch.routes[0].notices = true;
+    bench.dispatch.put(vec![decided("bw-a", 1, Severity::High)]).await;
+    let shell = Connection::open(&bench.path).expect("opened");
+    shell.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    bench.dispatch.tell(vec![notice(NoticeState::Raised, 1)]).await;
+    assert_eq!(owed(&bench), [(2, 1), (1, 0)]);
+    shell.execute_batch("ROLLBACK").expect("free");
+    while bench.store.status().problem().is_some() {
+        bench.dispatch.retry().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bench.store.said().await.expect("an answer").open, [notice(NoticeState::Raised, 1)]);
+    bench.dispatch.tell(vec![notice(NoticeState::Cleared, 2)]).await;
+    assert_eq!(owed(&bench), [(3, 0), (1, 0)]);
+    assert!(bench.store.said().await.expect("an answer").open.is_empty());
+}
+
+/// The disk answers too late: nobody waits for the answer any more, and the rows are there all the same.
+#[tokio::test]
+async fn what_was_stored_though_nobody_heard_of_it_leaves_no_row_that_comes_again_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = bench(&folder);
+    bench.dispatch.acquaint().await.expect("a store");
+    let put = bench.dispatch.addressed(decided("bw-a", 1, Severity::Low));
+    bench.store.put(vec![put.clone()]).await.expect("stored, and the answer is lost");
+    bench.dispatch.deliver_directly(put, false).await;
+    let (ticket, _) = bench.outboxes[0].take().await.expect("it was pushed");
+    bench.outboxes[0].ack(ticket);
+    bench.dispatch.put(vec![decided("bw-a", 2, Severity::Low)]).await;
+    let (ticket, _) = bench.outboxes[0].take().await.expect("the next");
+    bench.outboxes[0].ack(ticket);
+    bench.store.close().await;
+    let store = Store::start(Location::File(bench.path.clone())).expect("a store");
+    assert_eq!(store.told(&"bus".into()).await.expect("an answer").0.waiting, 0, "a restart has nothing to repeat");
 }

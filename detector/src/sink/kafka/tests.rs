@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rules::alert::{Alert, Severity, Transition};
+use rules::bgp::Timestamp;
 use tokio::time::timeout;
 
 use super::*;
 use crate::alert::samples::opened;
 use crate::alert::{WireContext, to_json};
+use crate::notice::{NoticeKind, NoticeState};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -154,12 +156,7 @@ async fn a_message_carries_the_headers_of_a_cloud_event() {
         .expect("a consumer");
     consumer.subscribe(&TOPICS[..1]).expect("subscribed");
     let message = timeout(Duration::from_secs(30), consumer.recv()).await.expect("a message").expect("no error");
-    let headers: BTreeMap<_, _> = message
-        .headers()
-        .expect("headers")
-        .iter()
-        .map(|header| (header.key, String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned()))
-        .collect();
+    let headers = headers_of(&message);
     let expected = [
         ("ce_class", "subprefix_hijack"),
         ("ce_id", "bw-20260301T030402Z-000000000007/1"),
@@ -171,7 +168,52 @@ async fn a_message_carries_the_headers_of_a_cloud_event() {
         ("ce_type", "bgpwarden.incident.opened.v1"),
         ("content-type", "application/json"),
     ];
-    assert_eq!(headers, expected.into_iter().map(|(key, value)| (key, value.to_owned())).collect());
+    assert_eq!(headers, expected.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
+}
+
+fn headers_of(message: &BorrowedMessage<'_>) -> BTreeMap<String, String> {
+    let headers = message.headers().expect("headers").iter();
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    headers.map(|header| (header.key.to_owned(), text(header.value))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_goes_to_a_topic_of_its_own_and_readers_of_alerts_meet_none() {
+    let cluster = cluster();
+    let topic = "bgpwarden.notices";
+    cluster.create_topic(topic, 4, 3).expect("a topic");
+    let notice = |state, secs| {
+        let (kind, subject, detail) = (NoticeKind::FeedSilent, "ris".to_owned(), "down".to_owned());
+        Notice { time: Timestamp::from_secs(secs), kind, state, subject, detail }
+    };
+    let (raised, cleared) = (notice(NoticeState::Raised, 1), notice(NoticeState::Cleared, 2));
+    let outbox = Outbox::default();
+    outbox.push(Parcel::notice(raised.clone())).await;
+    outbox.push(Parcel::notice(cleared.clone())).await;
+    push(&outbox, 7, 1).await;
+    outbox.close();
+    let publisher = publisher(&cluster, &[]);
+    publisher.check_topics(true).await.expect("all three are there");
+    publisher.run(&outbox).await;
+    let consumer: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "notices")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .expect("a consumer");
+    consumer.subscribe(&[topic]).expect("subscribed");
+    for notice in [raised, cleared] {
+        let message = timeout(Duration::from_secs(30), consumer.recv()).await.expect("a message").expect("no error");
+        assert_eq!(message.key(), Some("feed_silent:ris".as_bytes()));
+        assert_eq!(message.payload(), Some(notice.to_json().as_bytes()));
+        let headers = headers_of(&message);
+        assert_eq!(headers["ce_id"], format!("feed_silent:ris/{}", notice.time));
+        assert_eq!(headers["ce_type"], format!("bgpwarden.notice.{}.v1", notice.state.word()));
+    }
+    for topic in TOPICS {
+        let alerts = read_all(&cluster, topic, 1).await;
+        assert_eq!(alerts.into_keys().collect::<Vec<_>>(), [incident(7)]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,10 +241,10 @@ async fn what_retention_forgets_leaves_the_compacted_topic_by_a_tombstone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_looked_for_and_missing_brokers_are_waited_for() {
     let cluster = cluster();
-    publisher(&cluster, &[]).check_topics().await.expect("both are there");
+    publisher(&cluster, &[]).check_topics(false).await.expect("both are there");
     let nobody = Kafka::to("127.0.0.1:1");
     let publisher = Publisher::new("bus".into(), nobody, "x".into(), Arc::default()).expect("a publisher");
-    publisher.check_topics().await.expect("an absent broker is no failure");
+    publisher.check_topics(true).await.expect("an absent broker is no failure");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +252,7 @@ async fn a_missing_topic_is_an_error_with_the_command_that_creates_it() {
     let cluster = cluster();
     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     cluster.topic_error(TOPICS[1], error).expect("set");
-    let failure = publisher(&cluster, &[]).check_topics().await.expect_err("it is missing").to_string();
+    let failure = publisher(&cluster, &[]).check_topics(false).await.expect_err("it is missing").to_string();
     assert!(failure.contains("--create --topic bgpwarden.incidents"), "{failure}");
     assert!(failure.contains("cleanup.policy=compact") && failure.contains("create_topics = true"), "{failure}");
 }

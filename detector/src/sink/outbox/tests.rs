@@ -19,13 +19,13 @@ fn parcel(id: &str, sequence: u32) -> Parcel {
 fn sequence(parcel: &Parcel) -> u32 {
     match parcel {
         Parcel::Alert(delivery) => delivery.sequence,
-        Parcel::Forget(_) => 0,
+        Parcel::Forget(_) | Parcel::Notice(..) => 0,
     }
 }
 
 async fn take(outbox: &Outbox) -> Option<(Ticket, String, u32)> {
     let taken = timeout(Duration::from_millis(50), outbox.take()).await.ok()??;
-    Some((taken.0, taken.1.incident().to_string(), sequence(&taken.1)))
+    Some((taken.0, taken.1.key().to_string(), sequence(&taken.1)))
 }
 
 #[tokio::test]
@@ -73,8 +73,10 @@ async fn a_closed_outbox_ends_when_the_last_is_acknowledged() {
 /// Stores transitions of one sink; gives their places.
 async fn put(store: &Store, sink: &Arc<str>, ids: impl IntoIterator<Item = (String, u32)>) -> Vec<(Place, Parcel)> {
     let deliveries: Vec<_> = ids.into_iter().map(|(id, sequence)| delivery(&id, sequence)).collect();
-    let puts =
-        deliveries.iter().map(|d| Put { delivery: d.clone(), sinks: vec![sink.clone()], chapter: None }).collect();
+    let puts = deliveries
+        .iter()
+        .map(|d| Put { parcel: Parcel::Alert(d.clone()), sinks: vec![sink.clone()], chapter: None })
+        .collect();
     let places = store.put(puts).await.expect("stored");
     let places = places.into_iter().map(|of_sinks| of_sinks[0].expect("new"));
     places.zip(deliveries.into_iter().map(Parcel::Alert)).collect()
@@ -84,7 +86,7 @@ async fn drained(outbox: &Outbox) -> Vec<(String, u32)> {
     let mut seen = Vec::new();
     let all = async {
         while let Some((ticket, parcel)) = outbox.take().await {
-            seen.push((parcel.incident().to_string(), sequence(&parcel)));
+            seen.push((parcel.key().to_string(), sequence(&parcel)));
             outbox.ack(ticket);
         }
     };
@@ -161,4 +163,40 @@ async fn what_went_out_before_it_was_stored_does_not_go_out_again() {
     outbox.close();
     assert_eq!(drained(&outbox).await, [("bw-b".to_owned(), 1)]);
     assert_eq!(store.told(&sink).await.expect("an answer").0.waiting, 0);
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_offered_yet_is_left_to_who_offers_it() {
+    let (store, sink): (_, Arc<str>) = (Store::start(Location::Memory).expect("a store"), "bus".into());
+    put(&store, &sink, numbered(0, 3)).await;
+    let (told, last) = store.told(&sink).await.expect("an answer");
+    // Stored, and pushed at once since the store seemed to fail.
+    let pushed = put(&store, &sink, [("bw-x".into(), 1)]).await;
+    let outbox = Outbox::over(store.clone(), sink.clone());
+    outbox.push(pushed[0].1.clone()).await;
+    outbox.remember(told.waiting, last);
+    outbox.fill(store.page(&sink, Place::default()).await.expect("a page"));
+    assert_eq!(outbox.backlog(), 4);
+    outbox.placed(pushed[0].0, &pushed[0].1);
+    outbox.close();
+    let mut seen = drained(&outbox).await;
+    seen.sort();
+    assert_eq!(seen, [numbered(0, 3), vec![("bw-x".into(), 1)]].concat(), "each of them once");
+    assert_eq!(store.told(&sink).await.expect("an answer").0.waiting, 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_holds_up_nothing_behind_it() {
+    let (store, sink): (_, Arc<str>) = (Store::start(Location::Memory).expect("a store"), "bus".into());
+    put(&store, &sink, numbered(0, 3)).await;
+    let (told, last) = store.told(&sink).await.expect("an answer");
+    let outbox = Outbox::over(store.clone(), sink.clone());
+    outbox.remember(told.waiting, last);
+    let mut page = store.page(&sink, Place::default()).await.expect("a page");
+    page.is_last = false;
+    page.parcels[0].2 = None;
+    outbox.fill(page);
+    assert_eq!(outbox.backlog(), 2);
+    outbox.close();
+    assert_eq!(drained(&outbox).await, numbered(1, 3));
 }
