@@ -18,7 +18,7 @@ use rules::testing::slow_rib::SlowRib;
 use rules::testing::world::{
     Dice, Fault, FaultKind, Heard, START, World, mirrored, mirrored_event, update, withdrawal, witnesses,
 };
-use rules::testing::{Run, run};
+use rules::testing::{Run, run, run_lives_forgetting};
 use rules::watch::{Constituent, Resource, Watch};
 
 #[path = "laws/restarts.rs"]
@@ -260,6 +260,19 @@ proptest! {
             prop_assert_eq!(&one, &many);
             prop_assert_eq!(format!("{one:?}"), format!("{many:?}"));
         }
+    }
+
+    #[test]
+    fn it_does_not_matter_when_the_desk_forgets_what_is_over(history in a_history(120)) {
+        // So short a window that much of it is over for good.
+        let settings = Settings { reopen_secs: 5, ..Settings::default() };
+        let mut events = history.events();
+        let end = restarts::the_end(&events);
+        events.extend(end);
+        let lazy = run(&events, settings, 1).alerts;
+        let eager = run_lives_forgetting(&[events], settings).alerts;
+        prop_assert_eq!(told(&lazy), told(&eager));
+        prop_assert_eq!(format!("{lazy:?}"), format!("{eager:?}"));
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rules::desk::Settings;
-use rules::testing::run_lives;
 use rules::testing::scenario::Scenario;
+use rules::testing::{run_lives, run_lives_forgetting};
 
-/// Lives through the story with one shard and with three, and compares what was said with what it says.
+/// Lives through the story with one shard and with three, and with a desk that forgets eagerly; compares what was said with
+/// what it says.
 fn check(name: &str) {
     let path = folder().join(format!("{name}.scn"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -18,6 +19,10 @@ fn check(name: &str) {
         if let Some(difference) = scenario.difference(&alerts) {
             panic!("{name} with {shards} shards\n{difference}");
         }
+    }
+    let alerts = run_lives_forgetting(&scenario.lives, Settings::default()).alerts;
+    if let Some(difference) = scenario.difference(&alerts) {
+        panic!("{name} with a desk that forgets eagerly\n{difference}");
     }
 }
 
@@ -63,6 +68,7 @@ stories! {
     a_stranger_announces_the_network_of_another
     a_watched_network_hears_at_once_and_is_confirmed_later
     a_wrong_digit_in_an_as_number
+    after_thirty_days_it_is_normal_and_stays_so
     an_aggregate_over_the_networks_of_others
     a_resolved_incident_is_reopened_after_a_restart
     a_restart_interrupts_the_hold_down
@@ -84,6 +90,8 @@ stories! {
     the_most_specific_watched_resource_names_the_upstreams
     twenty_victims_within_minutes_are_a_reorigination
     watched_space_that_nobody_used_is_announced
+    what_is_gone_after_a_restart_did_not_become_normal
+    what_stands_after_a_restart_becomes_normal_once
     what_stood_in_the_dump_is_history
     what_stood_in_the_dump_is_told_where_somebody_said_who_is_right
     without_a_dump_only_a_turn_to_invalid_is_news
@@ -110,6 +118,8 @@ fn stories_of_incidents_and_look_alikes_are_told_alike_by_one_shard_and_by_three
             let scenario: Scenario = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             let [one, three] = [1, 3].map(|shards| run_lives(&scenario.lives, Settings::default(), shards).alerts);
             assert_eq!(one, three, "{}", path.display());
+            let forgetting = run_lives_forgetting(&scenario.lives, Settings::default()).alerts;
+            assert_eq!(one, forgetting, "{}", path.display());
         }
     }
 }

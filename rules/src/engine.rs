@@ -44,6 +44,11 @@ impl Engine {
         self.desk.keep_chapters();
     }
 
+    /// See [`Desk::forget_eagerly`].
+    pub fn forget_eagerly(&mut self) {
+        self.desk.forget_eagerly();
+    }
+
     pub fn desk(&self) -> &Desk {
         &self.desk
     }

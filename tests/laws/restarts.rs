@@ -67,7 +67,7 @@ fn interrupted(events: &Events, behind: usize) -> [Events; 2] {
 }
 
 /// Everybody takes everything back, and a good minute passes.
-fn the_end(events: &Events) -> Events {
+pub(super) fn the_end(events: &Events) -> Events {
     let mut routes = BTreeSet::new();
     for (_, event) in events {
         if let Event::Update(u) | Event::Seed(u) = event {

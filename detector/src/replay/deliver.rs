@@ -40,7 +40,9 @@ impl Delivering {
     /// None if the configuration names no sink but stdout, where a replay writes anyway.
     pub fn start(config: &Config, context: &WireContext) -> Result<Option<Self>, Failure> {
         let is_stdout = |sink: &&Sink| matches!(sink.kind, SinkKind::Ndjson { to: NdjsonTarget::Stdout });
-        let named: Vec<Sink> = config.sinks.iter().filter(|sink| !is_stdout(sink)).cloned().collect();
+        let named = config.sinks.iter().filter(|sink| !is_stdout(sink)).cloned();
+        // A replay watches nothing, so it has nothing to say of the watching.
+        let named: Vec<Sink> = named.map(|sink| Sink { notices: false, ..sink }).collect();
         if named.is_empty() {
             return Ok(None);
         }

@@ -99,12 +99,10 @@ impl Publisher {
         Ok(Self { name, kafka, instance, producer, status })
     }
 
-    /// Looks for the topics it is for, and creates them if told to. Brokers that do not answer are no failure: the outbox
+    /// Looks for the topics of alerts, and creates them if told to. Brokers that do not answer are no failure: the outbox
     /// waits for them.
-    pub async fn check_topics(&self, notices: bool) -> Result<(), Failure> {
-        let topics = [(&self.kafka.alerts_topic, "delete"), (&self.kafka.incidents_topic, "compact")];
-        let notices = notices.then_some((&self.kafka.notices_topic, "delete"));
-        for (topic, cleanup) in topics.into_iter().chain(notices) {
+    pub async fn check_topics(&self) -> Result<(), Failure> {
+        for (topic, cleanup) in [(&self.kafka.alerts_topic, "delete"), (&self.kafka.incidents_topic, "compact")] {
             match self.topic_exists(topic.clone()).await? {
                 None => {
                     tracing::warn!(sink = %self.name, brokers = %self.kafka.brokers, "no broker answers yet");
@@ -117,6 +115,24 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// The same for notices; true if they can be sent. Without their topic alerts go out all the same.
+    pub async fn check_notices_topic(&self) -> Result<bool, Failure> {
+        let topic = &self.kafka.notices_topic;
+        let is_there = match self.topic_exists(topic.clone()).await? {
+            Some(false) if self.kafka.create_topics => self
+                .create_topic(topic, "delete")
+                .await
+                .inspect_err(|failure| tracing::warn!("{failure}"))
+                .is_ok(),
+            Some(is_there) => is_there,
+            None => true,
+        };
+        if !is_there {
+            tracing::warn!("{}, or notices = false; until a restart no notice goes there", self.missing(topic, "delete"));
+        }
+        Ok(is_there)
     }
 
     fn missing(&self, topic: &str, cleanup: &str) -> String {
@@ -201,7 +217,9 @@ impl Publisher {
             Parcel::Notice(id, notice) => {
                 let json = notice.to_json();
                 let (topic, headers) = (&self.kafka.notices_topic, notice_headers(&id, &notice, &self.instance));
-                self.send_until_confirmed(topic, &id, Some(json.as_bytes()), headers).await;
+                if !self.send_until_confirmed(topic, &id, Some(json.as_bytes()), headers).await {
+                    return ticket;
+                }
             }
             Parcel::Forget(id) => {
                 let topic = &self.kafka.incidents_topic;
@@ -212,16 +230,29 @@ impl Publisher {
         ticket
     }
 
-    /// Without a value it is a tombstone.
-    async fn send_until_confirmed(&self, topic: &str, id: &str, value: Option<&[u8]>, headers: OwnedHeaders) {
-        for failures in 1.. {
+    /// Without a value it is a tombstone. False if there is no topic for notices: those that wait for it would take the
+    /// place of alerts.
+    async fn send_until_confirmed(
+        &self,
+        topic: &str,
+        id: &str,
+        value: Option<&[u8]>,
+        headers: OwnedHeaders,
+    ) -> bool {
+        let mut failures = 0;
+        loop {
             let mut record = FutureRecord::<str, [u8]>::to(topic).key(id).headers(headers.clone());
             record.payload = value;
             // A full queue of librdkafka is waited for there; see message.timeout.ms for everything else.
-            let Err((error, _)) = self.producer().send(record, Duration::from_secs(60)).await else { return };
-            if self.status.failed(reason_of(&error), error.to_string()) {
-                tracing::warn!(sink = %self.name, topic, %error, "cannot deliver an alert; trying again until it works");
+            let Err((error, _)) = self.producer().send(record, Duration::from_secs(60)).await else { return true };
+            let reason = reason_of(&error);
+            if self.status.failed(reason, error.to_string()) {
+                tracing::warn!(sink = %self.name, topic, %error, "cannot deliver; trying again until it works");
             }
+            if reason == FailureReason::NoTopic && *topic == self.kafka.notices_topic {
+                return false;
+            }
+            failures += 1;
             self.replace_a_dead_producer();
             tokio::time::sleep(pause_after(failures)).await;
         }

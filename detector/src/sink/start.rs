@@ -37,7 +37,8 @@ pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result
             }
             SinkKind::Kafka(kafka) => {
                 let publisher = Publisher::new(name.clone(), kafka.clone(), instance.clone(), status)?;
-                publisher.check_topics(*notices).await?;
+                publisher.check_topics().await?;
+                route.notices = *notices && publisher.check_notices_topic().await?;
                 route.keeps_latest = true;
                 tasks.spawn(async move {
                     tokio::select! {

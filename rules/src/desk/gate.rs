@@ -28,7 +28,8 @@ impl Desk {
             self.count_suppressed(sighting.class, Suppressed::Limit);
             return;
         };
-        let was_held = self.offences[at.0 as usize].is_active();
+        let offence = &self.offences[at.0 as usize];
+        let was_held = offence.is_active() || !offence.lost.is_empty();
         let is_back = self.hold(at, sighting, &attributes);
         self.weigh(at, sighting, &finding, &attributes);
         let story = self.offences[at.0 as usize].incident;
@@ -36,7 +37,8 @@ impl Desk {
             Some(incident) if is_back && self.incidents[incident.0 as usize].is_open() => {
                 self.member_back(incident, at, &finding, sighting.seen);
             }
-            // Only what became normal is resolved while it is held; another path does not make it news again.
+            // Only what became normal is resolved while it is held or waited for; another path, a session that returns or a
+            // restart do not make it news again.
             Some(incident) if was_held && !self.incidents[incident.0 as usize].is_open() => {}
             Some(incident) => self.member_seen(incident, at, sighting, &finding, &attributes),
             None => self.try_open(at),
@@ -95,7 +97,7 @@ impl Desk {
         }
     }
 
-    /// Finds the offence or makes one. An old one that was left and never told starts anew.
+    /// Finds the offence or makes one. An old one that was left and never told, or long ago, starts anew.
     fn offence_of(
         &mut self,
         sighting: &Sighting,
@@ -123,14 +125,13 @@ impl Desk {
             ended_unseen: false,
         };
         if let Some(at) = self.by_key.get(&key).copied() {
-            let offence = &mut self.offences[at.0 as usize];
+            let offence = &self.offences[at.0 as usize];
             let is_over = !offence.is_active() && offence.lost.is_empty();
             let forgotten = offence.incident.is_some_and(|i| self.is_forgotten(i));
-            let offence = &mut self.offences[at.0 as usize];
-            if is_over && (offence.incident.is_none() || forgotten) {
-                *offence = fresh;
+            let is_untold = offence.incident.is_none();
+            if !is_over || !(is_untold || forgotten) {
+                return Some(at);
             }
-            return Some(at);
         }
         if self.offences.len() >= limits::OFFENCES {
             return None;

@@ -32,7 +32,7 @@ impl Desk {
     fn memory(&self) -> DeskMemory {
         let mut stories: Vec<Story> = Vec::new();
         let mut room = limits::CHECKPOINT_OFFENCES;
-        for at in (0..self.incidents.len() as u32).map(IncidentRef).filter(|at| !self.is_forgotten(*at)) {
+        for at in (0..self.incidents.len() as u32).map(IncidentRef).filter(|at| !self.is_forgotten(*at) || self.is_normal(*at)) {
             // One huge story must not cost all others their place.
             let story = self.story(at, room.min(limits::CHECKPOINT_OFFENCES / 10));
             room -= story.members.len();
@@ -189,7 +189,10 @@ impl Desk {
         }
         if incident.is_open() {
             self.set_if_due(kept_at, incident.told.at.plus_secs(limits::UPDATE_SECS), Timer::Refresh(at));
-            self.timers.set(incident.opened.plus_secs(limits::NORMAL_AFTER_SECS), Timer::Normal(at));
+            // First it has to show whether it stands at all.
+            let shown = self.now.plus_secs(limits::LOST_SIGHT_SECS + 2 * limits::RESOLVE_SECS);
+            let due = incident.opened.plus_secs(limits::NORMAL_AFTER_SECS);
+            self.timers.set(if due < shown { shown } else { due }, Timer::Normal(at));
         }
         self.stories.entry((incident.kind, incident.key_as)).or_default().push(at);
         self.incidents.push(incident);

@@ -5,6 +5,7 @@
 //! same events give the same alerts whatever the number of shards.
 
 mod company;
+mod forget;
 mod gate;
 mod incident;
 mod memory;
@@ -33,6 +34,7 @@ use crate::limits;
 use crate::relations::Relations;
 use crate::rpki::Delta;
 use crate::shard::{EndedBy, Known, Phase, Report, Sighting};
+use forget::Room;
 use gate::End;
 use incident::{IncidentRef, OffenceKey, OffenceRef};
 use memory::Before;
@@ -111,6 +113,7 @@ pub struct Desk {
     awaited: BTreeMap<IpNet, BTreeSet<OffenceRef>>,
     /// What a restart left; none in a process that began with nothing.
     before: Option<Before>,
+    room: Room,
     record_routes: bool,
     keeps_chapters: bool,
     out: Vec<Output>,
@@ -255,6 +258,7 @@ impl Desk {
         let since = *self.learning_since.get_or_insert(self.now);
         self.learning &= self.now.secs_since(since) < limits::LEARNING_SECS as f64;
         self.settle_restart();
+        self.forget_what_is_over();
     }
 
     fn inputs(&self) -> Inputs {

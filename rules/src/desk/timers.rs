@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::Desk;
+use super::forget::Places;
 use super::incident::{IncidentRef, OffenceRef};
 use crate::bgp::{Timestamp, VantageId};
 
@@ -30,6 +31,22 @@ pub struct Timers {
 impl Timers {
     pub fn set(&mut self, at: Timestamp, timer: Timer) {
         self.due.insert((at, timer));
+    }
+
+    /// With everything at its new place; what is about nothing any more goes.
+    pub fn moved_up(self, offences: &Places, incidents: &Places) -> Self {
+        let moved = |(at, timer): (Timestamp, Timer)| {
+            let timer = match timer {
+                Timer::Gate(offence) => Timer::Gate(offences.offence(offence)?),
+                Timer::LostSight(offence) => Timer::LostSight(offences.offence(offence)?),
+                Timer::Resolve(incident) => Timer::Resolve(incidents.incident(incident)?),
+                Timer::Refresh(incident) => Timer::Refresh(incidents.incident(incident)?),
+                Timer::Normal(incident) => Timer::Normal(incidents.incident(incident)?),
+                Timer::TableTransfer(vantage) => Timer::TableTransfer(vantage),
+            };
+            Some((at, timer))
+        };
+        Self { due: self.due.into_iter().filter_map(moved).collect() }
     }
 
     /// The earliest one before `until`; at the end of input only gates, and up to `until` itself.

@@ -29,10 +29,23 @@ pub fn run(events: &[(Timestamp, Event)], settings: Settings, shards: usize) -> 
 /// The same for a process that is killed after each list of events but the last one. What was kept until then is taken
 /// back behind the vantage points that the next list begins with.
 pub fn run_lives(lives: &[Vec<(Timestamp, Event)>], settings: Settings, shards: usize) -> Run {
+    lived(lives, settings, || Engine::with_shards(settings, shards))
+}
+
+/// The same with one shard and a desk that forgets what is over as soon as it can.
+pub fn run_lives_forgetting(lives: &[Vec<(Timestamp, Event)>], settings: Settings) -> Run {
+    lived(lives, settings, || {
+        let mut engine = Engine::new(settings);
+        engine.forget_eagerly();
+        engine
+    })
+}
+
+fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() -> Engine) -> Run {
     let mut kept: Option<Checkpoint> = None;
     let mut alerts = Vec::new();
     for (i, events) in lives.iter().enumerate() {
-        let mut engine = Engine::with_shards(settings, shards);
+        let mut engine = born();
         engine.keep_chapters();
         let mut stamper = Stamper::default();
         let mut stamped = Vec::new();
@@ -58,5 +71,5 @@ pub fn run_lives(lives: &[Vec<(Timestamp, Event)>], settings: Settings, shards: 
             return Run { engine, alerts };
         }
     }
-    Run { engine: Engine::with_shards(settings, shards), alerts }
+    Run { engine: born(), alerts }
 }

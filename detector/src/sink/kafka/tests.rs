@@ -193,7 +193,7 @@ async fn a_notice_goes_to_a_topic_of_its_own_and_readers_of_alerts_meet_none() {
     push(&outbox, 7, 1).await;
     outbox.close();
     let publisher = publisher(&cluster, &[]);
-    publisher.check_topics(true).await.expect("all three are there");
+    assert!(publisher.check_notices_topic().await.expect("an answer"));
     publisher.run(&outbox).await;
     let consumer: StreamConsumer = ClientConfig::new()
         .set("bootstrap.servers", cluster.bootstrap_servers())
@@ -241,10 +241,10 @@ async fn what_retention_forgets_leaves_the_compacted_topic_by_a_tombstone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_looked_for_and_missing_brokers_are_waited_for() {
     let cluster = cluster();
-    publisher(&cluster, &[]).check_topics(false).await.expect("both are there");
+    publisher(&cluster, &[]).check_topics().await.expect("both are there");
     let nobody = Kafka::to("127.0.0.1:1");
     let publisher = Publisher::new("bus".into(), nobody, "x".into(), Arc::default()).expect("a publisher");
-    publisher.check_topics(true).await.expect("an absent broker is no failure");
+    publisher.check_topics().await.expect("an absent broker is no failure");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,9 +252,30 @@ async fn a_missing_topic_is_an_error_with_the_command_that_creates_it() {
     let cluster = cluster();
     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     cluster.topic_error(TOPICS[1], error).expect("set");
-    let failure = publisher(&cluster, &[]).check_topics(false).await.expect_err("it is missing").to_string();
+    let failure = publisher(&cluster, &[]).check_topics().await.expect_err("it is missing").to_string();
     assert!(failure.contains("--create --topic bgpwarden.incidents"), "{failure}");
     assert!(failure.contains("cleanup.policy=compact") && failure.contains("create_topics = true"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_topic_for_notices_withholds_no_alert() {
+    let cluster = cluster();
+    let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    cluster.topic_error("bgpwarden.notices", error).expect("set");
+    let publisher = publisher(&cluster, &[("topic.metadata.propagation.max.ms", "100")]);
+    assert!(!publisher.check_notices_topic().await.expect("an answer"));
+    // It may be gone only later: more of them than may be on their way at once.
+    let outbox = Outbox::default();
+    for i in 0..2 * IN_FLIGHT {
+        let (kind, state, subject) = (NoticeKind::FeedSilent, NoticeState::Raised, format!("router {i}"));
+        let notice = Notice { time: Timestamp::from_secs(1), kind, state, subject, detail: String::new() };
+        outbox.push(Parcel::notice(notice)).await;
+    }
+    push(&outbox, 7, 1).await;
+    outbox.close();
+    timeout(Duration::from_secs(60), publisher.run(&outbox)).await.expect("an end in time");
+    assert_eq!((publisher.status.delivered(), outbox.backlog()), (1, 0));
+    assert!(publisher.status.failures(FailureReason::NoTopic) > 0);
 }
 
 #[test]
