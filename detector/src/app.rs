@@ -15,6 +15,7 @@ mod receipts;
 mod reporting;
 mod rpki;
 mod said;
+mod silence;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;

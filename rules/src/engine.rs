@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::alert::{Alert, Class};
     use crate::bgp::{Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
-    use crate::event::Event;
+    use crate::event::{Event, FeedChange};
     use crate::stamp::Stamper;
 
     fn vantage(id: u32) -> Event {
@@ -103,6 +103,34 @@ mod tests {
             _ => None,
         };
         outputs.filter_map(alert).collect()
+    }
+
+    #[test]
+    fn every_alert_says_which_feeds_are_not_seen_and_since_when() {
+        let mut engine = Engine::new(Settings { hold_down_secs: 0, ..Settings::default() });
+        let mut stamper = Stamper::default();
+        let feed = |name: &str, live: bool, secs: i64| {
+            let (seen, gap_from) = (Timestamp::from_secs(secs), (!live).then(|| Timestamp::from_secs(secs - 5)));
+            Event::Feed(FeedChange { feed: name.into(), live, detail: String::new(), gap_from, seen })
+        };
+        let mut events: Vec<_> = (0..5).map(vantage).collect();
+        events.extend([feed("ris", true, 50), feed("routers", true, 50)]);
+        events.extend((0..3).map(|id| Event::Seed(route(id, 50, "64510 64496"))));
+        events.extend([Event::SeedDone { as_of: Timestamp::from_secs(50) }, feed("ris", false, 90)]);
+        events.extend([0, 1].map(|id| Event::Update(route(id, 100, "64510 64511"))));
+        let told = alerts(&mut engine, &mut stamper, 100, events);
+        let inputs = |alert: &Alert| {
+            let gaps: Vec<_> = alert.inputs.gaps.iter().map(|g| (g.feed.to_string(), g.from.secs(), g.to)).collect();
+            (alert.inputs.feeds_live, alert.inputs.feeds_degraded.join(" "), gaps)
+        };
+        assert_eq!(inputs(&told[0]), (1, "ris".to_owned(), vec![("ris".to_owned(), 85, None)]));
+        let mut events = vec![feed("ris", true, 120)];
+        events.extend([0, 1].map(|id| Event::Update(route(id, 130, "64510 64496"))));
+        events.push(Event::Tick);
+        assert!(alerts(&mut engine, &mut stamper, 130, events).is_empty(), "quiet for a minute first");
+        let told = alerts(&mut engine, &mut stamper, 200, vec![Event::Tick]);
+        let until = Some(Timestamp::from_secs(120));
+        assert_eq!(inputs(&told[0]), (2, String::new(), vec![("ris".to_owned(), 85, until)]));
     }
 
     #[test]

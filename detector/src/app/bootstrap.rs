@@ -5,6 +5,7 @@
 //! also what is followed while it is away. The live feed never waits: what it says meanwhile stands ([`super::said`]).
 //! An archive that is down costs time and is said, nothing else.
 
+mod follow;
 mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,8 @@ pub struct Standing {
     pub losses: u64,
     pub live_from: Option<Timestamp>,
     pub gap_from: Option<Timestamp>,
+    /// Counts how often everything that the feed and its archive held was given up, since neither had a word for too long.
+    pub given_up: u64,
     /// See [`super::said::Said::forgotten_until`].
     pub forgotten_until: Option<Timestamp>,
 }
@@ -130,84 +133,6 @@ struct Shared {
 }
 
 impl Shared {
-    /// From the dump of one collector to now, and again after each loss.
-    async fn follow(&self, i: usize) {
-        let Some(mut covered) = self.past(i).await else { return };
-        let b = &self.bootstrap;
-        let (collector, name) = (&b.collectors[i], &b.collectors[i].name);
-        let mut standing = b.standing.clone();
-        let (mut losses, mut was_whole, mut attempts) = (standing.borrow().losses, false, 0);
-        let mut backoff = Backoff::new(b.times.first_wait, b.times.longest_wait);
-        loop {
-            let stands = standing.borrow_and_update().clone();
-            if stands.losses != losses {
-                losses = stands.losses;
-                let lost = stands.gap_from.unwrap_or(covered).plus_secs(-OUT_OF_STEP_SECS);
-                covered = if was_whole { lost } else { covered.min(lost) };
-                was_whole = false;
-            }
-            if stands.needed_until().is_some_and(|needed| covered >= needed) {
-                was_whole = true;
-                self.is_whole(i, losses).await;
-                self.settle(i, Some(covered)).await;
-                if standing.changed().await.is_err() {
-                    return;
-                }
-                continue;
-            }
-            b.progress.behind(name);
-            let file = collector.updates(self.base(collector), covered);
-            let early = file.due - self.now();
-            if early > 0 {
-                // All there is has been told; what is not published yet is told when it comes.
-                self.settle(i, Some(covered)).await;
-                let early = Duration::from_micros(u64::try_from(early).unwrap_or_default());
-                tokio::select! {
-                    () = tokio::time::sleep(early.min(b.times.longest_wait)) => {}
-                    changed = standing.changed() => if changed.is_err() { return },
-                }
-                continue;
-            }
-            match self.read(&file, i, covered).await {
-                Some(Ok(Outcome::Whole)) => {
-                    (covered, attempts) = (file.to, 0);
-                    backoff.reset();
-                    b.progress.no_trouble(name);
-                    continue;
-                }
-                Some(Ok(outcome)) => {
-                    attempts += 1;
-                    b.progress.trouble(name, format!("{file} is {outcome}"));
-                    if attempts >= ATTEMPTS {
-                        self.give_up(name, &file, &outcome.to_string());
-                        (covered, attempts) = (file.to, 0);
-                        continue;
-                    }
-                }
-                Some(Err(unread)) if unread.is_missing() && self.now() > file.due.plus_secs(b.times.missing_secs) => {
-                    self.give_up(name, &file, &unread.to_string());
-                    covered = file.to;
-                    continue;
-                }
-                Some(Err(unread)) if unread.is_missing() => self.settle(i, Some(covered)).await,
-                Some(Err(unread @ Unread::Unreadable(_))) => {
-                    attempts += 1;
-                    b.progress.trouble(name, format!("{file} {unread}"));
-                    if attempts >= ATTEMPTS {
-                        self.give_up(name, &file, &unread.to_string());
-                        (covered, attempts) = (file.to, 0);
-                        continue;
-                    }
-                }
-                Some(Err(unread)) => b.progress.trouble(name, format!("{file} {unread}")),
-                None => return,
-            }
-            // The past is known, only its end is late: good enough to say what is normal.
-            self.settle(i, Some(covered)).await;
-            tokio::time::sleep(backoff.wait()).await;
-        }
-    }
-
     /// Reads the dump of a collector, however long that takes to come.
     async fn past(&self, i: usize) -> Option<Timestamp> {
         let b = &self.bootstrap;
@@ -309,6 +234,13 @@ impl Shared {
             why: crate::text::plain(why, 256),
             state: GapState::Lasting,
         });
+    }
+
+    /// What was settled was given up.
+    fn unsettle(&self, i: usize) {
+        let mut common = self.common.lock().unwrap_or_else(PoisonError::into_inner);
+        common.settled.remove(&i);
+        common.told = common.told.min(common.settled.values().flatten().count());
     }
 
     /// A collector has told what it can, or has nothing for now. Once all have, what is normal is known; and again when

@@ -27,6 +27,7 @@ use super::bootstrap::{Bootstrap, Progress, Standing, Times};
 use super::live::{Canary, Live, LiveFeed, vantage_of};
 use super::receipts::Receipts;
 use super::rpki;
+use super::silence::Silence;
 use crate::config::{Feed, FeedKind, RIS_LIVE_URL};
 use crate::failure::Failure;
 use crate::ledger::Ledger;
@@ -157,7 +158,8 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
     let stations = std::mem::take(&mut given.stations);
     let receipts = Receipts::default();
     let (sequencer, taken) = (Sequencer::default(), Taken::default());
-    let mut front = Front { sequencer, engine, receipts, metrics, live, taken };
+    let watched = (health.clone(), Silence::default());
+    let mut front = Front { sequencer, engine, receipts, metrics, live, watched, taken };
     let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
@@ -198,7 +200,8 @@ fn live(feeds: &[Feed], pasts: &[Past], canaries: &[Arc<Canary>], ledger: Arc<Mu
         let standing = (!pasts[i].collectors.is_empty()).then(|| pasts[i].standing.clone());
         is_live.then(|| LiveFeed::new(feed.name.clone(), canaries[i].clone(), standing))
     };
-    Live::new(feeds.iter().enumerate().map(one).collect(), ledger)
+    let of_archives = pasts.iter().enumerate().flat_map(|(feed, past)| vec![feed; past.collectors.len()]);
+    Live::new(feeds.iter().enumerate().map(one).collect(), of_archives.collect(), ledger)
 }
 
 impl FeedHealth {
@@ -379,6 +382,8 @@ struct Front {
     receipts: Receipts,
     metrics: Arc<Metrics>,
     live: Live,
+    /// Streams that may fall silent.
+    watched: (Arc<Health>, Silence),
     taken: Taken,
 }
 
@@ -413,7 +418,7 @@ impl Front {
                     None => break,
                 },
                 // In a quiet second, timers still have to fire.
-                _ = second.tick() => self.sequencer.push_own(Event::Tick, now()),
+                _ = second.tick() => self.tick(now()),
                 _ = checkpoint.tick(), if self.engine.checkpoints.is_some() => {
                     self.sequencer.push_own(Event::Checkpoint, now());
                 }
@@ -435,6 +440,17 @@ impl Front {
         self.taken
     }
 
+    fn tick(&mut self, now: Timestamp) {
+        self.sequencer.push_own(Event::Tick, now);
+        let (health, silence) = &mut self.watched;
+        for change in silence.look(health, now) {
+            self.sequencer.push_own(Event::Feed(change), now);
+        }
+        for vantage in self.live.out_of_sight(now) {
+            self.sequencer.push_own(Event::PeerDown { vantage, seen: now }, now);
+        }
+    }
+
     async fn take(&mut self, input: Input) {
         let at = now();
         match input {
@@ -452,8 +468,10 @@ impl Front {
                 }
             }
             Input::Archive(source, items) => {
+                self.live.told(source, at);
                 for mut item in items {
                     let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+                    self.live.told_of(source, number);
                     if self.live.sift(number, &mut item.event) {
                         self.push(source, item, at).await;
                     }

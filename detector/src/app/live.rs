@@ -36,9 +36,15 @@ impl Canary {
     }
 }
 
+/// How long the tables of a feed that is away are held on to while its archive has no word either. Archives publish every
+/// 5 to 15 minutes, and an hour late is lost: a day of half-known routes would only be believed.
+const KEPT_SECS: f64 = 2.0 * 3_600.0;
+
 /// Everything live, by the number of its feed.
 pub struct Live {
     pub feeds: Vec<Option<LiveFeed>>,
+    /// The feed of each source of an archive, which have the numbers behind those of the feeds.
+    archives: Vec<usize>,
     pub ledger: Arc<Mutex<Ledger>>,
     said: Said,
 }
@@ -53,12 +59,32 @@ pub struct LiveFeed {
     is_noted: bool,
     points: Vec<Arc<VantagePoint>>,
     down: BTreeSet<VantageId>,
+    /// Of whom it or its archive told something, by the engine's numbers.
+    held: BTreeSet<VantageId>,
+    /// When it was lost, or its archive last had a word.
+    last_word: Timestamp,
 }
 
 impl LiveFeed {
     pub fn new(name: Arc<str>, canary: Arc<Canary>, standing: Option<watch::Sender<Standing>>) -> Self {
         let is_noted = standing.is_some();
-        Self { name, canary, standing, is_noted, points: Vec::new(), down: BTreeSet::new() }
+        let (points, down, held) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        Self { name, canary, standing, is_noted, points, down, held, last_word: Timestamp::MIN }
+    }
+
+    /// Away for too long, and so is its archive.
+    fn is_out_of_sight(&self, now: Timestamp) -> bool {
+        let is_away = self.standing.as_ref().is_some_and(|standing| standing.borrow().live_from.is_none());
+        is_away && !self.held.is_empty() && now.secs_since(self.last_word) >= KEPT_SECS
+    }
+
+    /// Gives up what it held, and has its archive begin anew.
+    fn give_up(&mut self) -> BTreeSet<VantageId> {
+        if let Some(standing) = &self.standing {
+            standing.send_modify(|standing| standing.given_up += 1);
+        }
+        self.is_noted = true;
+        std::mem::take(&mut self.held)
     }
 
     fn change(&mut self, change: &FeedChange, ledger: &mut Ledger) {
@@ -83,6 +109,7 @@ impl LiveFeed {
             }
         }
         let Some(standing) = &self.standing else { return };
+        self.last_word = self.last_word.max(change.seen);
         self.is_noted |= change.live;
         standing.send_modify(|standing| {
             if change.live {
@@ -123,8 +150,41 @@ impl LiveFeed {
 }
 
 impl Live {
-    pub fn new(feeds: Vec<Option<LiveFeed>>, ledger: Arc<Mutex<Ledger>>) -> Self {
-        Self { feeds, ledger, said: Said::default() }
+    pub fn new(feeds: Vec<Option<LiveFeed>>, archives: Vec<usize>, ledger: Arc<Mutex<Ledger>>) -> Self {
+        Self { feeds, archives, ledger, said: Said::default() }
+    }
+
+    /// An archive has a word, at least that there is nothing new.
+    pub fn told(&mut self, source: usize, now: Timestamp) {
+        if let Some(feed) = self.of_archive(source) {
+            feed.last_word = now;
+        }
+    }
+
+    /// It is about this vantage point.
+    pub fn told_of(&mut self, source: usize, number: Option<VantageId>) {
+        if let Some(feed) = self.of_archive(source) {
+            feed.held.extend(number);
+        }
+    }
+
+    fn of_archive(&mut self, source: usize) -> Option<&mut LiveFeed> {
+        let feed = *self.archives.get(source.checked_sub(self.feeds.len())?)?;
+        self.feeds[feed].as_mut()
+    }
+
+    /// Vantage points that nobody has told of for so long that what they held is out of sight.
+    pub fn out_of_sight(&mut self, now: Timestamp) -> BTreeSet<VantageId> {
+        let mut lost = BTreeSet::new();
+        for feed in self.feeds.iter_mut().flatten().filter(|feed| feed.is_out_of_sight(now)) {
+            tracing::warn!(feed = %feed.name, "feed and archive are away for too long: what they held is out of sight");
+            lost.append(&mut feed.give_up());
+        }
+        if !lost.is_empty() {
+            self.said.begin_anew(now);
+            self.tell_forgotten();
+        }
+        lost
     }
 
     /// Counts what archives said that was old.
@@ -146,6 +206,9 @@ impl Live {
             event => feed.session(event, &mut Self::ledger(&self.ledger)),
         }
         feed.look_for_beacons(&item.event, now);
+        if feed.standing.is_some() {
+            feed.held.extend(number);
+        }
         let (true, Some(number)) = (feed.is_noted, number) else { return };
         let before = self.said.forgotten_until();
         self.said.note(number, &item.event);
@@ -190,5 +253,60 @@ pub fn vantage_of(event: &Event) -> Option<VantageId> {
             Some(*vantage)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rules::bgp::Update;
+
+    use super::*;
+
+    const FEED: usize = 0;
+    const ARCHIVE: usize = 1;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_772_323_200 + secs)
+    }
+
+    /// One feed with an archive of one collector, live since the beginning, that told of two sessions.
+    fn live() -> (Live, watch::Receiver<Standing>) {
+        let standing = watch::Sender::new(Standing::default());
+        let stands = standing.subscribe();
+        let feed = LiveFeed::new("ris".into(), Arc::default(), Some(standing));
+        let mut live = Live::new(vec![Some(feed)], vec![FEED], Arc::default());
+        hear(&mut live, Event::Feed(change(true, 0)), None, 0);
+        let update = |vantage| Update {
+            vantage: VantageId(vantage),
+            seen: at(0),
+            withdrawn: Vec::new(),
+            announced: Vec::new(),
+            attributes: Arc::default(),
+        };
+        hear(&mut live, Event::Update(update(0)), Some(VantageId(40)), 0);
+        live.told_of(ARCHIVE, Some(VantageId(41)));
+        (live, stands)
+    }
+
+    fn change(is_live: bool, secs: i64) -> FeedChange {
+        let detail = String::new();
+        FeedChange { feed: "ris".into(), live: is_live, detail, gap_from: Some(at(secs)), seen: at(secs) }
+    }
+
+    fn hear(live: &mut Live, event: Event, number: Option<VantageId>, secs: i64) {
+        live.heard(FEED, &Item { time: at(secs), event }, number, at(secs));
+    }
+
+    #[test]
+    fn what_feed_and_archive_held_is_out_of_sight_once_both_are_away_for_too_long() {
+        let (mut live, stands) = live();
+        assert!(live.out_of_sight(at(90_000)).is_empty(), "a feed that is live may be quiet");
+        hear(&mut live, Event::Feed(change(false, 90_000)), None, 90_000);
+        live.told(ARCHIVE, at(100_000));
+        assert!(live.out_of_sight(at(107_199)).is_empty(), "its archive is followed");
+        assert_eq!(stands.borrow().given_up, 0);
+        assert_eq!(Vec::from_iter(live.out_of_sight(at(107_200))), [VantageId(40), VantageId(41)]);
+        assert_eq!((stands.borrow().given_up, stands.borrow().forgotten_until), (1, Some(at(107_200))));
+        assert!(live.out_of_sight(at(900_000)).is_empty(), "once");
     }
 }

@@ -14,6 +14,7 @@ use rules::limits;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
+use super::silence;
 use crate::health::{
     BaselineState, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport, StoreReport,
 };
@@ -202,12 +203,7 @@ impl Reporter {
         let last = Timestamp(status.last_frame.load(Ordering::Relaxed));
         let heard = status.frames.load(Ordering::Relaxed) > 0;
         let age_secs = now.secs_since(last);
-        let state = match status.connected.load(Ordering::Relaxed) {
-            true if heard && age_secs > silent_secs as f64 => FeedState::Silent,
-            true => FeedState::Live,
-            false if heard => FeedState::Down,
-            false => FeedState::Connecting,
-        };
+        let state = silence::state(status, silent_secs, now);
         if heard {
             self.metrics.feed_lag(name, Duration::from_secs_f64(age_secs.max(0.0)));
         }

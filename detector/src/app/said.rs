@@ -102,6 +102,13 @@ impl Said {
         (self.routes, self.sessions, self.forgotten_until) = Default::default();
     }
 
+    /// Remembers nothing of what was said until now, so archives are read up to here once more.
+    pub fn begin_anew(&mut self, now: Timestamp) {
+        self.routes.clear();
+        self.sessions.clear();
+        self.forgotten_until = self.forgotten_until.max(Some(now));
+    }
+
     /// What was said before this is remembered no more. An archive that is read beyond it says the same again.
     pub fn forgotten_until(&self) -> Option<Timestamp> {
         self.forgotten_until

@@ -121,16 +121,17 @@ impl Publisher {
     pub async fn check_notices_topic(&self) -> Result<bool, Failure> {
         let topic = &self.kafka.notices_topic;
         let is_there = match self.topic_exists(topic.clone()).await? {
-            Some(false) if self.kafka.create_topics => self
-                .create_topic(topic, "delete")
-                .await
-                .inspect_err(|failure| tracing::warn!("{failure}"))
-                .is_ok(),
+            Some(false) if self.kafka.create_topics => {
+                self.create_topic(topic, "delete").await.inspect_err(|failure| tracing::warn!("{failure}")).is_ok()
+            }
             Some(is_there) => is_there,
             None => true,
         };
         if !is_there {
-            tracing::warn!("{}, or notices = false; until a restart no notice goes there", self.missing(topic, "delete"));
+            tracing::warn!(
+                "{}, or notices = false; until a restart no notice goes there",
+                self.missing(topic, "delete")
+            );
         }
         Ok(is_there)
     }
@@ -230,15 +231,9 @@ impl Publisher {
         ticket
     }
 
-    /// Without a value it is a tombstone. False if there is no topic for notices: those that wait for it would take the
-    /// place of alerts.
-    async fn send_until_confirmed(
-        &self,
-        topic: &str,
-        id: &str,
-        value: Option<&[u8]>,
-        headers: OwnedHeaders,
-    ) -> bool {
+    /// Without a value it is a tombstone. False if it is a notice and there is no topic for it, or none that we may write
+    /// to: those that wait would take the place of alerts.
+    async fn send_until_confirmed(&self, topic: &str, id: &str, value: Option<&[u8]>, headers: OwnedHeaders) -> bool {
         let mut failures = 0;
         loop {
             let mut record = FutureRecord::<str, [u8]>::to(topic).key(id).headers(headers.clone());
@@ -249,7 +244,9 @@ impl Publisher {
             if self.status.failed(reason, error.to_string()) {
                 tracing::warn!(sink = %self.name, topic, %error, "cannot deliver; trying again until it works");
             }
-            if reason == FailureReason::NoTopic && *topic == self.kafka.notices_topic {
+            let is_hopeless =
+                matches!(reason, FailureReason::NoTopic | FailureReason::Refused | FailureReason::TooLarge);
+            if is_hopeless && *topic == self.kafka.notices_topic {
                 return false;
             }
             failures += 1;

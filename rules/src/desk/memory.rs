@@ -32,7 +32,10 @@ impl Desk {
     fn memory(&self) -> DeskMemory {
         let mut stories: Vec<Story> = Vec::new();
         let mut room = limits::CHECKPOINT_OFFENCES;
-        for at in (0..self.incidents.len() as u32).map(IncidentRef).filter(|at| !self.is_forgotten(*at) || self.is_normal(*at)) {
+        for at in (0..self.incidents.len() as u32)
+            .map(IncidentRef)
+            .filter(|at| !self.is_forgotten(*at) || self.is_normal(*at))
+        {
             // One huge story must not cost all others their place.
             let story = self.story(at, room.min(limits::CHECKPOINT_OFFENCES / 10));
             room -= story.members.len();

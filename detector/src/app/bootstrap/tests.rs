@@ -273,3 +273,18 @@ async fn a_file_that_never_comes_or_never_is_whole_leaves_a_lasting_gap() {
     let lasting = (Cause::FileMissing, GapState::Lasting);
     assert_eq!(stage.gaps(), [lasting, lasting]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_told_again_from_a_new_dump() {
+    let (now, clock) = clock!("2026-03-01T09:03:00Z");
+    let mut stage = Stage::set(Arc::default(), clock).await;
+    let (seeds, _) = stage.until(is_known).await;
+    assert_eq!(seeds, 5);
+    stage.archive.asked();
+    now.store(at("2026-03-01T16:12:00Z").0, Ordering::Relaxed);
+    stage.standing.send_modify(|standing| *standing = Standing { losses: 1, given_up: 1, ..Standing::default() });
+    let (seeds, _) = stage.until(is_known).await;
+    assert_eq!(seeds, 5, "the dump of 16:00 is read, and what is normal is said once more");
+    assert!(stage.archive.asked().contains(&"bview.20260301.1600.gz".to_owned()));
+    assert_eq!(stage.gaps(), [(Cause::NoHistory, GapState::Filled)]);
+}
