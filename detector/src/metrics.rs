@@ -104,7 +104,8 @@ impl RpkiKind {
     }
 }
 
-type Labels = (Class, Severity, bool);
+/// The last: of one's own networks.
+pub type Labels = (Class, Severity, bool);
 
 pub struct Metrics {
     registry: Registry,
@@ -230,6 +231,14 @@ impl Metrics {
         }
     }
 
+    /// An incident that earlier lives opened. Without it whoever was paged would hear that it is over.
+    pub fn still_open(&self, id: &str, labels: Labels) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.insert(id.to_owned(), labels).is_none() {
+            self.told.incidents_open.with_label_values(&words(labels)).inc();
+        }
+    }
+
     /// `total` since the start.
     pub fn suppressed(&self, class: Class, reason: Suppression, total: u64) {
         raise_to(&self.told.suppressed.with_label_values(&[class.word(), reason.word()]), total);
@@ -301,6 +310,16 @@ mod tests {
         assert!(metrics.render().contains(&format!("{} 1", line("critical"))));
         metrics.alert(&Alert { severity: Severity::Critical, status: Status::Resolved, ..opened() });
         assert!(metrics.render().contains(&format!("{} 0", line("critical"))));
+    }
+
+    #[test]
+    fn what_an_earlier_life_opened_is_open_until_this_one_says_that_it_is_over() {
+        let metrics = Metrics::new();
+        metrics.still_open(&opened().id, (Class::SubprefixHijack, Severity::High, true));
+        let line = "bgpwarden_incidents_open{class=\"subprefix_hijack\",severity=\"high\",watched=\"yes\"}".to_owned();
+        assert!(metrics.render().contains(&format!("{line} 1")));
+        metrics.alert(&Alert { status: Status::Resolved, ..opened() });
+        assert!(metrics.render().contains(&format!("{line} 0")));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{bmp, memory, rpki};
 use crate::alert::WireContext;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::metrics::Metrics;
+use crate::metrics::{Labels, Metrics};
 use crate::sink::dispatch::Dispatch;
 use crate::store::{self, Store};
 use crate::view::IncidentView;
@@ -70,6 +70,13 @@ impl Memory {
         let every = Duration::from_secs(config.store.checkpoint_secs);
         let checkpoints = (keeps && !is_locked_out).then_some(every);
         Self { before: loaded.unwrap_or_default(), keeps, checkpoints, is_locked_out }
+    }
+
+    /// What earlier lives opened and this one goes on with.
+    pub fn open_incidents(&self) -> impl Iterator<Item = (&str, Labels)> {
+        let incidents = self.before.iter().flat_map(|before| &before.desk.stories).map(|story| &story.incident);
+        let open = incidents.filter(|incident| incident.is_open());
+        open.map(|incident| (&*incident.id, (incident.class, incident.severity, !incident.constituents.is_empty())))
     }
 }
 
