@@ -33,7 +33,7 @@ pub struct DispatchStatus {
 }
 
 impl DispatchStatus {
-    /// Alerts and notices that went to the sinks without the store.
+    /// Alerts that went to the sinks without the store.
     pub fn unstored(&self) -> u64 {
         self.unstored.load(Ordering::Relaxed)
     }
@@ -240,7 +240,7 @@ impl Dispatch {
 
     /// Where a sink's window is full it goes to the store once that can be used; what merely refreshes goes nowhere.
     async fn deliver_directly(&mut self, mut put: Put, merely_refreshes: bool) {
-        self.status.unstored.fetch_add(1, Ordering::Relaxed);
+        self.status.unstored.fetch_add(u64::from(matches!(put.parcel, Parcel::Alert(_))), Ordering::Relaxed);
         let mut late = Vec::new();
         for route in &self.routes {
             let Some(i) = put.sinks.iter().position(|sink| *sink == route.name) else { continue };
