@@ -1,8 +1,8 @@
 //! What may be forgotten, so that limits count what lives and not what ever was?
 //!
 //! Offences and incidents stand in lists, and everything else names them by their place. Now and then the lists close
-//! up: what is over and can neither go on nor be reopened goes, and all others move up in their order. So nothing that is
-//! decided depends on when this happens, and the same events give the same alerts.
+//! up: what is over and can neither go on nor be reopened goes, and all others move up in their order. When that happens is
+//! decided by the events alone, so the same events give the same alerts.
 
 use super::Desk;
 use super::incident::{IncidentRef, Offence, OffenceRef};
