@@ -11,6 +11,7 @@ mod intake;
 mod live;
 mod memory;
 mod receipts;
+mod reload;
 mod reporting;
 mod rpki;
 mod said;
@@ -21,7 +22,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rules::watch::Watch;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -43,6 +43,7 @@ pub use bootstrap::Times;
 use delivery::{Delivered, Delivering};
 use intake::Taken;
 pub use intake::now;
+pub use reload::Origin;
 
 /// How long sinks may take to deliver what is left after a stop.
 const LAST_DELIVERIES: Duration = Duration::from_secs(10);
@@ -62,14 +63,17 @@ pub struct Options {
     pub times: Times,
     /// How long something must last, and be gone, before a notice says so.
     pub hysteresis: Hysteresis,
+    /// What is read again when it changes.
+    pub origin: Origin,
 }
 
 /// `bgpwarden run`.
 pub fn command(args: &cli::Run) -> Result<(), Failure> {
-    let mut config = Config::load(args.config.as_deref())?;
-    args.asn.iter().for_each(|asn| config.watch_asn(*asn));
+    let origin = Origin { path: args.config.clone(), asns: args.asn.clone(), every: None };
+    let config = origin.load()?;
+    config.watch.notes().for_each(|note| eprintln!("bgpwarden: {note}"));
     block_on(async {
-        let options = Options { record: args.record.clone(), ..Options::default() };
+        let options = Options { record: args.record.clone(), origin, ..Options::default() };
         let app = App::start(config, options).await?;
         for station in &app.stations {
             eprintln!("bgpwarden: routers may speak BMP to {station}");
@@ -145,6 +149,7 @@ pub struct App {
 impl App {
     /// Checks all that can be checked, then starts from the sinks up to the feeds.
     pub async fn start(config: Config, options: Options) -> Result<Self, Failure> {
+        let hangup = reload::Hangup::listen();
         let listener = http::bind(config.http.listen).await?;
         let metrics_listener = match config.http.metrics_listen {
             Some(address) => Some(http::bind(address).await?),
@@ -175,7 +180,8 @@ impl App {
         let view = Arc::new(IncidentView::default());
         let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
         let reported: Vec<_> = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
-        let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
+        // The least strict marking is a threshold that may change: the desk applies it.
+        let context = WireContext { public_url: config.http.public_url.clone(), ..WireContext::default() };
         let mut dispatch = Dispatch::new(routes, store.clone());
         // A store that cannot be used is said by health and log; alerts go out without it.
         dispatch.retry().await;
@@ -191,12 +197,16 @@ impl App {
         };
         let delivery = tokio::spawn(delivering.run(engine.outputs));
 
-        let watched = config.watch.len();
-        let given = intake::Given { before, rpki, relations, watch: Watch::new(config.watch), stations };
+        let watch = Arc::new(config.watch.compile(&config.alerts));
+        let reloaded = Arc::new(reload::Status::new(watch.clone()));
+        let running = config.clone();
+        let given = intake::Given { before, rpki, relations, watch, stations };
         let checkpoints = keeps.then(|| Duration::from_secs(config.store.checkpoint_secs));
         let (status, judged_by) = (engine.status.clone(), engine.intake);
         let judges = intake::Engine { intake: judged_by, status, recorder, checkpoints };
         let intake = intake::start(config.feeds, given, judges, metrics.clone(), options.times);
+        let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone());
+        tokio::spawn(reload.follow(hangup));
         let (report, receiver) = watch::channel(Report::default());
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
@@ -205,7 +215,7 @@ impl App {
             store: store.clone(),
             dispatched,
             metrics: metrics.clone(),
-            watched,
+            reloaded,
             decider: Decider::new(options.hysteresis),
         };
         let reporting = tokio::spawn(reporter.run(report));

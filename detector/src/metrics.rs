@@ -122,6 +122,7 @@ pub struct Metrics {
     rpki_failures: IntCounterVec,
     relations_age: Gauge,
     baseline_ready: IntGauge,
+    reload: IntGauge,
     queue_stalled: GaugeCounters,
     alerts: IntCounterVec,
     incidents_open: IntGaugeVec,
@@ -196,6 +197,7 @@ impl Metrics {
         )));
         reload.set(1);
         let metrics = Self {
+            reload,
             updates: f.counters(
                 "updates_total",
                 "Announced and withdrawn prefixes read from a feed.",
@@ -376,6 +378,10 @@ impl Metrics {
         raise_to(&self.store_failures, store.failures());
         raise_to(&self.alerts_unstored, dispatched.unstored());
         raise_to(&self.shed, dispatched.shed());
+    }
+
+    pub fn config_in_use(&self, in_use: bool) {
+        self.reload.set(i64::from(in_use));
     }
 
     pub fn watched_prefixes(&self, seen: usize, unseen: usize) {

@@ -19,6 +19,8 @@ pub enum Timer {
     LostSight(OffenceRef),
     /// The story became the normal state.
     Normal(IncidentRef),
+    /// An allow rule is over.
+    AllowRules,
 }
 
 /// Deadlines in order.
@@ -62,6 +64,7 @@ impl Desk {
                 Timer::TableTransfer(vantage) => self.table_is_back(vantage),
                 Timer::LostSight(offence) => self.give_up_waiting(offence),
                 Timer::Normal(incident) => self.became_normal(incident),
+                Timer::AllowRules => self.rules_expire(),
             }
         }
         self.flush();
