@@ -92,7 +92,13 @@ fn watch() -> Watch {
         max_length: None,
     };
     let resources = RULES.iter().map(resource).collect();
-    Watch::new(vec![Constituent { name: "ARTEMIS".into(), tlp: Tlp::Green, asns: Vec::new(), resources }])
+    Watch::new(vec![Constituent {
+        name: "ARTEMIS".into(),
+        tlp: Tlp::Green,
+        asns: Vec::new(),
+        resources,
+        ..Constituent::default()
+    }])
 }
 
 fn number(value: &Value) -> i64 {

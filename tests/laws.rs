@@ -19,7 +19,7 @@ use rules::testing::world::{
     Dice, Fault, FaultKind, Heard, START, World, mirrored, mirrored_event, update, withdrawal, witnesses,
 };
 use rules::testing::{Run, run, run_lives_forgetting};
-use rules::watch::{Constituent, Resource, Watch};
+use rules::watch::{AllowRule, Constituent, Resource, Watch};
 
 #[path = "laws/restarts.rs"]
 mod restarts;
@@ -40,7 +40,7 @@ enum Step {
     TableSent(u32),
     Rpki(Delta),
     Relations(Vec<(Asn, Asn, Relation)>, Vec<Asn>),
-    Watch(Vec<(IpNet, Vec<Asn>)>, Vec<Asn>),
+    Watch(Vec<(IpNet, Vec<Asn>)>, Vec<Asn>, Vec<Rule>),
     Clock,
 }
 
@@ -120,6 +120,28 @@ fn a_relation() -> impl Strategy<Value = (Asn, Asn, Relation)> {
     (an_asn(), an_asn(), kind)
 }
 
+/// Prefixes, origins and suspects of an allow rule, and for how many minutes it holds from [`START`] on.
+type Rule = (Vec<IpNet>, Vec<Asn>, Vec<Asn>, Option<i64>);
+
+fn some_rules() -> impl Strategy<Value = Vec<Rule>> {
+    let prefixes = prop::collection::vec(a_routed_prefix(), 0..2);
+    let ases = || prop::collection::vec(an_asn(), 0..2);
+    prop::collection::vec((prefixes, ases(), ases(), prop::option::weighted(0.7, 0i64..90)), 0..4)
+}
+
+fn a_rule((prefixes, origins, suspects, minutes): &Rule) -> AllowRule {
+    AllowRule {
+        owner: "Example".into(),
+        reason: "agreed".into(),
+        expires: minutes.map(|minutes| START.plus_secs(60 * minutes)),
+        prefixes: prefixes.clone(),
+        max_length: Some(24),
+        origins: origins.clone(),
+        suspects: suspects.clone(),
+        ..AllowRule::default()
+    }
+}
+
 fn a_step() -> impl Strategy<Value = Step> {
     let origins = prop::collection::vec(an_asn(), 0..3);
     prop_oneof![
@@ -131,8 +153,8 @@ fn a_step() -> impl Strategy<Value = Step> {
         3 => a_delta().prop_map(Step::Rpki),
         1 => (prop::collection::vec(a_relation(), 0..12), prop::collection::vec(an_asn(), 0..3))
             .prop_map(|(edges, siblings)| Step::Relations(edges, siblings)),
-        1 => (prop::collection::vec((a_routed_prefix(), origins), 0..3), prop::collection::vec(an_asn(), 0..2))
-            .prop_map(|(resources, asns)| Step::Watch(resources, asns)),
+        2 => (prop::collection::vec((a_routed_prefix(), origins), 0..3), prop::collection::vec(an_asn(), 0..2), some_rules())
+            .prop_map(|(resources, asns, rules)| Step::Watch(resources, asns, rules)),
         4 => Just(Step::Clock),
     ]
 }
@@ -210,7 +232,10 @@ impl Step {
                 let source = Source { name: "relations".into(), ..Source::none() };
                 Event::Relations(Arc::new(Relations::new(source, edges, Vec::new(), vec![siblings], Vec::new())))
             }
-            Self::Watch(resources, asns) => Event::Watch(Arc::new(Watch::new(vec![watched(resources, asns)]))),
+            Self::Watch(resources, asns, rules) => {
+                let rules = rules.iter().map(a_rule).filter(|rule| !rule.is_boundless()).collect();
+                Event::Watch(Arc::new(Watch::new(vec![watched(resources, asns)]).with_allow(rules)))
+            }
             Self::Clock => Event::Tick,
         }
     }
@@ -224,7 +249,7 @@ fn watched(resources: Vec<(IpNet, Vec<Asn>)>, asns: Vec<Asn>) -> Constituent {
         max_length: None,
     };
     let resources = resources.into_iter().map(resource).collect();
-    Constituent { name: "Example".into(), tlp: Tlp::Green, asns, resources }
+    Constituent { name: "Example".into(), tlp: Tlp::Green, asns, resources, ..Constituent::default() }
 }
 
 fn lived(events: &Events) -> Run {
@@ -353,9 +378,16 @@ proptest! {
             }
         }
         let flip = |step: &Step, at: Timestamp| match step {
-            Step::Watch(resources, asns) => {
+            Step::Watch(resources, asns, rules) => {
                 let resources = resources.iter().map(|(p, o)| (mirrored(p), o.clone())).collect();
-                Step::Watch(resources, asns.clone()).event(at)
+                let rule = |(p, o, s, end): &Rule| (p.iter().map(mirrored).collect(), o.clone(), s.clone(), *end);
+                let Event::Watch(watch) = Step::Watch(resources, asns.clone(), rules.iter().map(rule).collect()).event(at)
+                else {
+                    unreachable!("it is a watch list")
+                };
+                let mirrored = |rule: &AllowRule| AllowRule { max_length: Some(48), ..rule.clone() };
+                let rules = watch.allow().all().iter().map(mirrored).collect();
+                Event::Watch(Arc::new(Watch::new(watch.constituents().to_vec()).with_allow(rules)))
             }
             other => mirrored_event(&other.event(at)),
         };

@@ -94,6 +94,11 @@ stories! {
     what_stands_after_a_restart_becomes_normal_once
     what_stood_in_the_dump_is_history
     what_stood_in_the_dump_is_told_where_somebody_said_who_is_right
+    an_allowed_announcement_is_told_when_its_rule_is_over
+    a_rule_takes_an_alarm_back_and_its_end_brings_it_again
+    only_the_path_over_the_scrubber_is_allowed
+    an_open_incident_becomes_one_of_a_watched_network_and_is_none_again
+    a_watched_as_hears_of_what_it_signed_and_never_announced
     without_a_dump_only_a_turn_to_invalid_is_news
 }
 

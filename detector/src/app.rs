@@ -12,6 +12,7 @@ mod live;
 mod memory;
 mod parts;
 mod receipts;
+mod reload;
 mod reporting;
 mod rpki;
 mod said;
@@ -23,7 +24,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rules::watch::Watch;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -43,6 +43,7 @@ use delivery::Delivered;
 use intake::Taken;
 pub use intake::now;
 use parts::{Memory, Ports, Shown, delivering, relations};
+pub use reload::Origin;
 use reporting::Noticing;
 
 /// How long sinks may take to deliver what is left after a stop.
@@ -65,14 +66,17 @@ pub struct Options {
     pub times: Times,
     /// How long something must last, and be gone, before a notice says so.
     pub hysteresis: Hysteresis,
+    /// What is read again when it changes.
+    pub origin: Origin,
 }
 
 /// `bgpwarden run`.
 pub fn command(args: &cli::Run) -> Result<(), Failure> {
-    let mut config = Config::load(args.config.as_deref())?;
-    args.asn.iter().for_each(|asn| config.watch_asn(*asn));
+    let origin = Origin { path: args.config.clone(), asns: args.asn.clone(), every: None };
+    let config = origin.load()?;
+    config.watch.notes().for_each(|note| eprintln!("bgpwarden: {note}"));
     block_on(async {
-        let options = Options { record: args.record.clone(), ..Options::default() };
+        let options = Options { record: args.record.clone(), origin, ..Options::default() };
         let app = App::start(config, options).await?;
         for station in &app.stations {
             eprintln!("bgpwarden: routers may speak BMP to {station}");
@@ -148,6 +152,7 @@ pub struct App {
 impl App {
     /// Checks all that can be checked, then starts from the sinks up to the feeds.
     pub async fn start(config: Config, options: Options) -> Result<Self, Failure> {
+        let hangup = reload::Hangup::listen();
         let ports = Ports::bind(&config).await?;
         let rpki = rpki::load(config.rpki.clone())?;
         let relations = relations(&config, &rpki)?;
@@ -172,7 +177,9 @@ impl App {
         let delivering = delivering(&config, dispatch, &store, &shown, engine.status.clone()).await;
         let delivery = tokio::spawn(delivering.run(engine.outputs, noticed));
 
-        let watched = config.watch.len();
+        let watch = Arc::new(config.watch.compile(&config.alerts));
+        let reloaded = Arc::new(reload::Status::new(watch.clone()));
+        let running = config.clone();
         let judges = intake::Engine {
             intake: engine.intake,
             status: engine.status.clone(),
@@ -183,10 +190,12 @@ impl App {
             before: memory.before,
             rpki,
             relations,
-            watch: Watch::new(config.watch),
+            watch,
             stations: ports.stations,
         };
         let intake = intake::start(config.feeds, given, judges, shown.metrics.clone(), options.times);
+        let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone());
+        tokio::spawn(reload.follow(hangup));
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
             engine: engine.status,
@@ -194,7 +203,7 @@ impl App {
             store: store.clone(),
             dispatched,
             metrics: shown.metrics.clone(),
-            watched,
+            reloaded,
             is_without_memory: memory.is_locked_out,
             notices: Noticing::new(Decider::new(options.hysteresis, config.notices.heartbeat), &store, notices),
         };

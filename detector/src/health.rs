@@ -261,6 +261,16 @@ pub struct Report {
     pub notices: Vec<NoticeReport>,
     pub routes: usize,
     pub watched: usize,
+    pub config: ConfigReport,
+}
+
+/// Whether what runs is what is written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ConfigReport {
+    /// Why the configuration that was read last is not in use.
+    pub problem: Option<String>,
+    /// Changed keys that need a restart.
+    pub restart: Vec<String>,
 }
 
 /// The answer of `/readyz`.
@@ -373,6 +383,12 @@ impl Report {
         }
         if self.store.is_without_memory {
             degraded.push(WITHOUT_MEMORY.to_owned());
+        }
+        if let Some(problem) = &self.config.problem {
+            degraded.push(format!("the configuration was rejected, the one before is in use: {problem}"));
+        }
+        if !self.config.restart.is_empty() {
+            degraded.push(format!("changed and not in use until a restart: {}", self.config.restart.join(", ")));
         }
         if let Some(aside) = &self.store.moved_aside {
             degraded.push(format!("the store was damaged and a new one begun; the old one is kept as {aside}"));

@@ -113,6 +113,7 @@ pub struct Metrics {
     data: Data,
     told: Told,
     ways: Ways,
+    reload: IntGauge,
     /// Under which labels each open incident is counted.
     open: Mutex<HashMap<String, Labels>>,
 }
@@ -134,7 +135,7 @@ impl Metrics {
         )));
         reload.set(1);
         let (feeds, data, told, ways) = (Feeds::new(&f), Data::new(&f), Told::new(&f), Ways::new(&f));
-        let metrics = Self { feeds, data, told, ways, open: Mutex::default(), registry: f.0 };
+        let metrics = Self { reload, feeds, data, told, ways, open: Mutex::default(), registry: f.0 };
         metrics.begin_at_zero();
         metrics
     }
@@ -252,6 +253,10 @@ impl Metrics {
         raise_to(&self.ways.store_unreadable, store.unreadable());
         raise_to(&self.ways.alerts_unstored, dispatched.unstored());
         raise_to(&self.told.shed, dispatched.shed());
+    }
+
+    pub fn config_in_use(&self, in_use: bool) {
+        self.reload.set(i64::from(in_use));
     }
 
     pub fn watched_prefixes(&self, seen: usize, unseen: usize) {

@@ -57,7 +57,7 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
         has_rpki: !(args.vrps.is_empty() && args.aspas.is_empty()),
         bar: progress_bar(&dumps, &inputs),
     };
-    let watch = Watch::new(config.watch);
+    let watch = config.watch.compile(&config.alerts);
     let (from, to) = (args.from, args.to);
     let feeding = std::thread::Builder::new()
         .name("feeder".into())
@@ -157,9 +157,7 @@ impl Feeder {
         if !relations.is_empty() {
             self.sequencer.push_own(Event::Relations(Arc::new(relations)), start);
         }
-        if !watch.is_empty() {
-            self.sequencer.push_own(Event::Watch(Arc::new(watch)), start);
-        }
+        self.sequencer.push_own(Event::Watch(Arc::new(watch)), start);
         self.seed(dumps, start, &mut merged, &mut fed);
         while let Some((source, item)) = merged.next(&self.sequencer) {
             let time = item.time;

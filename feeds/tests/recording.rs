@@ -6,7 +6,7 @@ use std::sync::Arc;
 use feeds::counts::kind;
 use feeds::input::{Item, Kind, Use, from_bytes};
 use feeds::record::Writer;
-use rules::alert::{Source, SourceState, Tlp};
+use rules::alert::{Class, Source, SourceState, Tlp};
 use rules::bgp::{
     AsPath, Asn, Family, Nlri, PathAttributes, Segment, SegmentKind, Timestamp, Update, VantageId, VantagePoint,
 };
@@ -16,7 +16,7 @@ use rules::engine::Engine;
 use rules::event::{Event, FeedChange, Stamped};
 use rules::relations::{Relation, Relations};
 use rules::rpki::{Delta, Vrp};
-use rules::watch::{Constituent, Resource, Watch};
+use rules::watch::{AllowRule, Constituent, Resource, Watch};
 
 fn route(prefix: &str, path_id: u32) -> Nlri {
     Nlri { prefix: prefix.parse().expect("a prefix"), path_id }
@@ -67,6 +67,9 @@ fn delta() -> Delta {
 fn watch() -> Watch {
     Watch::new(vec![Constituent {
         name: "Example \"Bank\"".into(),
+        contact: Some("noc@example.net".into()),
+        sectors: vec!["finance".into()],
+        country: Some("NL".into()),
         tlp: Tlp::AmberStrict,
         asns: vec![Asn(64500)],
         resources: vec![Resource {
@@ -76,6 +79,19 @@ fn watch() -> Watch {
             max_length: Some(25),
         }],
     }])
+    .with_allow(vec![AllowRule {
+        owner: "desk".into(),
+        reason: "a scrubber".into(),
+        expires: Some(Timestamp::from_secs(1_000)),
+        classes: vec![Class::ForgedOrigin],
+        prefixes: vec!["192.0.2.0/24".parse().expect("a prefix")],
+        max_length: Some(25),
+        origins: vec![Asn(64500)],
+        suspects: vec![Asn(64501)],
+        constituents: vec!["Example \"Bank\"".into()],
+        path_ends: vec![vec![Asn(64501), Asn(64500)]],
+    }])
+    .with_thresholds(Some(Settings { hold_down_secs: 20, ..Settings::default() }))
 }
 
 fn relations() -> Relations {

@@ -118,7 +118,8 @@ words! {
 
 words! {
     /// Traffic Light Protocol 2.0, from the least strict.
-    Tlp { Clear = "clear", Green = "green", Amber = "amber", AmberStrict = "amber+strict", Red = "red" }
+    #[derive(Default)]
+    Tlp { #[default] Clear = "clear", Green = "green", Amber = "amber", AmberStrict = "amber+strict", Red = "red" }
 }
 
 words! {

@@ -47,6 +47,15 @@ pub const OFFENCES: usize = 1_500_000;
 pub const CHECKPOINT_OFFENCES: usize = 200_000;
 /// Offences written down with each alert of a story: 1,000 x 2 KB = 2 MB. The rest comes with the next checkpoint.
 pub const CHAPTER_MEMBERS: usize = 1_000;
+/// Routes that allow rules keep aside: 200,000 x about 700 bytes = 140 MB. Above it they are still not told, but the end of
+/// their rule brings back only those that come again.
+pub const ALLOWED_ROUTES: usize = 200_000;
+/// Watched networks: the members of a national CSIRT, with room.
+pub const CONSTITUENTS: usize = 20_000;
+/// Watched prefixes of all of them: 2,000,000 x about 150 bytes = 300 MB.
+pub const WATCHED_PREFIXES: usize = 2_000_000;
+/// Allow rules; those that name no prefix are asked one after the other.
+pub const ALLOW_RULES: usize = 10_000;
 /// Incidents held at the desk, open or within the re-open window.
 pub const INCIDENTS: usize = 100_000;
 

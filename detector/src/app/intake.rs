@@ -17,7 +17,7 @@ use rules::checkpoint::Checkpoint;
 use rules::event::Event;
 use rules::relations::Relations;
 use rules::watch::Watch;
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -52,7 +52,7 @@ pub struct Given {
     pub before: Option<Checkpoint>,
     pub rpki: rpki::Loaded,
     pub relations: Relations,
-    pub watch: Watch,
+    pub watch: Arc<Watch>,
     /// Where routers connect, by the position of their feed.
     pub stations: bmp::Stations,
 }
@@ -114,6 +114,8 @@ pub fn recorder(path: &Path) -> Result<Recorder, Failure> {
 /// The tasks of the intake.
 pub struct Running {
     pub health: Arc<Health>,
+    /// The way in, for as long as a feed needs it.
+    pub(super) queue: WeakSender<Input>,
     stop: signal::Sender<bool>,
     sequencer: JoinHandle<Taken>,
 }
@@ -164,8 +166,9 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
     let past = History { pasts, times };
+    let weak = queue.downgrade();
     tokio::spawn(feed_all(feeds, stations, rpki, Mouth { queue, stopped }, health.clone(), past));
-    Running { health, stop, sequencer }
+    Running { health, queue: weak, stop, sequencer }
 }
 
 /// What the archive of a feed has to tell, if it has one.
@@ -400,9 +403,7 @@ impl Front {
         if !given.relations.is_empty() {
             self.sequencer.push_own(Event::Relations(Arc::new(given.relations)), at);
         }
-        if !given.watch.is_empty() {
-            self.sequencer.push_own(Event::Watch(Arc::new(given.watch)), at);
-        }
+        self.sequencer.push_own(Event::Watch(given.watch), at);
         given.rpki
     }
 

@@ -100,7 +100,8 @@ pub async fn delivering(
         dispatch,
         keeper: memory::Keeper::new(store.clone()),
         retention_days: config.store.retention_days,
-        context: WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp },
+        // The least strict marking is a threshold that may change: the desk applies it.
+        context: WireContext { public_url: config.http.public_url.clone(), ..WireContext::default() },
         view: shown.view.clone(),
         metrics: shown.metrics.clone(),
         engine,

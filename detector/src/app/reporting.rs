@@ -14,9 +14,10 @@ use rules::limits;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
-use super::silence;
+use super::{reload, silence};
 use crate::health::{
-    BaselineState, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport, StoreReport,
+    BaselineState, ConfigReport, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport,
+    StoreReport,
 };
 use crate::ledger::{Cause, Ledger};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
@@ -39,7 +40,7 @@ pub struct Reporter {
     pub store: Store,
     pub dispatched: Arc<DispatchStatus>,
     pub metrics: Arc<Metrics>,
-    pub watched: usize,
+    pub reloaded: Arc<reload::Status>,
     /// The checkpoint of earlier lives could not be read, and is kept.
     pub is_without_memory: bool,
     pub notices: Noticing,
@@ -141,6 +142,8 @@ impl Reporter {
         let feeds: Vec<_> = numbered.map(|(i, (name, feed))| self.feed(i, name, feed, now)).collect();
         let sources = self.sources(now);
         self.keep_ledger(&feeds, &sources, now);
+        let standing = self.reloaded.standing();
+        self.metrics.config_in_use(standing.problem.is_none());
         Report {
             feeds,
             baseline,
@@ -151,7 +154,8 @@ impl Reporter {
             old_archive_routes: self.health.old.load(Ordering::Relaxed),
             gaps: self.ledger().gaps().map(GapReport::new).collect(),
             routes,
-            watched: self.watched,
+            watched: standing.watch.constituents().len(),
+            config: ConfigReport { problem: standing.problem, restart: standing.restart },
             ..Report::at(now)
         }
     }
@@ -280,6 +284,7 @@ impl Reporter {
             let reason = match why {
                 Suppressed::Noise => Suppression::Noise,
                 Suppressed::Gate => Suppression::Gate,
+                Suppressed::AllowRule => Suppression::AllowRule,
                 Suppressed::Limit => Suppression::Limit,
             };
             self.metrics.suppressed(class, reason, total);

@@ -15,7 +15,7 @@ use crate::store::Location;
 
 /// One UPDATE a line, as RIS Live sends them: a dump's worth of history is missing, so the watched resource says
 /// what is expected.
-fn frames() -> String {
+pub(super) fn frames() -> String {
     let frame = |peer: u32, origin: u32, time: f64| {
         format!(
             r#"{{"type":"ris_message","data":{{"timestamp":{time},"peer":"192.0.2.{}","peer_asn":"{peer}","id":"x","host":"rrc00.ripe.net","type":"UPDATE","path":[{peer},{origin}],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.{}","prefixes":["198.51.100.0/24"]}}],"withdrawals":[]}}}}"#,
@@ -70,7 +70,7 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
 }
 
 /// What the engine says of a recording, without the hold-down that an end of input adds.
-fn replayed(recording: &std::path::Path) -> String {
+pub(super) fn replayed(recording: &std::path::Path) -> String {
     let settings = crate::config::Alerts::default().settings();
     let (mut sequencer, mut engine) = (crate::sequencer::Sequencer::default(), rules::engine::Engine::new(settings));
     let reader = feeds::input::open(&recording.display().to_string(), feeds::input::Use::Updates).expect("a recording");

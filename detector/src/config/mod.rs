@@ -9,6 +9,7 @@ mod reader;
 mod rpki;
 mod show;
 mod store;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,8 +23,10 @@ use reader::{Section, Source};
 pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
-use rules::watch::{Constituent, Resource};
+use rules::watch::Constituent;
 pub use store::Store;
+pub use watch::{Entries, WatchList};
+use watch::{PREFIXES, prefix};
 
 use rules::desk::Settings;
 
@@ -42,7 +45,7 @@ pub struct Config {
     pub store: Store,
     pub notices: Notices,
     pub sinks: Vec<Sink>,
-    pub watch: Vec<Constituent>,
+    pub watch: WatchList,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,19 +238,19 @@ impl Config {
             store: store::read(root.section("store")),
             notices: notices(root.section("notices")),
             sinks: sinks(&mut root),
-            watch: watch(root.section("watch")),
+            watch: watch::read(root.section("watch")),
         };
         root.later(&["routes"]);
         root.finish();
-        let problems = source.problems();
+        let mut problems = source.problems();
+        problems.extend(config.watch.problems());
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
     /// Watches every prefix that `asn` originates.
     pub fn watch_asn(&mut self, asn: Asn) {
-        let constituent =
-            Constituent { name: asn.to_string().into(), tlp: Tlp::Clear, asns: vec![asn], resources: Vec::new() };
-        self.watch.push(constituent);
+        let constituent = Constituent { name: asn.to_string().into(), asns: vec![asn], ..Constituent::default() };
+        self.watch.here.constituents.push(constituent);
     }
 }
 
@@ -470,63 +473,6 @@ fn kafka(section: &mut Section<'_>) -> Kafka {
 fn is_secret_property(key: &str) -> bool {
     let words = ["password", "passphrase", "secret", "key.pem", "oauthbearer.config"];
     words.iter().any(|word| key.contains(word))
-}
-
-const PREFIXES: &str = "a list of prefixes such as [\"192.0.2.0/24\"]";
-const ASNS: &str = "a list of AS numbers such as [64496]";
-
-fn watch(mut section: Section<'_>) -> Vec<Constituent> {
-    let constituents = section.sections("constituents").into_iter().map(constituent).collect();
-    section.later(&["files"]);
-    section.finish();
-    constituents
-}
-
-fn constituent(mut section: Section<'_>) -> Constituent {
-    let name = section.text("name", "a name").unwrap_or_default();
-    if name.is_empty() {
-        section.problem("name", "is missing");
-    }
-    let plain = |prefix| Resource { prefix, expected_origins: Vec::new(), upstreams: Vec::new(), max_length: None };
-    let mut resources: Vec<Resource> = section.list("prefixes", PREFIXES, prefix).into_iter().map(plain).collect();
-    resources.extend(section.sections("resources").into_iter().filter_map(resource));
-    let asns = section.list("asns", ASNS, asn);
-    if asns.is_empty() && resources.is_empty() {
-        section.problem("asns", "is missing; a constituent needs asns, prefixes or resources");
-    }
-    let tlp = tlp(&mut section).unwrap_or(Tlp::Clear);
-    section.finish();
-    Constituent { name: name.into(), tlp, asns, resources }
-}
-
-fn resource(mut section: Section<'_>) -> Option<Resource> {
-    let prefix: Option<IpNet> = section.parsed("prefix", "a prefix such as 192.0.2.0/24");
-    if !section.has("prefix") {
-        section.problem("prefix", "is missing");
-    }
-    let longest = prefix.map_or(128, |prefix| u64::from(prefix.max_prefix_len()));
-    let shortest = prefix.map_or(0, |prefix| u64::from(prefix.prefix_len()));
-    let resource = prefix.map(|prefix| Resource {
-        prefix: prefix.trunc(),
-        expected_origins: section.list("expected_origins", ASNS, asn),
-        upstreams: section.list("upstreams", ASNS, asn),
-        max_length: section.integer("max_length", shortest..=longest).map(|length| length as u8),
-    });
-    section.finish();
-    resource
-}
-
-fn prefix(text: &str) -> Result<IpNet, String> {
-    let prefix: IpNet =
-        text.parse().map_err(|_| format!("\"{text}\" is not a prefix; write it as 192.0.2.0/24 or 2001:db8::/32"))?;
-    if prefix != prefix.trunc() {
-        return Err(format!("{prefix} has host bits; did you mean {}?", prefix.trunc()));
-    }
-    Ok(prefix)
-}
-
-fn asn(text: &str) -> Result<Asn, String> {
-    text.parse::<Asn>().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

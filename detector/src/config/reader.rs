@@ -55,8 +55,12 @@ impl<'t> Source<'t> {
     }
 
     pub fn note(&self, span: &Range<usize>, what: impl Into<String>) {
-        let line = 1 + self.text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+        let line = self.line_of(span);
         self.problems.borrow_mut().push((line, what.into()));
+    }
+
+    fn line_of(&self, span: &Range<usize>) -> usize {
+        1 + self.text.get(..span.start).map_or(0, |before| before.matches('\n').count())
     }
 
     pub fn resolve(&self, path: &str) -> PathBuf {
@@ -99,6 +103,12 @@ impl<'t> Section<'t> {
     pub fn problem(&self, key: &str, what: &str) {
         let span = self.table.and_then(|table| table.get(key)).map_or(self.span.clone(), Spanned::span);
         self.source.note(&span, format!("{}: {what}", self.key_name(key)));
+    }
+
+    /// `file:line: key`, for what is found wrong later.
+    pub fn place(&self, key: &str) -> String {
+        let span = self.table.and_then(|table| table.get(key)).map_or(self.span.clone(), Spanned::span);
+        format!("{}:{}: {}", self.source.name, self.source.line_of(&span), self.key_name(key))
     }
 
     fn take(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
@@ -262,6 +272,15 @@ impl<'t> Section<'t> {
         self.parsed(key, "an address with port such as 127.0.0.1:8179")
     }
 
+    /// A date or time of TOML, or a string, as it is written.
+    pub fn moment(&mut self, key: &'static str) -> Option<String> {
+        let value = self.take(key)?;
+        match value.get_ref() {
+            DeValue::Datetime(time) => Some(time.to_string()),
+            _ => self.string(key, value, "a date, a time or \"never\""),
+        }
+    }
+
     /// One of a closed set of words.
     pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&'static str, T)]) -> Option<T> {
         let value = self.take(key)?;
@@ -331,13 +350,17 @@ impl<'t> Section<'t> {
     }
 }
 
-/// The nearest known word, or all of them.
-fn suggestion(word: &str, known: &[&str]) -> String {
+/// Known words that a message names.
+const KNOWN_NAMED: usize = 40;
+
+/// The nearest known word, or those that there are.
+pub fn suggestion(word: &str, known: &[&str]) -> String {
     let mut near: Vec<_> = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), *k)).collect();
     near.sort_unstable();
     match near.first() {
         Some((distance, best)) if *distance <= 1 + word.len() / 4 => format!("did you mean \"{best}\"?"),
-        Some(_) => format!("known here: {}", known.join(", ")),
+        Some(_) if known.len() <= KNOWN_NAMED => format!("known here: {}", known.join(", ")),
+        Some(_) => format!("known here: {} and {} more", known[..KNOWN_NAMED].join(", "), known.len() - KNOWN_NAMED),
         None => "nothing is known here".to_owned(),
     }
 }

@@ -1,11 +1,12 @@
 //! What does a configuration mean, with every default written out?
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Bmp, Config, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind};
+use super::{Bmp, Config, Entries, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind, WatchList};
 use feeds::shown::without_secrets;
-use rules::watch::{Constituent, Resource};
+use rules::bgp::Asn;
+use rules::watch::{AllowRule, Constituent, Resource};
 
 /// TOML that says the same as the file it came from. Secrets are left out, absent values are comments.
 impl Display for Config {
@@ -38,9 +39,7 @@ impl Display for Config {
         if self.watch.is_empty() {
             writeln!(f, "\n# watch: nothing; every prefix is judged alike")?;
         }
-        for constituent in &self.watch {
-            show_constituent(f, constituent)?;
-        }
+        show_watch(f, &self.watch)?;
         Ok(())
     }
 }
@@ -129,32 +128,72 @@ fn show_kafka(f: &mut Formatter<'_>, kafka: &Kafka) -> fmt::Result {
     show_properties(f, &kafka.properties)
 }
 
-fn show_constituent(f: &mut Formatter<'_>, constituent: &Constituent) -> fmt::Result {
-    writeln!(f, "\n[[watch.constituents]]\nname = {}", quoted(&constituent.name))?;
-    let asns: Vec<_> = constituent.asns.iter().map(|asn| asn.0.to_string()).collect();
-    writeln!(f, "asns = [{}]\ntlp = \"{}\"", asns.join(", "), constituent.tlp)?;
-    constituent.resources.iter().try_for_each(|resource| show_resource(f, resource))
+fn show_watch(f: &mut Formatter<'_>, watch: &WatchList) -> fmt::Result {
+    if !watch.files.is_empty() {
+        writeln!(f, "\n[watch]\nfiles = {}", paths(&watch.files))?;
+        let entries = &watch.from_files;
+        let prefixes: usize = entries.constituents.iter().map(|c| c.resources.len()).sum();
+        let (constituents, rules) = (entries.constituents.len(), entries.allow.len());
+        writeln!(f, "# in them: {constituents} constituents, {prefixes} prefixes, {rules} allow rules")?;
+    }
+    show_entries(f, &watch.here, "watch.")
 }
 
-fn show_resource(f: &mut Formatter<'_>, resource: &Resource) -> fmt::Result {
-    let asns = |list: &[rules::bgp::Asn]| list.iter().map(|asn| asn.0.to_string()).collect::<Vec<_>>().join(", ");
-    writeln!(f, "\n[[watch.constituents.resources]]\nprefix = \"{}\"", resource.prefix)?;
-    writeln!(f, "expected_origins = [{}]", asns(&resource.expected_origins))?;
-    writeln!(f, "upstreams = [{}]", asns(&resource.upstreams))?;
-    optional_number(f, "max_length", resource.max_length)
+/// As tables under `prefix`.
+pub(crate) fn show_entries(f: &mut impl Write, entries: &Entries, prefix: &str) -> fmt::Result {
+    entries.constituents.iter().try_for_each(|constituent| show_constituent(f, constituent, prefix))?;
+    entries.allow.iter().try_for_each(|rule| show_rule(f, rule, prefix))
+}
+
+fn asns(list: &[Asn]) -> toml::Value {
+    list.iter().map(|asn| toml::Value::Integer(asn.0.into())).collect::<Vec<_>>().into()
+}
+
+fn show_rule(f: &mut impl Write, rule: &AllowRule, prefix: &str) -> fmt::Result {
+    writeln!(f, "\n[[{prefix}allow]]\nowner = {}\nreason = {}", quoted(&rule.owner), quoted(&rule.reason))?;
+    match rule.expires {
+        Some(end) => writeln!(f, "expires = {end}")?,
+        None => writeln!(f, "expires = \"never\"")?,
+    }
+    let lists = [
+        ("classes", !rule.classes.is_empty(), quoted_list(&rule.classes)),
+        ("prefixes", !rule.prefixes.is_empty(), quoted_list(&rule.prefixes)),
+        ("max_length", rule.max_length.is_some(), toml::Value::Integer(rule.max_length.unwrap_or_default().into())),
+        ("origins", !rule.origins.is_empty(), asns(&rule.origins)),
+        ("suspects", !rule.suspects.is_empty(), asns(&rule.suspects)),
+        ("constituents", !rule.constituents.is_empty(), quoted_list(&rule.constituents)),
+        ("path_end", !rule.path_ends.is_empty(), asns(rule.path_ends.first().map_or(&[], Vec::as_slice))),
+    ];
+    lists.iter().filter(|(_, is_given, _)| *is_given).try_for_each(|(key, _, value)| writeln!(f, "{key} = {value}"))
+}
+
+fn show_constituent(f: &mut impl Write, constituent: &Constituent, prefix: &str) -> fmt::Result {
+    writeln!(f, "\n[[{prefix}constituents]]\nname = {}", quoted(&constituent.name))?;
+    writeln!(f, "asns = {}\ntlp = \"{}\"", asns(&constituent.asns), constituent.tlp)?;
+    let texts = [("contact", &constituent.contact), ("country", &constituent.country)];
+    for (key, text) in texts {
+        text.iter().try_for_each(|text| writeln!(f, "{key} = {}", quoted(text)))?;
+    }
+    if !constituent.sectors.is_empty() {
+        writeln!(f, "sectors = {}", quoted_list(&constituent.sectors))?;
+    }
+    constituent.resources.iter().try_for_each(|resource| show_resource(f, resource, prefix))
+}
+
+fn show_resource(f: &mut impl Write, resource: &Resource, prefix: &str) -> fmt::Result {
+    writeln!(f, "\n[[{prefix}constituents.resources]]\nprefix = \"{}\"", resource.prefix)?;
+    writeln!(f, "expected_origins = {}", asns(&resource.expected_origins))?;
+    writeln!(f, "upstreams = {}", asns(&resource.upstreams))?;
+    match resource.max_length {
+        Some(length) => writeln!(f, "max_length = {length}"),
+        None => writeln!(f, "# max_length: any"),
+    }
 }
 
 fn optional(f: &mut Formatter<'_>, key: &str, value: Option<impl Display>, absent: &str) -> fmt::Result {
     match value {
         Some(value) => writeln!(f, "{key} = {}", quoted(value)),
         None => writeln!(f, "# {key}: {absent}"),
-    }
-}
-
-fn optional_number(f: &mut Formatter<'_>, key: &str, value: Option<u8>) -> fmt::Result {
-    match value {
-        Some(value) => writeln!(f, "{key} = {value}"),
-        None => writeln!(f, "# {key}: any"),
     }
 }
 

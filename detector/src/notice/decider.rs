@@ -164,6 +164,9 @@ fn wrong(report: &Report) -> BTreeMap<(NoticeKind, String), String> {
             wrong.insert((NoticeKind::SinkFailing, sink.name.clone()), error.clone());
         }
     }
+    if let Some(problem) = &report.config.problem {
+        wrong.insert((NoticeKind::ConfigRejected, "configuration".to_owned()), problem.clone());
+    }
     if let Some(problem) = &report.store.problem {
         wrong.insert((NoticeKind::StoreFailing, "store".to_owned()), problem.clone());
     }

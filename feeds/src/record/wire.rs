@@ -13,6 +13,7 @@ use rules::bgp::{
     self, AsPath, Asn, Family, PathAttributes, Segment, SegmentKind, Timestamp, VantageId, VantagePoint, canonical,
 };
 use rules::checkpoint::Checkpoint;
+use rules::desk::Settings;
 use rules::event::{self, Stamped};
 use rules::relations;
 use rules::rpki;
@@ -48,7 +49,7 @@ pub(super) enum Event {
     SeedDone { as_of: i64 },
     Rpki(Box<Delta>),
     Relations(Box<Relations>),
-    Watch(Vec<Constituent>),
+    Watch(Watch),
     Feed(Feed),
     Restore(Arc<Checkpoint>),
     Checkpoint,
@@ -141,8 +142,51 @@ enum RelationWord {
 struct Relation(#[serde(with = "RelationWord")] relations::Relation);
 
 #[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Watch {
+    All(Box<All>),
+    /// As it was written before there were rules.
+    Constituents(Vec<Constituent>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct All {
+    constituents: Vec<Constituent>,
+    allow: Vec<AllowRule>,
+    thresholds: Option<Thresholds>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AllowRule {
+    owner: Arc<str>,
+    reason: Arc<str>,
+    expires: Option<i64>,
+    classes: Vec<String>,
+    prefixes: Vec<IpNet>,
+    max_length: Option<u8>,
+    origins: Vec<u32>,
+    suspects: Vec<u32>,
+    constituents: Vec<Arc<str>>,
+    path_ends: Vec<Vec<u32>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Thresholds {
+    hold_down_secs: i64,
+    reopen_secs: i64,
+    min_peer_ases: usize,
+    tlp: String,
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct Constituent {
     name: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contact: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sectors: Vec<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    country: Option<Arc<str>>,
     tlp: String,
     asns: Vec<u32>,
     resources: Vec<Resource>,
@@ -205,7 +249,7 @@ impl Event {
             event::Event::SeedDone { as_of } => Self::SeedDone { as_of: as_of.0 },
             event::Event::Rpki(delta) => Self::Rpki(Box::new(Delta::of(delta))),
             event::Event::Relations(relations) => Self::Relations(Box::new(Relations::of(relations))),
-            event::Event::Watch(watch) => Self::Watch(watch.constituents().iter().map(Constituent::of).collect()),
+            event::Event::Watch(watch) => Self::Watch(Watch::of(watch)),
             event::Event::Feed(change) => Self::Feed(Feed {
                 feed: change.feed.clone(),
                 live: change.live,
@@ -245,11 +289,7 @@ impl Event {
             Self::SeedDone { as_of } => event::Event::SeedDone { as_of: Timestamp(as_of) },
             Self::Rpki(delta) => event::Event::Rpki(Arc::new(delta.into_delta()?)),
             Self::Relations(relations) => event::Event::Relations(Arc::new(relations.into_relations()?)),
-            Self::Watch(constituents) => {
-                let constituents =
-                    constituents.into_iter().map(Constituent::into_constituent).collect::<Option<_>>()?;
-                event::Event::Watch(Arc::new(watch::Watch::new(constituents)))
-            }
+            Self::Watch(watch) => event::Event::Watch(Arc::new(watch.into_watch()?)),
             Self::Feed(feed) => event::Event::Feed(event::FeedChange {
                 feed: feed.feed,
                 live: feed.live,
@@ -401,10 +441,93 @@ impl Source {
     }
 }
 
+impl Watch {
+    fn of(watch: &watch::Watch) -> Self {
+        Self::All(Box::new(All {
+            constituents: watch.constituents().iter().map(Constituent::of).collect(),
+            allow: watch.allow().all().iter().map(AllowRule::of).collect(),
+            thresholds: watch.thresholds().map(Thresholds::of),
+        }))
+    }
+
+    fn into_watch(self) -> Option<watch::Watch> {
+        let (constituents, allow, thresholds) = match self {
+            Self::All(all) => (all.constituents, all.allow, all.thresholds),
+            Self::Constituents(constituents) => (constituents, Vec::new(), None),
+        };
+        let constituents = constituents.into_iter().map(Constituent::into_constituent).collect::<Option<_>>()?;
+        let allow = allow.into_iter().map(AllowRule::into_rule).collect::<Option<_>>()?;
+        let thresholds = match thresholds {
+            Some(thresholds) => Some(thresholds.into_settings()?),
+            None => None,
+        };
+        Some(watch::Watch::new(constituents).with_allow(allow).with_thresholds(thresholds))
+    }
+}
+
+impl AllowRule {
+    fn of(rule: &watch::AllowRule) -> Self {
+        Self {
+            owner: rule.owner.clone(),
+            reason: rule.reason.clone(),
+            expires: rule.expires.map(|end| end.0),
+            classes: rule.classes.iter().map(|class| class.word().into()).collect(),
+            prefixes: rule.prefixes.clone(),
+            max_length: rule.max_length,
+            origins: numbers(&rule.origins),
+            suspects: numbers(&rule.suspects),
+            constituents: rule.constituents.clone(),
+            path_ends: rule.path_ends.iter().map(|end| numbers(end)).collect(),
+        }
+    }
+
+    fn into_rule(self) -> Option<watch::AllowRule> {
+        let class = |word: &String| alert::Class::ALL.iter().find(|class| class.word() == word).copied();
+        Some(watch::AllowRule {
+            owner: self.owner,
+            reason: self.reason,
+            expires: self.expires.map(Timestamp),
+            classes: self.classes.iter().map(class).collect::<Option<_>>()?,
+            prefixes: self.prefixes.into_iter().map(canonical).collect(),
+            max_length: self.max_length,
+            origins: ases(self.origins),
+            suspects: ases(self.suspects),
+            constituents: self.constituents,
+            path_ends: self.path_ends.into_iter().map(ases).collect(),
+        })
+    }
+}
+
+impl Thresholds {
+    fn of(settings: Settings) -> Self {
+        Self {
+            hold_down_secs: settings.hold_down_secs,
+            reopen_secs: settings.reopen_secs,
+            min_peer_ases: settings.min_peer_ases,
+            tlp: settings.tlp.word().into(),
+        }
+    }
+
+    fn into_settings(self) -> Option<Settings> {
+        let (hold_down_secs, reopen_secs, min_peer_ases) = (self.hold_down_secs, self.reopen_secs, self.min_peer_ases);
+        // A year: further out, times would not fit.
+        let is_sane = |secs: i64| (0..=31_536_000).contains(&secs);
+        let settings = Settings { hold_down_secs, reopen_secs, min_peer_ases, tlp: tlp(&self.tlp)? };
+        (is_sane(hold_down_secs) && is_sane(reopen_secs)).then_some(settings)
+    }
+}
+
+fn tlp(word: &str) -> Option<alert::Tlp> {
+    alert::Tlp::ALL.iter().find(|tlp| tlp.word() == word).copied()
+}
+
 impl Constituent {
     fn of(constituent: &watch::Constituent) -> Self {
         Self {
             name: constituent.name.clone(),
+            contact: constituent.contact.clone(),
+            sectors: constituent.sectors.clone(),
+            country: constituent.country.clone(),
             tlp: constituent.tlp.word().into(),
             asns: numbers(&constituent.asns),
             resources: constituent.resources.iter().map(Resource::of).collect(),
@@ -413,8 +536,11 @@ impl Constituent {
 
     fn into_constituent(self) -> Option<watch::Constituent> {
         Some(watch::Constituent {
-            tlp: *alert::Tlp::ALL.iter().find(|tlp| tlp.word() == self.tlp)?,
+            tlp: tlp(&self.tlp)?,
             name: self.name,
+            contact: self.contact,
+            sectors: self.sectors,
+            country: self.country,
             asns: ases(self.asns),
             resources: self.resources.into_iter().map(Resource::into_resource).collect(),
         })

@@ -76,7 +76,11 @@ impl Desk {
         let key = OffenceKey { kind, key_as: sighting.key_as, prefix: sighting.prefix };
         let offence = &self.offences[self.by_key.get(&key)?.0 as usize];
         let stood_alone = offence.incident.is_some() && !offence.best.needs_company;
-        let code = if matches!(kind, Kind::Leak | Kind::Forged) { ReasonCode::Aspa } else { ReasonCode::Roa };
+        let code = match &self.new_facts {
+            Some(facts) if facts.is_of_config() => ReasonCode::AllowRule,
+            _ if matches!(kind, Kind::Leak | Kind::Forged) => ReasonCode::Aspa,
+            _ => ReasonCode::Roa,
+        };
         (self.new_facts.is_some() && stood_alone && finding.needs_company).then_some(EndedBy::Cleared(code))
     }
 
@@ -98,7 +102,7 @@ impl Desk {
     }
 
     /// Finds the offence or makes one. An old one that was left and never told, or long ago, starts anew.
-    fn offence_of(
+    pub(super) fn offence_of(
         &mut self,
         sighting: &Sighting,
         finding: &Arc<Finding>,
@@ -123,6 +127,7 @@ impl Desk {
             last_end: ReasonCode::Withdrawn,
             unwatched: false,
             ended_unseen: false,
+            allowed: false,
         };
         if let Some(at) = self.by_key.get(&key).copied() {
             let offence = &self.offences[at.0 as usize];
@@ -143,13 +148,14 @@ impl Desk {
     }
 
     /// True if the session was waited for.
-    fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) -> bool {
+    pub(super) fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) -> bool {
         let peer_as = self.peer_as(sighting.vantage);
         let is_same_route = self.new_facts.is_some();
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
         offence.unwatched = false;
         offence.ended_unseen = false;
+        offence.allowed = false;
         let waited_for = offence.lost.len();
         offence.lost.retain(|l| l.vantage != sighting.vantage);
         let is_back = offence.lost.len() < waited_for;

@@ -77,6 +77,9 @@ pub struct Offence {
     pub unwatched: bool,
     /// It ended in that time: nobody saw when.
     pub ended_unseen: bool,
+    /// A rule allowed it when a restart interrupted the watching; whether one still does, the configuration says.
+    #[serde(default)]
+    pub allowed: bool,
 }
 
 /// A session that held an offence when it was lost from sight.

@@ -46,6 +46,10 @@ impl Desk {
         let is_pending = |o: &&Offence| o.incident.is_none() && (o.is_active() || !o.lost.is_empty());
         let numbered = self.offences.iter().enumerate().filter(|(_, o)| is_pending(o));
         let mut pending: Vec<Member> = numbered.map(|(i, o)| member(i as u32, o)).take(room).collect();
+        let is_free = |o: &Offence| !self.by_key.get(&o.key).is_some_and(|at| self.is_remembered(*at));
+        let allowed = (self.offences.len() as u32..).zip(self.allowed.as_offences().filter(is_free));
+        let room = room - pending.len();
+        pending.extend(allowed.map(|(order, offence)| Member { order, offence }).take(room));
         // Places in the list of those that are kept, so that a restart does not change them.
         let mut members: Vec<&mut Member> =
             stories.iter_mut().flat_map(|s| &mut s.members).chain(&mut pending).collect();
@@ -62,6 +66,15 @@ impl Desk {
             short: self.short.history(),
             stories,
             pending,
+        }
+    }
+
+    /// It stands in a checkpoint by itself.
+    fn is_remembered(&self, at: OffenceRef) -> bool {
+        let offence = &self.offences[at.0 as usize];
+        match offence.incident {
+            Some(incident) => !self.is_forgotten(incident) || self.is_normal(incident),
+            None => offence.is_active() || !offence.lost.is_empty(),
         }
     }
 
@@ -168,7 +181,9 @@ impl Desk {
         } else {
             offence.ended.get_or_insert(self.now);
         }
-        self.set_if_due(kept_at, offence.first_at.plus_secs(self.settings.hold_down_secs), Timer::Gate(at));
+        if !offence.allowed {
+            self.set_if_due(kept_at, offence.first_at.plus_secs(self.settings.hold_down_secs), Timer::Gate(at));
+        }
         self.by_key.insert(offence.key, at);
         self.offences.push(offence);
         at
@@ -268,6 +283,7 @@ fn member(order: u32, offence: &Offence) -> Member {
         last_end: offence.last_end,
         unwatched: offence.is_held(),
         ended_unseen: offence.ended_unseen,
+        allowed: offence.allowed,
     };
     Member { order, offence }
 }

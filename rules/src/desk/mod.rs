@@ -4,6 +4,7 @@
 //! Shards see prefixes, the desk sees stories. Reports come in the order of [`crate::shard::Keyed::order`], so the
 //! same events give the same alerts whatever the number of shards.
 
+mod allowed;
 mod company;
 mod forget;
 mod gate;
@@ -34,6 +35,8 @@ use crate::limits;
 use crate::relations::Relations;
 use crate::rpki::Delta;
 use crate::shard::{EndedBy, Known, Phase, Report, Sighting};
+use crate::watch::Watch;
+use allowed::AllowedRoutes;
 use forget::Room;
 use gate::End;
 use incident::{IncidentRef, OffenceKey, OffenceRef};
@@ -77,6 +80,8 @@ pub enum Suppressed {
     Noise,
     /// Ended, or the input did, before the gates were passed.
     Gate,
+    /// Somebody said that it is fine.
+    AllowRule,
     /// A limit of the desk was reached.
     Limit,
 }
@@ -92,6 +97,9 @@ pub struct Desk {
     known: HashSet<Known, RandomState>,
     tables: Tables,
     relations: Option<Arc<Relations>>,
+    watch: Arc<Watch>,
+    /// Routes that allow rules keep aside.
+    allowed: AllowedRoutes,
     short: ShortPrefixes,
     offences: Vec<Offence>,
     by_key: HashMap<OffenceKey, OffenceRef, RandomState>,
@@ -168,7 +176,8 @@ impl Desk {
             }
             Event::Restore(checkpoint) => self.restore(checkpoint),
             Event::Tick => self.tick(),
-            Event::End | Event::Watch(_) | Event::Checkpoint => {}
+            Event::Watch(watch) => self.watch_begins(watch),
+            Event::End | Event::Checkpoint => {}
         }
     }
 
@@ -192,6 +201,7 @@ impl Desk {
             }
             Event::Vantage(..) => self.tables.refresh(&self.vantage),
             Event::Update(update) | Event::Seed(update) => self.heard(update),
+            Event::Watch(_) => self.watch_settles(),
             _ => {}
         }
         self.flush();
@@ -249,8 +259,7 @@ impl Desk {
         let facts = self.new_facts.as_ref()?;
         let offence = &self.offences[at.0 as usize];
         let (kind, path) = (offence.key.kind, &offence.first_route.1.as_path);
-        let named = facts.reason(code, kind, &offence.key.prefix, path);
-        Some(named.unwrap_or_else(|| facts.arrival(code, kind)))
+        Some(facts.reason(code, kind, &offence.key.prefix, path))
     }
 
     /// Without a dump, a day of watching has to do; the shards keep the same time.
@@ -277,11 +286,18 @@ impl Desk {
 
     fn sighting(&mut self, sighting: Sighting) {
         match sighting.phase.clone() {
-            Phase::Ended(by) => self.ended(&sighting, by),
+            Phase::Ended(by) => {
+                self.no_longer_there(&sighting);
+                self.ended(&sighting, by);
+            }
             Phase::Began(finding, attributes) | Phase::Changed(finding, attributes) => {
                 if self.is_old_news(&finding) {
+                    self.no_longer_there(&sighting);
                     // What stood there before took another path, and over this one it is nothing new.
                     return self.ended(&sighting, EndedBy::Replaced);
+                }
+                if self.is_allowed(&sighting, &finding, &attributes) {
+                    return;
                 }
                 match self.has_lost_its_proof(&sighting, &finding) {
                     Some(by) => self.ended(&sighting, by),

@@ -1,4 +1,5 @@
-//! Which object of the RPKI changed an incident? The delta of the event, asked by prefix and by path.
+//! Which new fact changed an incident? An object of the RPKI, found in the delta of the event by prefix and by path; or
+//! what the configuration says.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -15,21 +16,46 @@ const NAMED: usize = 3;
 /// Providers that are named of one ASPA.
 const PROVIDERS: usize = 8;
 
-/// A change of VRPs or ASPAs, while the event that brought it is worked off.
-pub struct NewFacts {
+/// What changed, while the event that brought it is worked off.
+pub enum NewFacts {
+    Rpki(Box<RpkiFacts>),
+    /// In the words of the configuration.
+    Config(String),
+}
+
+impl NewFacts {
+    pub fn new(delta: Arc<Delta>) -> Self {
+        Self::Rpki(Box::new(RpkiFacts { delta, vrps: OnceCell::new() }))
+    }
+
+    pub fn of_config(detail: impl Into<String>) -> Self {
+        Self::Config(detail.into())
+    }
+
+    pub fn is_of_config(&self) -> bool {
+        matches!(self, Self::Config(_))
+    }
+
+    /// Why a route is judged otherwise, as a reason with that code.
+    pub fn reason(&self, code: ReasonCode, kind: Kind, prefix: &IpNet, path: &AsPath) -> Reason {
+        match self {
+            Self::Rpki(facts) => facts.reason(code, kind, prefix, path).unwrap_or_else(|| facts.arrival(code, kind)),
+            Self::Config(detail) => Reason { code, detail: detail.clone(), source: "config".into(), as_of: None },
+        }
+    }
+}
+
+/// A change of VRPs or ASPAs.
+pub struct RpkiFacts {
     delta: Arc<Delta>,
     /// VRPs that came and that went, by prefix; made when first asked.
     vrps: OnceCell<[VrpTable; 2]>,
 }
 
-impl NewFacts {
-    pub fn new(delta: Arc<Delta>) -> Self {
-        Self { delta, vrps: OnceCell::new() }
-    }
-
+impl RpkiFacts {
     /// The changed object that bears on a route, as a reason with that code; none if no object of the delta does. Leaks and
     /// forged origins look at ASPAs first, all others at VRPs.
-    pub fn reason(&self, code: ReasonCode, kind: Kind, prefix: &IpNet, path: &AsPath) -> Option<Reason> {
+    fn reason(&self, code: ReasonCode, kind: Kind, prefix: &IpNet, path: &AsPath) -> Option<Reason> {
         let by_vrp = || Some((self.vrps_over(prefix)?, &self.delta.vrps));
         let by_aspa = || Some((self.aspas_of(path)?, &self.delta.aspas));
         let (detail, source) = match kind {
@@ -40,7 +66,7 @@ impl NewFacts {
     }
 
     /// Data that came back after they had expired, or came for the first time.
-    pub fn arrival(&self, code: ReasonCode, kind: Kind) -> Reason {
+    fn arrival(&self, code: ReasonCode, kind: Kind) -> Reason {
         match kind {
             Kind::Leak | Kind::Forged => from(&self.delta.aspas, code, "ASPAs can be evaluated now".to_owned()),
             _ => from(&self.delta.vrps, code, "VRPs can be evaluated now".to_owned()),

@@ -409,17 +409,31 @@ impl Desk {
         self.dirty.insert(story);
     }
 
-    fn reason(&self, code: ReasonCode, detail: &str) -> Reason {
+    /// The watch list names others than before.
+    pub(super) fn constituents_changed(&mut self, story: IncidentRef) {
+        self.dirty.insert(story);
+        let incident = &self.incidents[story.0 as usize];
+        if incident.sequence > 0 && incident.due.is_empty() {
+            let detail = "the watch list names others whom it concerns";
+            self.announce_transition(story, Transition::Updated, ReasonCode::Constituents, detail);
+        }
+    }
+
+    pub(super) fn reason(&self, code: ReasonCode, detail: &str) -> Reason {
         let source = match code {
             ReasonCode::Roa => self.vrps.as_ref(),
             ReasonCode::Aspa => self.aspas.as_ref(),
             ReasonCode::Relations => self.relations.as_ref().map(|r| &r.source),
             _ => None,
         };
+        let default = match code {
+            ReasonCode::AllowRule | ReasonCode::AllowRuleExpired | ReasonCode::DataChanged => "config",
+            _ => "bgp",
+        };
         Reason {
             code,
             detail: detail.to_owned(),
-            source: source.map_or_else(|| "bgp".to_owned(), |s| s.name.to_string()),
+            source: source.map_or_else(|| default.to_owned(), |s| s.name.to_string()),
             as_of: source.and_then(|s| s.as_of),
         }
     }

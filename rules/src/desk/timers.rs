@@ -20,6 +20,8 @@ pub enum Timer {
     LostSight(OffenceRef),
     /// The story became the normal state.
     Normal(IncidentRef),
+    /// An allow rule is over.
+    AllowRules,
 }
 
 /// Deadlines in order.
@@ -42,7 +44,7 @@ impl Timers {
                 Timer::Resolve(incident) => Timer::Resolve(incidents.incident(incident)?),
                 Timer::Refresh(incident) => Timer::Refresh(incidents.incident(incident)?),
                 Timer::Normal(incident) => Timer::Normal(incidents.incident(incident)?),
-                Timer::TableTransfer(vantage) => Timer::TableTransfer(vantage),
+                Timer::TableTransfer(_) | Timer::AllowRules => timer,
             };
             Some((at, timer))
         };
@@ -79,6 +81,7 @@ impl Desk {
                 Timer::TableTransfer(vantage) => self.table_is_back(vantage),
                 Timer::LostSight(offence) => self.give_up_waiting(offence),
                 Timer::Normal(incident) => self.became_normal(incident),
+                Timer::AllowRules => self.rules_expire(),
             }
         }
         self.flush();

@@ -193,6 +193,12 @@ impl<'s> Scene<'s> {
         covering
     }
 
+    /// A ROA over the prefix names an AS whose prefixes are all watched, and not `origin_as`.
+    pub fn is_signed_by_watched(&self, origin_as: Asn) -> bool {
+        let is_watched = |asn: Asn| asn != origin_as && self.watch.holds(asn);
+        self.rpki_usable && !self.watch.is_empty() && self.vrps.covering(self.prefix()).any(|vrp| is_watched(vrp.asn))
+    }
+
     /// Whom the event concerns, by prefix and by AS.
     pub fn constituents(&self, victims: &[Asn], suspects: &[Asn], accepted_by: Option<Asn>) -> Vec<Constituent> {
         if self.watch.is_empty() {
@@ -294,7 +300,10 @@ impl<'s> Scene<'s> {
         let mut suspects: SmallVec<[Asn; 2]> = SmallVec::from_slice(&[origin_as]);
         suspects.extend(self.path.private_tail.iter().copied());
         let accepted_by = self.receiver_of(origin_as);
-        let constituents = self.constituents(&expected.origins, &suspects, accepted_by);
+        // An AS watches what it signed, too, whether anybody announces it or not.
+        let signed = rov.covering.iter().map(|vrp| vrp.asn).filter(|asn| *asn != origin_as);
+        let victims: Vec<Asn> = expected.origins.iter().copied().chain(signed).collect();
+        let constituents = self.constituents(&victims, &suspects, accepted_by);
         Finding {
             class,
             key_as: origin_as,

@@ -13,6 +13,7 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, out: &mut Vec<Finding>) {
         let ours = c.asns.contains(&origin_as) || r.expected_origins.contains(&origin_as);
         !ours && (!c.asns.is_empty() || !r.expected_origins.is_empty())
     });
+    let is_watched = is_watched || scene.is_signed_by_watched(origin_as);
     if scene.learning || scene.is_history {
         return;
     }
@@ -32,6 +33,9 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, out: &mut Vec<Finding>) {
         (false, false) => Code::SquatCompanion,
     };
     let mut codes = smallvec::smallvec![code];
+    if is_watched && rov.reason == Some(RovReason::Asn) {
+        codes.push(Code::RovInvalidAsn);
+    }
     if scene.is_too_specific() {
         codes.push(Code::TooSpecific);
     }

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use std::hash::{BuildHasher, Hasher};
@@ -225,6 +225,18 @@ impl PathTable {
     /// All paths that some route carries, in no order that may reach the outside.
     pub fn iter(&self) -> impl Iterator<Item = &PathFacts> {
         self.facts.iter().zip(&self.hot).filter(|(_, hot)| hot.refs > 0).map(|(facts, _)| facts)
+    }
+
+    /// Paths that lead through one of these.
+    pub fn through(&self, asns: &BTreeSet<Asn>) -> PathSet {
+        let mut through = PathSet::default();
+        for (i, facts) in (0..).zip(&self.facts) {
+            if self.hot[i as usize].refs > 0 && facts.hops.iter().chain(&*facts.private_tail).any(|h| asns.contains(h))
+            {
+                through.insert(PathRef(i));
+            }
+        }
+        through
     }
 
     /// Works the touched paths out again, after relations, ASPAs or the known adjacencies changed; gives those that prove

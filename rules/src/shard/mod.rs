@@ -6,6 +6,7 @@
 mod memory;
 mod rejudge;
 mod relations;
+mod rewatch;
 mod sighting;
 
 use memory::Before;
@@ -153,6 +154,8 @@ pub struct Shard {
 enum Cause {
     Update,
     Data(ReasonCode),
+    /// What the configuration says of it.
+    Watch,
     /// VRPs over its prefix, or ASPAs of its path.
     Rpki {
         by_aspa: bool,
@@ -165,6 +168,7 @@ impl Cause {
         match self {
             Self::Update => EndedBy::Replaced,
             Self::Data(code) => EndedBy::Cleared(code),
+            Self::Watch => EndedBy::Cleared(ReasonCode::AllowRule),
             Self::Rpki { by_aspa } if by_aspa && matches!(class.kind(), Kind::Leak | Kind::Forged) => {
                 EndedBy::Cleared(ReasonCode::Aspa)
             }
@@ -388,7 +392,8 @@ impl Shard {
             };
             after.push(active);
             let was = before.iter().find(|b| b.class == active.class && b.key_as == active.key_as);
-            let same_path = !matches!(cause, Cause::Update);
+            // Whom it concerns may be others, at the same number of points.
+            let same_path = !matches!(cause, Cause::Update | Cause::Watch);
             if was.is_some_and(|w| same_path && w.points == active.points) {
                 continue;
             }
@@ -628,7 +633,7 @@ impl Shard {
         for at in self.rib.all() {
             let entry = self.rib.entry(at);
             let has_newcomer = entry.origins.iter().any(|o| !o.seeded && o.routes > 0);
-            if has_newcomer || self.watch.covers(&entry.prefix) {
+            if has_newcomer || self.is_watched(at) {
                 self.judge_standing(at, now);
             }
         }
@@ -700,7 +705,7 @@ impl Shard {
         seen_by.sort_unstable_by_key(|(a, peer)| (a.origin_as, *peer));
         seen_by.dedup_by_key(|(a, peer)| (a.origin_as, *peer, a.neighbor));
         let by_two = seen_by.windows(2).any(|w| w[0].0.origin_as == w[1].0.origin_as && w[0].1 != w[1].1);
-        if by_two && self.watch.covers(&entry.prefix) {
+        if by_two && self.is_watched(at) {
             self.drop_unsigned(at, &mut seen_by);
         }
         if by_two {
@@ -746,15 +751,6 @@ impl Shard {
             }
         }
         self.report_tables();
-    }
-
-    fn watch_changed(&mut self, watch: Arc<Watch>, now: Timestamp) {
-        self.watch = watch;
-        self.context.judges_valleys = self.judges_valleys();
-        self.refresh_paths();
-        for at in self.rib.all() {
-            self.judge_prefix(at, ReasonCode::AllowRule, now);
-        }
     }
 
     fn tick(&mut self, now: Timestamp) {

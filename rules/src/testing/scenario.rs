@@ -20,12 +20,13 @@
 //! **given**, in any order: `date D` (default 2026-03-01) · `learning` (no dump: nothing may be held then) ·
 //! `vantage COLLECTOR/PEER_AS…` · `WHO holds PREFIX… path AS… [otc AS] [id N]` (a route of the dump) · `vrp PREFIX-MAX AS` ·
 //! `aspa CUSTOMER PROVIDER…` · `A sells to B` · `A peers with B` · `siblings AS…` ·
-//! `watch NAME [prefixes PREFIX…] [origins AS…] [upstreams AS…] [asns AS…]`.
+//! `watch NAME [prefixes PREFIX…] [origins AS…] [upstreams AS…] [asns AS…]` · `allow OWNER [until TIME] [max LENGTH] [classes …]
+//! [prefixes …] [origins AS…] [suspects AS…] [watched NAME…] [ends AS…]`.
 //! **when**, at a time of the day (or a full RFC 3339 one): `WHO announce PREFIX… path AS… [otc AS] [blackhole] [id N]` ·
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
 //! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
 //! · `A sells to B` and its like (more relations) ·
-//! `watch …` (one more) · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
+//! `watch …` (one more, or the same otherwise) · `unwatch NAME` · `allow …` (one more) · `disallow OWNER` · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
 //! checkpoint) · `WHO dump PREFIX… path AS…` (a route of a dump read after it) · `dump_read`.
 //! `WHO` is a vantage point, several with commas between, or `all`. A path is written as the peer heard it: where the
 //! peer's own AS does not stand first, it is put there.
@@ -43,12 +44,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::demand::{self, Beside, Demand};
-use crate::alert::{Alert, Source, SourceState, Tlp};
+use crate::alert::{Alert, Class, Source, SourceState, Tlp};
 use crate::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::Event;
 use crate::relations::{Relation, Relations};
 use crate::rpki::{Delta, Vrp};
-use crate::watch::{Constituent, Resource, Watch};
+use crate::watch::{AllowRule, Constituent, Resource, Watch};
 
 /// Facts that every line of `then` has to name.
 pub const REQUIRED: [&str; 8] =
@@ -254,6 +255,7 @@ struct Reader {
     edges: BTreeSet<(Asn, Asn, Relation)>,
     siblings: Vec<Vec<Asn>>,
     constituents: Vec<Constituent>,
+    allow: Vec<AllowRule>,
     lives: Vec<Vec<(Timestamp, Event)>>,
     events: Vec<(Timestamp, Event)>,
     then: Vec<Facts>,
@@ -276,6 +278,7 @@ impl Default for Reader {
             edges: BTreeSet::new(),
             siblings: Vec::new(),
             constituents: Vec::new(),
+            allow: Vec::new(),
             lives: Vec::new(),
             events: Vec::new(),
             then: Vec::new(),
@@ -307,6 +310,10 @@ impl Reader {
                 self.aspas.insert(read(customer)?, reads(providers)?);
             }
             ["watch", name, rest @ ..] => self.constituents.push(constituent(name, rest)?),
+            ["allow", owner, rest @ ..] => {
+                let rule = self.rule(owner, rest)?;
+                self.allow.push(rule);
+            }
             [who, "holds", rest @ ..] => {
                 let seen = self.midnight()?;
                 for vantage in self.who(who)? {
@@ -347,10 +354,34 @@ impl Reader {
             };
             events.push(Event::Rpki(Arc::new(delta)));
         }
-        if !self.constituents.is_empty() {
-            events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
+        if !self.constituents.is_empty() || !self.allow.is_empty() {
+            events.push(self.watch_event());
         }
         events
+    }
+
+    fn watch_event(&self) -> Event {
+        Event::Watch(Arc::new(Watch::new(self.constituents.clone()).with_allow(self.allow.clone())))
+    }
+
+    fn rule(&self, owner: &str, words: &[&str]) -> Said<AllowRule> {
+        const LISTS: [&str; 8] = ["until", "max", "classes", "prefixes", "origins", "suspects", "watched", "ends"];
+        let lists = lists(&LISTS, words);
+        let of = |name: &str| lists.get(name).cloned().unwrap_or_default();
+        let class = |word: &&str| Class::ALL.iter().find(|c| c.word() == *word).copied();
+        let ends: Vec<Asn> = reads(&of("ends"))?;
+        Ok(AllowRule {
+            owner: owner.into(),
+            reason: "agreed".into(),
+            expires: of("until").first().map(|t| self.time(t)).transpose()?,
+            classes: of("classes").iter().map(|w| class(w).ok_or(format!("{w:?} is no class"))).collect::<Said<_>>()?,
+            prefixes: reads(&of("prefixes"))?,
+            max_length: of("max").first().map(|n| read(n)).transpose()?,
+            origins: reads(&of("origins"))?,
+            suspects: reads(&of("suspects"))?,
+            constituents: of("watched").iter().map(|name| (*name).into()).collect(),
+            path_ends: Some(ends).filter(|e| !e.is_empty()).into_iter().collect(),
+        })
     }
 
     fn when(&mut self, words: &[&str]) -> Said<()> {
@@ -399,8 +430,22 @@ impl Reader {
                 events.push(Event::Rpki(Arc::new(self.empty_delta(at))));
             }
             ["watch", name, rest @ ..] => {
+                self.constituents.retain(|c| *c.name != **name);
                 self.constituents.push(constituent(name, rest)?);
-                events.push(Event::Watch(Arc::new(Watch::new(self.constituents.clone()))));
+                events.push(self.watch_event());
+            }
+            ["unwatch", name] => {
+                self.constituents.retain(|c| *c.name != **name);
+                events.push(self.watch_event());
+            }
+            ["allow", owner, rest @ ..] => {
+                let rule = self.rule(owner, rest)?;
+                self.allow.push(rule);
+                events.push(self.watch_event());
+            }
+            ["disallow", owner] => {
+                self.allow.retain(|r| *r.owner != **owner);
+                events.push(self.watch_event());
             }
             [who, deed, rest @ ..] => {
                 for vantage in self.who(who)? {
@@ -614,16 +659,22 @@ impl<'w> Told<'w> {
     }
 }
 
-fn constituent(name: &str, words: &[&str]) -> Said<Constituent> {
+/// What follows each of the names.
+fn lists<'w>(names: &[&str], words: &[&'w str]) -> BTreeMap<&'w str, Vec<&'w str>> {
     let mut lists: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut list = "";
     for word in words {
-        if ["prefixes", "origins", "upstreams", "asns"].contains(word) {
+        if names.contains(word) {
             list = word;
         } else {
             lists.entry(list).or_default().push(word);
         }
     }
+    lists
+}
+
+fn constituent(name: &str, words: &[&str]) -> Said<Constituent> {
+    let lists = lists(&["prefixes", "origins", "upstreams", "asns"], words);
     let of = |name: &str| lists.get(name).cloned().unwrap_or_default();
     let resource = |prefix: &&str| -> Said<Resource> {
         Ok(Resource {
@@ -638,6 +689,7 @@ fn constituent(name: &str, words: &[&str]) -> Said<Constituent> {
         tlp: Tlp::Green,
         asns: reads(&of("asns"))?,
         resources: of("prefixes").iter().map(resource).collect::<Said<_>>()?,
+        ..Constituent::default()
     })
 }
 

@@ -1,0 +1,250 @@
+//! What may change while it runs, and how does a change come in?
+//!
+//! On SIGHUP, or when the configuration or a watch file is another one than before, everything is read and checked anew.
+//! What is wrong changes nothing. Watch lists, allow rules and thresholds go into the order of events as one event; of every
+//! other key that changed it is said that it needs a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use rules::bgp::Asn;
+use rules::event::Event;
+use rules::watch::Watch;
+use tokio::sync::mpsc::WeakSender;
+
+use super::intake::Input;
+use crate::config::{Config, WatchList};
+
+/// How often files are looked at. A change is read once it has stood this long, so that it is whole.
+const LOOKED_AT: Duration = Duration::from_secs(2);
+/// Problems that one notice names.
+const NAMED: usize = 3;
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    pub path: Option<PathBuf>,
+    /// Of the command line.
+    pub asns: Vec<Asn>,
+    /// None: [`LOOKED_AT`].
+    pub every: Option<Duration>,
+}
+
+impl Origin {
+    pub fn load(&self) -> Result<Config, crate::failure::Failure> {
+        let mut config = Config::load(self.path.as_deref())?;
+        self.asns.iter().for_each(|asn| config.watch_asn(*asn));
+        Ok(config)
+    }
+}
+
+/// How the configuration stands.
+#[derive(Debug, Default)]
+pub struct Status {
+    standing: Mutex<Standing>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Why the last one that was read is not in use.
+    pub problem: Option<String>,
+    /// Keys that were changed and that only a restart brings into use.
+    pub restart: Vec<String>,
+    /// What is watched now.
+    pub watch: Arc<Watch>,
+}
+
+impl Status {
+    pub fn new(watch: Arc<Watch>) -> Self {
+        Self { standing: Mutex::new(Standing { watch, ..Standing::default() }) }
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Standing)) {
+        change(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Whoever waits for SIGHUP. Made before anything else runs, since without it the signal ends the process.
+pub struct Hangup(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+
+impl Hangup {
+    pub fn listen() -> Self {
+        #[cfg(unix)]
+        return Self(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok());
+        #[cfg(not(unix))]
+        Self()
+    }
+
+    async fn heard(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.0
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+pub struct Reload {
+    origin: Origin,
+    /// What runs; its watch list is the last one that was taken.
+    running: Config,
+    status: Arc<Status>,
+    queue: WeakSender<Input>,
+    files: Vec<PathBuf>,
+}
+
+/// Enough to tell one version of a file from another; none if it is not there.
+type Print = Option<(SystemTime, u64, u64)>;
+
+impl Reload {
+    pub fn new(origin: Origin, running: Config, status: Arc<Status>, queue: WeakSender<Input>) -> Self {
+        let files = files_of(&origin, &running.watch);
+        Self { origin, running, status, queue, files }
+    }
+
+    /// Until the intake is gone.
+    pub async fn follow(mut self, mut hangup: Hangup) {
+        let mut seen = prints(&self.files);
+        let mut is_due = false;
+        let mut look = tokio::time::interval(self.origin.every.unwrap_or(LOOKED_AT));
+        loop {
+            let mut is_told = false;
+            tokio::select! {
+                () = hangup.heard() => is_told = true,
+                _ = look.tick() => {}
+            }
+            if self.queue.strong_count() == 0 {
+                return;
+            }
+            let now = prints(&self.files);
+            let has_changed = now != seen;
+            if is_told || (is_due && !has_changed) {
+                is_due = false;
+                self.read_again(is_told).await;
+                seen = prints(&self.files);
+                continue;
+            }
+            is_due |= has_changed;
+            seen = now;
+        }
+    }
+
+    async fn read_again(&mut self, is_told: bool) {
+        if self.origin.path.is_none() {
+            tracing::info!("there is no configuration file to read again");
+            return;
+        }
+        let origin = self.origin.clone();
+        match tokio::task::spawn_blocking(move || origin.load()).await {
+            Ok(Ok(config)) => self.take(config, is_told).await,
+            Ok(Err(failure)) => self.reject(&failure.to_string()),
+            Err(error) => self.reject(&error.to_string()),
+        }
+    }
+
+    fn reject(&mut self, why: &str) {
+        tracing::error!("configuration rejected, the one before stays in use: {why}");
+        let lines: Vec<&str> = why.lines().collect();
+        let more = lines.len().saturating_sub(NAMED);
+        let mut problem = lines[..lines.len().min(NAMED)].join("; ");
+        if more > 0 {
+            problem += &format!("; and {more} more");
+        }
+        self.status.set(|standing| standing.problem = Some(problem));
+    }
+
+    async fn take(&mut self, config: Config, is_told: bool) {
+        config.watch.notes().for_each(|note| tracing::warn!("{note}"));
+        let restart = needs_restart(&self.running, &config);
+        if !restart.is_empty() {
+            tracing::warn!("needs a restart: {}", restart.join(", "));
+        }
+        let watch = Arc::new(config.watch.compile(&config.alerts));
+        let is_new = *watch != *self.status.standing().watch;
+        self.files = files_of(&self.origin, &config.watch);
+        // What needs a restart is not in use, so it is said again and again.
+        (self.running.watch, self.running.alerts) = (config.watch, config.alerts);
+        if is_new {
+            let Some(queue) = self.queue.upgrade() else { return };
+            if queue.send(Input::Own(Event::Watch(watch.clone()))).await.is_err() {
+                return;
+            }
+            let (constituents, rules) = (watch.constituents().len(), watch.allow().all().len());
+            tracing::info!("configuration read again: {constituents} constituents, {rules} allow rules");
+        } else if is_told {
+            tracing::info!("configuration read again: who is watched and what is allowed is as before");
+        }
+        self.status.set(|standing| *standing = Standing { problem: None, restart, watch });
+    }
+}
+
+fn files_of(origin: &Origin, watch: &WatchList) -> Vec<PathBuf> {
+    origin.path.iter().chain(&watch.files).cloned().collect()
+}
+
+fn prints(files: &[PathBuf]) -> Vec<Print> {
+    files.iter().map(|path| print(path)).collect()
+}
+
+fn print(path: &Path) -> Print {
+    let found = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&found);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some((found.modified().ok()?, found.len(), inode))
+}
+
+/// Names of the keys that differ and cannot change while it runs.
+fn needs_restart(running: &Config, new: &Config) -> Vec<String> {
+    let (before, after) = (keys(running), keys(new));
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let mut differ: Vec<String> = all.into_iter().filter(|key| before.get(*key) != after.get(*key)).cloned().collect();
+    // Secrets are not shown, so what differs in nothing else is one.
+    let tables = [
+        ("http", running.http != new.http),
+        ("feeds", running.feeds != new.feeds),
+        ("rpki", running.rpki != new.rpki),
+        ("relations", running.relations != new.relations),
+        ("store", running.store != new.store),
+        ("sinks", running.sinks != new.sinks),
+    ];
+    for (table, _) in tables.into_iter().filter(|(_, differs)| *differs) {
+        if !differ.iter().any(|key| key.split('.').next() == Some(table)) {
+            differ.push(format!("a secret of {table}"));
+        }
+    }
+    differ
+}
+
+/// Every key of a configuration with its value, but for those that may change.
+fn keys(config: &Config) -> BTreeMap<String, String> {
+    let (watch, alerts) = Default::default();
+    let text = Config { watch, alerts, ..config.clone() }.to_string();
+    let mut keys = BTreeMap::new();
+    if let Ok(table) = text.parse::<toml::Table>() {
+        flatten("", &table, &mut keys);
+    }
+    keys
+}
+
+fn flatten(prefix: &str, table: &toml::Table, out: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&name, inner, out),
+            value => drop(out.insert(name, value.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::*;
+use crate::app::tests::{frames, replayed};
+use crate::app::{App, Options};
+use crate::notice::decider::Hysteresis;
+
+fn config(text: &str) -> Config {
+    Config::parse("test", text, Path::new("")).expect("fine")
+}
+
+#[test]
+fn keys_that_need_a_restart_are_named_and_the_others_are_not() {
+    let before = config("[http]\nlisten = '127.0.0.1:8179'\n[alerts]\nhold_down_secs = 30");
+    let after = config(
+        "[http]\nlisten = '127.0.0.1:8180'\n[alerts]\nhold_down_secs = 20\n[feeds.a]\nkind = 'ris_live'\n\
+         [[watch.constituents]]\nname = 'x'\nasns = [64496]",
+    );
+    let named = needs_restart(&before, &after);
+    assert!(named.contains(&"http.listen".to_owned()) && named.contains(&"feeds.a.kind".to_owned()), "{named:?}");
+    assert!(!named.iter().any(|key| key.starts_with("watch") || key.starts_with("alerts")), "{named:?}");
+    assert!(needs_restart(&before, &before).is_empty());
+    let mut secret = before.clone();
+    secret.http.token = Some(crate::config::Secret::new("x"));
+    assert_eq!(needs_restart(&before, &secret), ["a secret of http"]);
+}
+
+/// The program with its configuration in a folder, asked over HTTP.
+struct Running {
+    base: String,
+    dir: tempfile::TempDir,
+    stop: oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<Result<(), crate::failure::Failure>>,
+}
+
+impl Running {
+    async fn start(watch: &str) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = |name: &str| dir.path().join(name);
+        std::fs::write(place("frames.jsonl"), frames()).expect("written");
+        std::fs::write(place("watch.toml"), watch).expect("written");
+        std::fs::write(place("bgpwarden.toml"), text("")).expect("written");
+        let every = Some(Duration::from_millis(20));
+        let origin = Origin { path: Some(place("bgpwarden.toml")), asns: Vec::new(), every };
+        let config = origin.load().expect("fine");
+        let hysteresis = Hysteresis { raise_secs: 0, clear_secs: 0 };
+        let record = Some(place("events"));
+        let app = App::start(config, Options { shards: Some(2), origin, record, hysteresis, ..Options::default() });
+        let app = app.await.expect("started");
+        let base = format!("http://{}", app.address);
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(app.run_until(async {
+            let _ = stopped.await;
+        }));
+        Self { base, dir, stop, running }
+    }
+
+    /// As editors do: a new file takes the place of the old one.
+    fn write(&self, name: &str, text: &str) {
+        let (new, old) = (self.dir.path().join("new"), self.dir.path().join(name));
+        std::fs::write(&new, text).expect("written");
+        std::fs::rename(new, old).expect("renamed");
+    }
+
+    async fn text_of(&self, path: &str) -> String {
+        let answer = reqwest::get(format!("{}{path}", self.base)).await.expect("an answer");
+        answer.text().await.expect("text")
+    }
+
+    /// Asks until the answer has that in it.
+    async fn until(&self, path: &str, part: &str) -> String {
+        let asking = async {
+            loop {
+                let answer = self.text_of(path).await;
+                if answer.contains(part) {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match timeout(Duration::from_secs(60), asking).await {
+            Ok(answer) => answer,
+            Err(_) => panic!("{part} never came: {}", self.text_of(path).await),
+        }
+    }
+
+    /// The alerts, and what the recording of all events says.
+    async fn end(self) -> (String, String) {
+        self.stop.send(()).expect("still running");
+        let ended = timeout(Duration::from_secs(30), self.running).await;
+        ended.expect("an end").expect("no panic").expect("no failure");
+        let told = std::fs::read_to_string(self.dir.path().join("alerts")).expect("alerts");
+        (told, replayed(&self.dir.path().join("events")))
+    }
+}
+
+fn text(http: &str) -> String {
+    format!(
+        "[rpki]\n[store]\npath=':memory:'\n[http]\nlisten='127.0.0.1:0'\n{http}\n[watch]\nfiles=['watch.toml']\n\
+         [feeds.file]\nkind='mrt'\nfiles=['frames.jsonl']\n[sinks.file]\nkind='ndjson'\npath='alerts'\n"
+    )
+}
+
+fn watch(origin: u32) -> String {
+    format!(
+        "[[constituents]]\nname='Example'\n[[constituents.resources]]\nprefix='198.51.100.0/24'\n\
+         expected_origins=[{origin}]\n"
+    )
+}
+
+fn transitions(told: &str) -> Vec<(String, String)> {
+    let of = |line: &str| {
+        let alert: Value = serde_json::from_str(line).expect("JSON");
+        let word = |value: &Value| value.as_str().expect("a word").to_owned();
+        (word(&alert["transition"]), word(&alert["reason"]["code"]))
+    };
+    told.lines().map(of).filter(|(transition, _)| transition != "updated").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_list_that_changes_judges_again_and_a_broken_one_changes_nothing() {
+    let running = Running::start(&watch(64_496)).await;
+    running.until("/api/v1/incidents", "\"open\"").await;
+    running.write("watch.toml", "[[constituents]]\nname='Example'\nprefixs=['198.51.100.0/24']\n");
+    let rejected = running.until("/readyz", "rejected").await;
+    assert!(rejected.contains("watch.toml:3: constituents[0].prefixs: unknown key; did you mean"), "{rejected}");
+    running.until("/metrics", "bgpwarden_config_last_reload_successful 0").await;
+    running.until("/metrics", "bgpwarden_notices_active{kind=\"config_rejected\"} 1").await;
+    assert!(running.text_of("/api/v1/incidents").await.contains("\"open\""), "nothing has changed");
+    running.write("watch.toml", &watch(64_511));
+    running.until("/api/v1/incidents", "\"retracted\"").await;
+    running.until("/metrics", "bgpwarden_config_last_reload_successful 1").await;
+    let rule = "[[allow]]\nowner='desk'\nreason='ours'\nexpires='never'\norigins=[64511]\n";
+    running.write("bgpwarden.toml", &text("public_url='http://bgp.example.net'"));
+    running.until("/readyz", "changed and not in use until a restart: http.public_url").await;
+    running.write("watch.toml", &watch(64_497));
+    running.until("/api/v1/incidents", "\"open\"").await;
+    running.write("watch.toml", &(watch(64_497) + rule));
+    running
+        .until("/metrics", "bgpwarden_findings_suppressed_total{class=\"origin_hijack\",reason=\"allow_rule\"} 1")
+        .await;
+    let (told, replayed) = running.end().await;
+    let word = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let expected = [
+        word("opened", "seen"),
+        word("retracted", "allow_rule"),
+        word("opened", "data_changed"),
+        word("retracted", "allow_rule"),
+    ];
+    assert_eq!(transitions(&told), expected, "{told}");
+    assert_eq!(replayed, told, "a recording gives the same bytes as the live run");
+}
