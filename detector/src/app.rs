@@ -186,13 +186,7 @@ impl App {
             recorder,
             checkpoints: memory.checkpoints,
         };
-        let given = intake::Given {
-            before: memory.before,
-            rpki,
-            relations,
-            watch,
-            stations: ports.stations,
-        };
+        let given = intake::Given { before: memory.before, rpki, relations, watch, stations: ports.stations };
         let intake = intake::start(config.feeds, given, judges, shown.metrics.clone(), options.times);
         let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone());
         tokio::spawn(reload.follow(hangup));
