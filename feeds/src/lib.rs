@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod backoff;
 pub mod bmp;
+mod buffered;
 pub mod checkpoint;
 mod clock;
 pub mod convert;

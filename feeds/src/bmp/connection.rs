@@ -41,3 +41,25 @@ impl Socket {
         !self.buffer.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn tcp_notices_a_router_that_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (_router, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (stream, _) = accepted.expect("a connection");
+        let told = |stream: &TcpStream| {
+            let socket = SockRef::from(stream);
+            (socket.keepalive().expect("told"), socket.tcp_keepalive_time().expect("told"))
+        };
+        assert!(!told(&stream).0);
+        keep_alive(&stream).expect("set");
+        assert_eq!(told(&stream), (true, QUIET));
+    }
+}

@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Buf, BytesMut};
-
 use super::frame::{self, FrameError};
 use super::session::{Numbers, Session, Settings};
+use crate::buffered::Buffered;
 use crate::counts::{Counts, kind};
 use crate::input::Item;
 use crate::openbmp;
-use crate::source::{self, Stream};
+use crate::source::Stream;
 
 /// Octets asked of the stream at once.
 const CHUNK: usize = 64 << 10;
@@ -19,9 +18,7 @@ const PEERS: usize = 65_536;
 
 /// Items of one file.
 pub(crate) struct File {
-    stream: Option<Stream>,
-    buffer: BytesMut,
-    chunk: Box<[u8]>,
+    input: Buffered,
     items: Vec<Item>,
     content: Content,
     counts: Counts,
@@ -46,14 +43,7 @@ impl File {
     }
 
     fn of(stream: Stream, content: Content) -> Self {
-        Self {
-            stream: Some(stream),
-            buffer: BytesMut::new(),
-            chunk: vec![0; CHUNK].into(),
-            items: Vec::new(),
-            content,
-            counts: Counts::default(),
-        }
+        Self { input: Buffered::new(stream, CHUNK), items: Vec::new(), content, counts: Counts::default() }
     }
 
     /// Reads one more message; false at the end.
@@ -72,19 +62,19 @@ impl File {
     }
 
     fn bmp(&mut self) -> bool {
-        if !self.has(frame::HEADER) {
+        if !self.input.has(frame::HEADER) {
             return self.end();
         }
-        let Some((version, stated)) = frame::header(&self.buffer) else { return false };
+        let Some((version, stated)) = frame::header(&self.input.buffer) else { return false };
         let Ok(length) = frame::length_of(stated) else { return self.give_up(kind::TOO_LONG) };
         // Version 4 has the same frame, so that only its messages are lost.
         if !matches!(version, frame::VERSION | 4) {
             return self.give_up(kind::BAD_BMP_VERSION);
         }
-        if !self.has(length) {
+        if !self.input.has(length) {
             return self.end();
         }
-        let message = self.buffer.split_to(length).freeze();
+        let message = self.input.buffer.split_to(length).freeze();
         if version != frame::VERSION {
             self.counts.error(kind::BAD_BMP_VERSION);
             return true;
@@ -96,14 +86,14 @@ impl File {
     }
 
     fn openbmp_message(&mut self) -> bool {
-        if !self.has(openbmp::FIXED) {
+        if !self.input.has(openbmp::FIXED) {
             return self.end();
         }
-        let Some(length) = openbmp::length_of(&self.buffer) else { return self.give_up(kind::BAD_BMP_MESSAGE) };
-        if !self.has(length) {
+        let Some(length) = openbmp::length_of(&self.input.buffer) else { return self.give_up(kind::BAD_BMP_MESSAGE) };
+        if !self.input.has(length) {
             return self.end();
         }
-        let message = self.buffer.split_to(length).freeze();
+        let message = self.input.buffer.split_to(length).freeze();
         if let Content::OpenBmp(decoder) = &mut self.content {
             decoder.message("", &message, None, &mut self.items);
         }
@@ -121,28 +111,9 @@ impl File {
         }
     }
 
-    /// True once `n` octets are in the buffer.
-    fn has(&mut self, n: usize) -> bool {
-        while self.buffer.len() < n {
-            let Some(stream) = &mut self.stream else { return false };
-            match stream.read(&mut self.chunk) {
-                Ok(0) => self.stream = None,
-                Ok(read) => self.buffer.extend_from_slice(&self.chunk[..read]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.counts.error(source::failure(&error));
-                    self.stream = None;
-                    self.buffer.clear();
-                }
-            }
-        }
-        true
-    }
-
     fn end(&mut self) -> bool {
-        if !self.buffer.is_empty() {
-            self.counts.error(kind::TRUNCATED);
-            self.buffer.clear();
+        if let Some(kind) = self.input.end() {
+            self.counts.error(kind);
         }
         false
     }
@@ -150,8 +121,7 @@ impl File {
     /// Behind a frame that cannot be one, nothing can be found again.
     fn give_up(&mut self, kind: &'static str) -> bool {
         self.counts.error(kind);
-        self.buffer.advance(self.buffer.len());
-        self.stream = None;
+        self.input.close();
         false
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use rules::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Segment, SegmentKind};
 use rules::limits;
 
-use super::{BLACKHOLE, EXTENDED_LENGTH, Fields, Heard, MP_REACH, MP_UNREACH, Session, dedup, family, prefix};
+use super::fields::{EXTENDED_LENGTH, Fields, MP_REACH, MP_UNREACH, family, prefix};
+use super::{BLACKHOLE, Heard, Session, dedup};
 
 const ORIGIN: u8 = 1;
 const AS_PATH: u8 = 2;
