@@ -44,6 +44,7 @@ macro_rules! stories {
 stories! {
     a_bogon_behind_a_neighbor_that_only_another_shard_knows
     a_default_route_escapes
+    a_foreign_roa_makes_ones_own_route_invalid
     a_forged_origin_behind_a_denied_neighbor
     a_hijack_ended_while_not_watching
     a_hijack_goes_on_across_a_restart
@@ -81,6 +82,8 @@ stories! {
     fifty_more_specifics_of_ones_own_are_an_internal_leak
     lawful_changes_are_silent
     one_address_is_hijacked_while_its_network_is_leaked
+    ones_own_part_is_longer_than_the_roa_allows
+    ones_own_roas_that_harm_nobody_are_silent
     pakistan_telecom_announces_youtube
     quad101_for_three_and_a_half_minutes
     shorter_than_the_hold_down_is_told_once_it_is_over

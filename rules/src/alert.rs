@@ -57,6 +57,7 @@ words! {
         Squatting = "squatting",
         SuperprefixHijack = "superprefix_hijack",
         InternalMoreSpecifics = "internal_more_specifics",
+        RpkiInvalidOwn = "rpki_invalid_own",
         BogonPrefix = "bogon_prefix",
         BogonAsn = "bogon_asn",
         ShortPrefix = "short_prefix",

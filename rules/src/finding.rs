@@ -54,6 +54,7 @@ words! {
         RelationsSayNoLeak = "relations_say_no_leak",
         LargeLeak = "large_leak",
         InternalMoreSpecific = "internal_more_specific",
+        OwnRouteInvalid = "own_route_invalid",
         BogonPrefix = "bogon_prefix",
         BogonAsn = "bogon_asn",
         ShortPrefix = "short_prefix",
@@ -73,7 +74,7 @@ impl Code {
             Self::SubprefixOfStableRoute | Self::ExpectedConfigured | Self::UpstreamConfigured | Self::Funnel => 4,
             Self::SquatWatched | Self::OtcLeakByRelations | Self::ValleyNewTriple | Self::SquatCompanion => 4,
             Self::InternalMoreSpecific => 4,
-            Self::HalfOfPeers | Self::BogonPrefix => 3,
+            Self::HalfOfPeers | Self::BogonPrefix | Self::OwnRouteInvalid => 3,
             Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
             Self::RovInvalidLength | Self::NewPair | Self::LessSpecificOfOthers | Self::BogonAsn => 1,
@@ -94,7 +95,7 @@ impl Code {
     /// Where the fact comes from.
     pub fn source(self) -> &'static str {
         match self {
-            Self::RovInvalidAsn | Self::RovInvalidLength | Self::SquatAs0 => "rpki",
+            Self::RovInvalidAsn | Self::RovInvalidLength | Self::SquatAs0 | Self::OwnRouteInvalid => "rpki",
             Self::AspaNotProvider | Self::AspaLeak | Self::AspaSaysNoLeak => "aspa",
             Self::OtcSaysNoLeak | Self::OtcLeakSigned | Self::OtcLeakByRelations => "otc",
             Self::Sibling
@@ -175,6 +176,14 @@ words! {
         PrefixTypo = "prefix_typo",
         PrivateAsnLeak = "private_asn_leak",
         Bogon = "bogon",
+        RpkiInvalidOwn = "rpki_invalid_own",
+    }
+}
+
+impl Kind {
+    /// What happens to a watched network by itself: nobody attacks, so nothing is lost by waiting for the hold-down.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::RpkiInvalidOwn)
     }
 }
 
@@ -194,6 +203,7 @@ impl Class {
             Self::PrefixTypo => Kind::PrefixTypo,
             Self::PrivateAsnLeak => Kind::PrivateAsnLeak,
             Self::BogonPrefix | Self::BogonAsn | Self::ShortPrefix => Kind::Bogon,
+            Self::RpkiInvalidOwn => Kind::RpkiInvalidOwn,
         }
     }
 

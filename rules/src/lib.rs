@@ -3,7 +3,7 @@
 //! Everything here is a total function over values: no clock, no I/O, no async, no logging. Events go in,
 //! alerts come out, and the same events give the same bytes. The table of contents is the story:
 //! [`bgp`] says what was heard, [`event`] what can change a verdict, [`rib`] and [`baseline`] what is held and
-//! normal; [`checkpoint`] what of it outlives a restart; [`shard`] asks [`hijack`] and [`leak`] about every change, [`desk`] decides, [`alert`] leaves.
+//! normal; [`checkpoint`] what of it outlives a restart; [`shard`] asks [`hijack`], [`leak`] and [`own`] about every change, [`desk`] decides, [`alert`] leaves.
 
 pub mod alert;
 pub mod baseline;
@@ -16,6 +16,7 @@ pub mod finding;
 pub mod hijack;
 pub mod leak;
 pub mod limits;
+pub mod own;
 pub mod path;
 pub mod proofs;
 pub mod registry;

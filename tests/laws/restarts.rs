@@ -100,7 +100,12 @@ fn is_told_once_and_to_its_end(alerts: &[Arc<Alert>]) -> Result<(), String> {
         }
         let is_open = |a: &&&Arc<Alert>| a.status == rules::alert::Status::Open && a.id != alert.id;
         let twin = last.values().filter(is_open).find(|a| {
-            let same = a.class.kind() == alert.class.kind() && a.suspect_ases.first() == alert.suspect_ases.first();
+            // Where nobody is a suspect, a story is that of its victim.
+            let about = |a: &Alert| match a.suspect_ases.first() {
+                Some(suspect) => vec![*suspect],
+                None => a.victim_ases.clone(),
+            };
+            let same = a.class.kind() == alert.class.kind() && about(a) == about(alert);
             same && alert.transition == Transition::Opened && a.prefixes.iter().any(|p| alert.prefixes.contains(p))
         });
         if let Some(twin) = twin {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::incident::{Holder, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
 use super::timers::Timer;
-use super::{Desk, Suppressed};
+use super::{Desk, Settings, Suppressed};
 use crate::alert::{ReasonCode, Source, SourceState};
 use crate::bgp::{PathAttributes, Timestamp, Update, VantageId};
 use crate::finding::{Code, Finding, Kind};
@@ -201,8 +201,12 @@ impl Desk {
             }
             return;
         }
-        let (min_peers, hold_down) =
-            if best.is_watched() { (1, 0) } else { (self.settings.min_peer_ases, self.settings.hold_down_secs) };
+        let Settings { min_peer_ases, hold_down_secs, .. } = self.settings;
+        let (min_peers, hold_down) = match best.is_watched() {
+            true if key.kind.is_own() => (1, hold_down_secs),
+            true => (1, 0),
+            false => (min_peer_ases, hold_down_secs),
+        };
         let offence = &self.offences[at.0 as usize];
         let deadline = offence.first_at.plus_secs(hold_down);
         if self.now < deadline {
@@ -272,13 +276,13 @@ impl Desk {
         }
     }
 
-    /// Shorter than the hold-down: still told, once it is over, with its true duration.
+    /// Shorter than the hold-down: still told, once it is over, with its true duration; unless nobody is to blame.
     fn over_before_told(&mut self, at: OffenceRef, code: ReasonCode) {
         let offence = &self.offences[at.0 as usize];
         let best = offence.best.clone();
         let enough = offence.peers.len() >= self.settings.min_peer_ases || best.is_watched();
         let is_proof_of_end = matches!(code, ReasonCode::Withdrawn | ReasonCode::Replaced);
-        if best.needs_company || !enough || !is_proof_of_end {
+        if best.needs_company || !enough || !is_proof_of_end || best.class.kind().is_own() {
             self.count_suppressed(best.class, Suppressed::Gate);
         } else if self.points_of(at) < 1 && !best.is_always_told() {
             self.count_suppressed(best.class, Suppressed::Noise);

@@ -312,6 +312,10 @@ impl Desk {
         if finding.old_if.is_some_and(|fact| self.known.contains(&fact)) {
             return true;
         }
+        // Behind a neighbor that the network never had it is rather forged than its own.
+        if finding.class == Class::RpkiInvalidOwn && self.is_new_adjacency(finding) {
+            return true;
+        }
         // The origin denies the very AS next to it: a forged origin if that adjacency is new, and told as such.
         let denied_at_origin = finding.leak.as_ref().is_some_and(|l| l.at_origin) && finding.class == Class::RouteLeak;
         denied_at_origin && self.is_new_adjacency(finding) && !self.is_on_record(finding)

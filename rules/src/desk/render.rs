@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::Desk;
 use super::incident::{Incident, IncidentRef, Offence, OffenceRef};
+use super::score::vrps;
 use crate::alert::{
     Alert, Class, Detail, Leak, OtcProof, Reason, SamplePath, Severity, Status, Tlp, Transition, Visibility,
 };
@@ -202,6 +203,7 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
             None => format!("{who} leaks {prefix}{more}"),
         },
         Class::InternalMoreSpecifics => format!("{who} lets out {prefixes} more-specifics of its own space"),
+        Class::RpkiInvalidOwn => format!("{prefix}{more}{owner} is RPKI Invalid by {}", vrps(&lead.first.rov.covering)),
         Class::BogonPrefix => format!("{who} announces {prefix}{more}, which is special-purpose space"),
         Class::BogonAsn => format!("{who} passes on {prefix}{more} from a reserved AS"),
         Class::ShortPrefix => format!("{who} announces {prefix}{more}, shorter than any single network"),

@@ -3,7 +3,7 @@
 use super::Desk;
 use super::gate::counts_visibility;
 use super::incident::{Incident, IncidentRef, OffenceRef};
-use crate::alert::{Class, Evidence, Role, Severity};
+use crate::alert::{Class, CoveringVrp, Evidence, Role, Severity};
 use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family};
 use crate::finding::{Code, Finding, Kind};
@@ -195,6 +195,16 @@ fn list(ases: &[Asn]) -> String {
     }
 }
 
+/// The VRPs over a prefix, for a person.
+pub(super) fn vrps(covering: &[CoveringVrp]) -> String {
+    let named = covering.iter().map(|v| format!("VRP {}-{} {}", v.prefix, v.max_length, v.asn)).take(NAMED_VRPS);
+    let more = covering.len().saturating_sub(NAMED_VRPS);
+    let rest = (more > 0).then(|| format!("{more} more"));
+    named.chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+const NAMED_VRPS: usize = 3;
+
 /// What the code means for this finding, in words.
 fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> String {
     let new = best.detected_origin.map_or_else(|| "the origin".to_owned(), |a| a.to_string());
@@ -245,6 +255,7 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         }
         Code::RelationsSayNoLeak => "yet relations see no valley in the path".to_owned(),
         Code::LargeLeak => format!("{} prefixes", incident.offences.len()),
+        Code::OwnRouteInvalid => format!("networks that validate origins drop it: {}", vrps(&best.rov.covering)),
         Code::BogonPrefix => "special-purpose space, not globally reachable".to_owned(),
         Code::BogonAsn => "an AS number that is reserved or private".to_owned(),
         Code::ShortPrefix => "shorter than any single network".to_owned(),

@@ -324,7 +324,7 @@ impl Desk {
         if waits {
             return;
         }
-        if is_clearance(code) {
+        if is_clearance(code) && !is_mended(incident.kind, code) {
             self.close_episode(story, seen);
             self.incidents[story.0 as usize].status = Status::Retracted;
             match self.new_facts_about(code, at) {
@@ -361,6 +361,7 @@ impl Desk {
             ReasonCode::Replaced => "the last offending route was replaced",
             ReasonCode::OutOfSight => "the sessions that held it are gone: no proof of an end",
             ReasonCode::BecameNormal => "after 30 days it is the normal state",
+            ReasonCode::Roa => "the ROAs forbid it no longer",
             _ => "the last offending route was withdrawn",
         };
         let incident = &mut self.incidents[story.0 as usize];
@@ -613,6 +614,11 @@ fn is_clearance(code: ReasonCode) -> bool {
         code,
         ReasonCode::Roa | ReasonCode::Aspa | ReasonCode::Relations | ReasonCode::AllowRule | ReasonCode::Transfer
     )
+}
+
+/// It was true until then, and is over now.
+fn is_mended(kind: Kind, code: ReasonCode) -> bool {
+    kind == Kind::RpkiInvalidOwn && code == ReasonCode::Roa
 }
 
 /// `bw-<started>-<12 hex digits>`: fixed at opening, the same in every run over the same events.

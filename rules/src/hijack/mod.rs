@@ -101,6 +101,11 @@ impl<'s> Scene<'s> {
         if self.watch.is_empty() { Vec::new() } else { self.watch.resources_over(self.prefix()).collect() }
     }
 
+    /// What is expected of the prefix itself, or else of the nearest less-specific.
+    pub fn expected(&self) -> Option<Expectation<'s>> {
+        self.exact().or_else(|| self.covering())
+    }
+
     /// What is expected of the prefix itself.
     fn exact(&self) -> Option<Expectation<'s>> {
         if let Some(resource) = self.configured().filter(|r| r.prefix == *self.prefix()) {

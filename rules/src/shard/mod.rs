@@ -27,6 +27,7 @@ use crate::finding::{Code, Finding, Kind};
 use crate::hijack::{self, Scene};
 use crate::leak;
 use crate::limits;
+use crate::own;
 use crate::path::strip_private_tail;
 use crate::proofs::{LeakProof, PathProofs, prove};
 use crate::registry;
@@ -352,7 +353,7 @@ impl Shard {
         if entry.offending > 0 || !self.rib.paths.is_plain(path) {
             return false;
         }
-        if !self.watch.is_empty() && self.watch.covers(&entry.prefix) {
+        if !self.watch.is_empty() && (self.watch.covers(&entry.prefix) || self.is_of_watched_as(path)) {
             return false;
         }
         match self.rib.paths.origin_as(path) {
@@ -360,6 +361,10 @@ impl Shard {
             Some(_) if self.learning => !self.rpki_usable,
             Some(origin_as) => entry.is_history(origin_as) || entry.is_normal(origin_as, now),
         }
+    }
+
+    fn is_of_watched_as(&self, path: PathRef) -> bool {
+        self.rib.paths.origin_as(path).is_some_and(|asn| self.watch.holds(asn))
     }
 
     fn is_valid(&self, at: PrefixRef, path: PathRef) -> bool {
@@ -450,6 +455,7 @@ impl Shard {
         let mut findings = Vec::new();
         hijack::check(&scene, &mut findings);
         leak::route::check(&scene, &mut findings);
+        own::check(&scene, &mut findings);
         findings.retain(|f| !self.is_old_news(f));
         if self.is_partly_back(&entry.prefix, now) {
             findings.iter_mut().for_each(|f| f.codes.retain(|code| !matches!(code, Code::Funnel | Code::NoFunnel)));
@@ -679,8 +685,10 @@ impl Shard {
         links
     }
 
+    /// Somebody is accused of the route, so that nothing is to be learned from it.
     fn is_offending(&self, key: RouteKey) -> bool {
-        self.rib.entry(key.0).offending > 0 && self.active.contains_key(&key)
+        let accuses = |active: &SmallVec<[Active; 1]>| active.iter().any(|a| !a.class.kind().is_own());
+        self.rib.entry(key.0).offending > 0 && self.active.get(&key).is_some_and(accuses)
     }
 
     fn make_baseline(&mut self, at: PrefixRef, known: &mut BTreeSet<Known>) {
