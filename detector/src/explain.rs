@@ -148,6 +148,7 @@ pub fn explain(route: &Route, data: &Data) -> Explanation {
     let rov = rov(route, data, &mut notes);
     let aspa = aspa(route, data, &mut notes);
     let valley = leak::valley::check(&route.path, &data.relations);
+    notes.extend(valley.hints.iter().map(hint));
     Explanation {
         prefix: route.prefix.to_string(),
         as_path: route.path.to_string(),
@@ -158,6 +159,16 @@ pub fn explain(route: &Route, data: &Data) -> Explanation {
         bogons: bogons(route),
         notes,
     }
+}
+
+/// What is no violation, for want of relations, and yet no lawful path.
+fn hint(hint: &leak::valley::Hint) -> String {
+    let suspects: Vec<String> = hint.suspects.iter().map(ToString::to_string).collect();
+    let (from, to) = (hint.from, hint.to);
+    format!(
+        "relations: somebody between {from} and {to} leaked it, {}; which one they do not say",
+        suspects.join(" or ")
+    )
 }
 
 fn rov(route: &Route, data: &Data, notes: &mut Vec<String>) -> RovPart {

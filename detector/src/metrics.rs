@@ -204,6 +204,11 @@ impl Metrics {
         self.data.relations_age.set(source.as_of.map_or(0.0, |as_of| now.secs_since(as_of)));
     }
 
+    pub fn relation_rows_dropped(&self, total: u64) {
+        let counter = &self.data.relation_rows_dropped;
+        counter.inc_by(total.saturating_sub(counter.get()));
+    }
+
     pub fn baseline_ready(&self, ready: bool) {
         self.data.baseline_ready.set(i64::from(ready));
     }

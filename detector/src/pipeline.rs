@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use rules::alert::{Class, Severity};
+use rules::alert::{Class, Severity, Source};
 use rules::bgp::Family;
 use rules::checkpoint::PrefixMemory;
 use rules::desk::{Desk, Output, Settings, Suppressed};
@@ -66,6 +66,8 @@ pub struct Held {
 pub struct DeskStatus {
     pub open: BTreeMap<(Class, Severity, bool), usize>,
     pub suppressed: BTreeMap<(Class, Suppressed), u64>,
+    /// The relations in use and how many there are; none before any were told.
+    pub relations: Option<(Source, usize)>,
 }
 
 /// What the shards held and counted in the end.
@@ -239,7 +241,11 @@ fn run_desk(
             }
             if matches!(stamped.event, Event::Tick | Event::SeedDone { .. } | Event::End) {
                 status.is_learning.store(desk.is_learning(), Ordering::Relaxed);
-                let now = DeskStatus { open: desk.open_incidents(), suppressed: desk.suppressed().clone() };
+                let now = DeskStatus {
+                    open: desk.open_incidents(),
+                    suppressed: desk.suppressed().clone(),
+                    relations: desk.relations().map(|(source, count)| (source.clone(), count)),
+                };
                 *status.desk.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
             }
         }

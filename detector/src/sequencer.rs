@@ -46,6 +46,11 @@ impl Sequencer {
         self.stamper.now()
     }
 
+    /// See [`Stamper::relation_rows_dropped`].
+    pub fn relation_rows_dropped(&self) -> u64 {
+        self.stamper.relation_rows_dropped()
+    }
+
     pub fn vantage_points(&self) -> usize {
         self.numbers.len()
     }

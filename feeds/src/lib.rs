@@ -26,7 +26,7 @@ pub mod rpki_set;
 pub mod rtr;
 pub mod shown;
 pub mod slurm;
-mod source;
+pub mod source;
 mod vantage;
 pub mod vrp_file;
 pub mod vrp_poll;

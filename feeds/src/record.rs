@@ -34,7 +34,11 @@ impl<W: Write> Writer<W> {
         Ok(Self { out, line: Vec::new() })
     }
 
+    /// What follows from the events before it is left out: whoever reads the recording works it out again.
     pub fn write(&mut self, stamped: &Stamped) -> io::Result<()> {
+        if matches!(stamped.event, Event::Inferred(_)) {
+            return Ok(());
+        }
         let line = wire::Line { seq: stamped.seq, at: stamped.at.0, event: wire::Event::of(&stamped.event) };
         self.line.clear();
         serde_json::to_writer(&mut self.line, &line)?;

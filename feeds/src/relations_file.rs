@@ -22,7 +22,7 @@ pub struct RelationsFile {
     pub clique: Vec<Asn>,
     /// Route servers of exchanges.
     pub ixps: Vec<Asn>,
-    /// The day of the paths it was inferred from, where the file says so.
+    /// The day of the paths it was inferred from, where the file or its name says so.
     pub as_of: Option<Timestamp>,
     pub rejected_count: u64,
     /// The first [`REJECTED_ROWS`] lines that could not be read.
@@ -31,7 +31,10 @@ pub struct RelationsFile {
 
 /// Reads AS relationships, plain, gzip or bzip2.
 pub fn read_relations(path: &str) -> Result<RelationsFile, InputError> {
-    parse_relations(&source::read_whole(path)?).map_err(|what| InputError::content(path, what))
+    let mut file = parse_relations(&source::read_whole(path)?).map_err(|what| InputError::content(path, what))?;
+    let name = path.rsplit('/').next().unwrap_or(path);
+    file.as_of = file.as_of.or_else(|| name.split(|c: char| !c.is_ascii_digit()).find_map(day));
+    Ok(file)
 }
 
 /// The same from unpacked bytes; the error says what is wrong with them.
@@ -75,12 +78,13 @@ impl RelationsFile {
     }
 }
 
-/// `20161101` as the start of that day.
+/// `20161101` as the start of that day, `201611` as that of its month.
 fn day(text: &str) -> Option<Timestamp> {
-    if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_digit()) {
+    if !matches!(text.len(), 6 | 8) || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    Timestamp::parse(&format!("{}-{}-{}T00:00:00Z", &text[..4], &text[4..6], &text[6..]))
+    let day = if text.len() == 8 { &text[6..] } else { "01" };
+    Timestamp::parse(&format!("{}-{}-{day}T00:00:00Z", &text[..4], &text[4..6]))
 }
 
 /// `provider|customer|-1`, `peer|peer|0` or `sibling|sibling|1`; serial-2 adds its source.
@@ -212,6 +216,13 @@ mod tests {
         assert_eq!(file.edges[2], (Asn(64502), Asn(64503), Relation::Sibling));
         assert_eq!((file.edges.len(), file.rejected_count), (3, 0));
         assert!(parse_relations(b"# nothing\n").is_err());
+    }
+
+    #[test]
+    fn the_day_may_stand_in_the_name_of_the_file() {
+        let days = ["20190101", "201708", "2019", "20191301"].map(day);
+        let said = |text| Timestamp::parse(text);
+        assert_eq!(days, [said("2019-01-01T00:00:00Z"), said("2017-08-01T00:00:00Z"), None, None]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) fn from_bytes(bytes: Bytes, name: &str) -> Result<Source, InputError>
 }
 
 /// All of it, unpacked: for files that only make sense whole.
-pub(crate) fn read_whole(path: &str) -> Result<Vec<u8>, InputError> {
+pub fn read_whole(path: &str) -> Result<Vec<u8>, InputError> {
     whole(open(path)?, path)
 }
 

@@ -180,6 +180,14 @@ fn shown(event: &Event) -> String {
 }
 
 #[test]
+fn what_follows_from_other_events_is_not_written_down() {
+    let without = record(&events());
+    let mut with = events();
+    with.push(Event::Inferred(Arc::new(relations())));
+    assert_eq!(record(&with), without);
+}
+
+#[test]
 fn every_event_comes_back_except_the_end() {
     let events = events();
     let mut reader = from_bytes(record(&events).into(), "x", Use::Updates).expect("a recording");

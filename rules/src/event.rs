@@ -26,8 +26,11 @@ pub enum Event {
     SeedDone { as_of: Timestamp },
     /// VRPs and ASPAs that came and went, with the state of their source.
     Rpki(Arc<rpki::Delta>),
-    /// Who sells to whom, whole.
+    /// Who sells to whom according to files, whole.
     Relations(Arc<Relations>),
+    /// The same together with what the routes show: takes the place of it. Follows from the events before it, so it is in no
+    /// recording.
+    Inferred(Arc<Relations>),
     /// Watched networks, whole.
     Watch(Arc<Watch>),
     /// A feed became live, silent, gapped or closed.

@@ -49,6 +49,7 @@ words! {
         OtcLeakSigned = "otc_leak_signed",
         OtcLeakByRelations = "otc_leak_by_relations",
         ValleyNewTriple = "valley_new_triple",
+        UnsureRelations = "unsure_relations",
         AspaSaysNoLeak = "aspa_says_no_leak",
         OtcSaysNoLeak = "otc_says_no_leak",
         RelationsSayNoLeak = "relations_say_no_leak",
@@ -81,7 +82,7 @@ impl Code {
             Self::BogonAsnOnPath => 1,
             Self::LargeLeak => 2,
             Self::RelationsSayNoLeak => 0,
-            Self::OtcSaysNoLeak => -2,
+            Self::OtcSaysNoLeak | Self::UnsureRelations => -2,
             Self::AspaSaysNoLeak => -4,
             Self::TwoPeers => -1,
             Self::NewOriginIsCustomer | Self::NewOriginIsPeer => -2,
@@ -103,6 +104,7 @@ impl Code {
             | Self::NewOriginIsCustomer
             | Self::NewOriginIsPeer
             | Self::RelationsSayNoLeak
+            | Self::UnsureRelations
             | Self::ValleyNewTriple => "relations",
             Self::ExpectedConfigured | Self::UpstreamConfigured | Self::SquatWatched => "config",
             Self::Scrubber | Self::ExchangeLan | Self::BogonPrefix | Self::BogonAsn | Self::BogonAsnOnPath => {

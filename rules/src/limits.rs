@@ -82,11 +82,9 @@ pub const MASS_SECS: i64 = 600;
 pub const REORIGINATION_VICTIMS: usize = 20;
 /// New more-specifics of its own space in that window that make a leak of internal routes (type 6).
 pub const INTERNAL_PREFIXES: usize = 50;
-/// Prefixes that a leak from provider to provider must have, if relations alone show it.
-pub const HAIRPIN_PREFIXES: usize = 5;
-/// The same for a leak to or from a lateral peer, where relations are wrong most often.
-pub const VALLEY_PREFIXES: usize = 8;
-/// Such a leak of fewer prefixes is told, and is low.
+/// Prefixes that a leak must have, if relations alone show it.
+pub const VALLEY_PREFIXES: usize = 5;
+/// Such a leak to or from a lateral peer, where relations are wrong most often, is low if it has fewer.
 pub const VALLEY_LARGE: usize = 20;
 /// So many prefixes make a leak large enough to be grave by itself (S 5.6).
 pub const LEAK_LARGE: usize = 500;
@@ -102,3 +100,38 @@ pub const SHORT_PREFIX_ROUTES: usize = 2 * VANTAGE_POINTS;
 pub const MASS_VICTIMS: usize = 4 * REORIGINATION_VICTIMS;
 /// Paths kept although no route carries them, per shard: about 300 bytes each, 20 MB.
 pub const IDLE_PATHS: usize = 65_536;
+
+/// Rows of three ASes kept to infer relations from: a table of all RIS and RouteViews peers shows about two million. 20 octets
+/// in a table of 4 million places, 88 MB at most; a few hundred sessions stay below 10 MB. While relations are worked out,
+/// another 100 MB. Past it new rows are left out and counted.
+pub const RELATION_ROWS: usize = 3_600_000;
+/// Paths of the current hour that are not looked at twice: a million names of 8 octets, 18 MB.
+pub const RECENT_PATHS: usize = 1_000_000;
+/// Links that Only-to-Customer marks as going to a customer, and links over route servers: the largest exchanges show some ten
+/// thousand. 5 MB each.
+pub const MARKED_STEPS: usize = 100_000;
+/// Of so many hours one is looked at.
+pub const ROW_HOURS: u32 = 4;
+/// An update's row counts when it is seen again after this long: no leak that is noticed lasts as long.
+pub const ROW_COUNTS_HOURS: u32 = 24;
+/// A row that was not seen for this long is forgotten: in a month nearly every route is announced anew.
+pub const ROW_FORGOTTEN_HOURS: u32 = 30 * 24;
+/// Relations are worked out anew this often: a second or two for the largest tables.
+pub const INFER_EVERY_SECS: i64 = 86_400;
+/// From fewer peer ASes nobody can tell who is on top.
+pub const INFER_PEERS: usize = 10;
+/// From fewer links neither.
+pub const INFER_LINKS: usize = 500;
+/// The best-connected ASes, among whom those without a provider are looked for.
+pub const CLIQUE_CANDIDATES: usize = 50;
+/// Fewer without a provider are no top.
+pub const CLIQUE_LEAST: usize = 3;
+/// Rounds of votes: the longest chain of customers known has a dozen links.
+pub const INFER_ROUNDS: usize = 12;
+/// Rows that make a relation sure if none speaks against it.
+pub const SURE_VOTES: u32 = 2;
+/// Of so many rows one may make a valley of a relation: there are leaks in every table.
+pub const LAWFUL_ROWS: u32 = 20;
+/// A file of relations that is this far from the routes is old (S 5.6: after a year it blames the wrong AS in four of ten leaks;
+/// CAIDA publishes every month).
+pub const RELATIONS_STALE_SECS: i64 = 90 * 86_400;

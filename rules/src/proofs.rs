@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{AspaProof, AspaState, CheckState, OtcProof, ValleyProof};
 use crate::bgp::{Asn, PathAttributes};
-use crate::leak::{aspa, otc, valley};
+use crate::leak::{Violation, aspa, otc, valley};
 use crate::relations::{Relation, Relations};
 use crate::rpki::{AspaTable, Authorized, Procedure};
 
@@ -40,6 +40,9 @@ pub struct LeakProof {
     pub at_origin: bool,
     /// The receiver is the observer's own neighbor, so one session may be all there is to it.
     pub at_observer: bool,
+    /// Not only relations that are old, contradicted or guessed say so.
+    #[serde(default)]
+    pub is_sure: bool,
 }
 
 impl PathProofs {
@@ -59,12 +62,6 @@ impl LeakProof {
     pub fn counts_alone(&self) -> bool {
         self.proven_by != ProvenBy::Valley
     }
-
-    /// From provider to provider (RFC 7908 section 3.1), and told beyond the observer's own neighbor: the kind of leak that
-    /// relations are right about most often.
-    pub fn is_hairpin(&self) -> bool {
-        self.rfc7908_type == Some(1) && !self.at_observer
-    }
 }
 
 /// The path judged as a passive observer may: ASPA by the downstream procedure (S 4.3).
@@ -83,6 +80,7 @@ pub fn prove(attributes: &PathAttributes, aspas: &AspaTable, relations: &Relatio
         proven_by,
         at_origin: hops.last() == Some(&from),
         at_observer: hops.first() == Some(&to),
+        is_sure: true,
     };
     let by_aspa = || {
         let (from, leaker, to) = aspa::segment(path, &aspa)?;
@@ -99,8 +97,10 @@ pub fn prove(attributes: &PathAttributes, aspas: &AspaTable, relations: &Relatio
         Some(proof(leaker, from, to, vec![leaker], by))
     };
     let by_valley = || {
-        let gravest = valley.violations.iter().min_by_key(|v| v.rfc7908_type)?;
-        Some(proof(gravest.leaker, gravest.from, gravest.to, vec![gravest.leaker], ProvenBy::Valley))
+        let is_unsure = |v: &Violation| valley.unsure.contains(v);
+        let gravest = valley.violations.iter().min_by_key(|v| (is_unsure(v), v.rfc7908_type))?;
+        let leak = proof(gravest.leaker, gravest.from, gravest.to, vec![gravest.leaker], ProvenBy::Valley);
+        Some(LeakProof { is_sure: !is_unsure(gravest), ..leak })
     };
     let mut leak = by_aspa().or_else(by_otc).or_else(by_valley);
     if let Some(leak) = &mut leak {

@@ -1,13 +1,16 @@
-//! The one order of all events: a dense number and a clock that never goes back, with a tick for each second crossed.
+//! The one order of all events: a dense number and a clock that never goes back, with a tick for each second crossed, and
+//! relations wherever the routes show others than before.
 
 use crate::bgp::Timestamp;
 use crate::event::{Event, Stamped};
+use crate::relations::observer::Observer;
 
 /// Gives every event its place. What is pushed first comes first.
 #[derive(Default)]
 pub struct Stamper {
     next_seq: u64,
     now: Option<Timestamp>,
+    relations: Observer,
 }
 
 impl Stamper {
@@ -17,10 +20,10 @@ impl Stamper {
         let at = self.now.map_or(time, |now| now.max(time));
         let is_later = self.now.is_some_and(|now| now.secs() < at.secs());
         if is_later && !matches!(event, Event::Tick) {
-            self.stamp(Timestamp::from_secs(at.secs()), Event::Tick, out);
+            self.observed(Timestamp::from_secs(at.secs()), Event::Tick, out);
         }
         self.now = Some(at);
-        self.stamp(at, event, out);
+        self.observed(at, event, out);
     }
 
     /// The end of input: the clock advances by one hold-down.
@@ -32,6 +35,22 @@ impl Stamper {
     /// The clock as of the last event.
     pub fn now(&self) -> Option<Timestamp> {
         self.now
+    }
+
+    /// What was left out of the inference of relations for want of room.
+    pub fn relation_rows_dropped(&self) -> u64 {
+        self.relations.dropped()
+    }
+
+    fn observed(&mut self, at: Timestamp, event: Event, out: &mut Vec<Stamped>) {
+        if let Some(relations) = self.relations.before(at, &event) {
+            self.stamp(at, Event::Inferred(relations), out);
+        }
+        let after = self.relations.after(at, &event);
+        self.stamp(at, event, out);
+        if let Some(relations) = after {
+            self.stamp(at, Event::Inferred(relations), out);
+        }
     }
 
     fn stamp(&mut self, at: Timestamp, event: Event, out: &mut Vec<Stamped>) {

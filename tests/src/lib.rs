@@ -4,6 +4,7 @@
 pub mod classic;
 pub mod noise;
 pub mod real_data;
+pub mod relations;
 pub mod replay;
 pub mod stories;
 pub mod table;

@@ -443,6 +443,7 @@ impl Front {
 
     fn tick(&mut self, now: Timestamp) {
         self.sequencer.push_own(Event::Tick, now);
+        self.metrics.relation_rows_dropped(self.sequencer.relation_rows_dropped());
         let (health, silence) = &mut self.watched;
         for change in silence.look(health, now) {
             self.sequencer.push_own(Event::Feed(change), now);

@@ -239,7 +239,8 @@ impl Reporter {
             self.metrics.rpki_failures(kind, *failures);
         }
         let detail = rpki.troubles.join("; ");
-        let (relations, edges) = &self.health.relations;
+        let in_use = self.engine.desk.lock().unwrap_or_else(PoisonError::into_inner).relations.clone();
+        let (relations, edges) = in_use.as_ref().unwrap_or(&self.health.relations);
         self.metrics.relations(relations, now);
         vec![
             SourceReport { detail: detail.clone(), ..SourceReport::new("VRPs", *vrps, vrps_from) },

@@ -24,7 +24,7 @@ impl Display for Config {
         }
         show_rpki(f, &self.rpki)?;
         writeln!(f, "\n[relations]")?;
-        optional(f, "file", self.relations.file.as_deref().map(Path::display), "the valley rule is blind")?;
+        optional(f, "file", self.relations.file.as_deref().map(Path::display), "inferred from routes")?;
         optional(f, "siblings", self.relations.siblings.as_deref().map(Path::display), "no siblings known")?;
         writeln!(f, "\n[alerts]")?;
         writeln!(f, "hold_down_secs = {}\nreopen_secs = {}", self.alerts.hold_down_secs, self.alerts.reopen_secs)?;

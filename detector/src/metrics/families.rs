@@ -23,6 +23,7 @@ pub struct Data {
     pub rpki_state: IntGaugeVec,
     pub rpki_failures: IntCounterVec,
     pub relations_age: Gauge,
+    pub relation_rows_dropped: IntCounter,
     pub baseline_ready: IntGauge,
 }
 
@@ -120,6 +121,10 @@ impl Data {
             ),
             relations_age: f
                 .add(Gauge::with_opts(options("relations_age_seconds", "Age of the business relations in use."))),
+            relation_rows_dropped: f.add(IntCounter::with_opts(options(
+                "relation_rows_dropped_total",
+                "What relations are inferred from and was left out for want of room.",
+            ))),
             baseline_ready: f.add(IntGauge::with_opts(options(
                 "baseline_ready",
                 "1 once it is known what is normal; 0 while learning.",

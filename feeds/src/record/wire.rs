@@ -248,7 +248,9 @@ impl Event {
             }
             event::Event::SeedDone { as_of } => Self::SeedDone { as_of: as_of.0 },
             event::Event::Rpki(delta) => Self::Rpki(Box::new(Delta::of(delta))),
-            event::Event::Relations(relations) => Self::Relations(Box::new(Relations::of(relations))),
+            event::Event::Relations(relations) | event::Event::Inferred(relations) => {
+                Self::Relations(Box::new(Relations::of(relations)))
+            }
             event::Event::Watch(watch) => Self::Watch(Watch::of(watch)),
             event::Event::Feed(change) => Self::Feed(Feed {
                 feed: change.feed.clone(),

@@ -2,8 +2,10 @@
 //! same AS.
 //!
 //! Relations alone are wrong too often (S 5.6): on recorded days most new triples are of one or two prefixes. So a leak that
-//! only they show needs a handful of prefixes within minutes if it goes from provider to provider, and many otherwise;
-//! and one vantage point at least that heard it from somebody who took it.
+//! only they show needs a handful of prefixes within minutes, and one vantage point at least that heard it from somebody who
+//! took it.
+
+use std::collections::BTreeSet;
 
 use super::Desk;
 use super::incident::{IncidentRef, OffenceRef};
@@ -21,7 +23,7 @@ impl Desk {
         let group = (class, key.key_as);
         let members = self.waiting.entry(group).or_default();
         // More than enough are not counted: each has a timer of its own and joins when the story is open.
-        if members.len() < COMPANY * most_needed(class) && !members.contains(&at) {
+        if members.len() < COMPANY * least_needed(class) && !members.contains(&at) {
             members.push(at);
         }
         let has_members = members.len() >= least_needed(class);
@@ -57,10 +59,13 @@ impl Desk {
         if class != Class::RouteLeak {
             return ready.len() >= least_needed(class);
         }
-        let leaks = ready.iter().filter_map(|m| self.offences[m.0 as usize].best.leak.as_ref());
-        let hairpins = leaks.clone().filter(|l| l.is_hairpin()).count();
-        let is_beyond = leaks.clone().any(|l| !l.at_observer);
-        hairpins >= limits::HAIRPIN_PREFIXES || (is_beyond && ready.len() >= limits::VALLEY_PREFIXES)
+        let peers: BTreeSet<Asn> =
+            ready.iter().flat_map(|m| self.offences[m.0 as usize].peers.iter().copied()).collect();
+        if peers.len() < self.settings.min_peer_ases {
+            return false;
+        }
+        let mut leaks = ready.iter().filter_map(|m| self.offences[m.0 as usize].best.leak.as_ref());
+        ready.len() >= limits::VALLEY_PREFIXES && leaks.any(|l| !l.at_observer)
     }
 
     /// Members of a group that are held now by enough peers for long enough, and not too old to be one event.
@@ -72,9 +77,11 @@ impl Desk {
             let o = &offences[m.0 as usize];
             o.is_held() && o.incident.is_none() && now.secs_since(o.first_at) <= limits::MASS_SECS as f64
         });
+        // A leak is one thing of many prefixes, and other sessions hear other ones of them.
+        let least_peers = if group.0 == Class::RouteLeak { 1 } else { self.settings.min_peer_ases };
         let is_ready = |m: &&OffenceRef| {
             let o = &offences[m.0 as usize];
-            o.peers.len() >= self.settings.min_peer_ases && now >= o.first_at.plus_secs(hold_down_secs)
+            o.peers.len() >= least_peers && now >= o.first_at.plus_secs(hold_down_secs)
         };
         members.iter().filter(is_ready).copied().collect()
     }
@@ -85,11 +92,6 @@ fn least_needed(class: Class) -> usize {
     match class {
         Class::InternalMoreSpecifics => limits::INTERNAL_PREFIXES,
         Class::Squatting => limits::SQUAT_COMPANIONS,
-        _ => limits::HAIRPIN_PREFIXES,
+        _ => limits::VALLEY_PREFIXES,
     }
-}
-
-/// So many always are, as far as numbers go.
-fn most_needed(class: Class) -> usize {
-    least_needed(class).max(if class == Class::RouteLeak { limits::VALLEY_PREFIXES } else { 0 })
 }

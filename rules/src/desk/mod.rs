@@ -168,7 +168,7 @@ impl Desk {
                 self.baseline_as_of = self.baseline_as_of.max(Some(*as_of));
             }
             Event::Rpki(delta) => self.rpki_changed(delta),
-            Event::Relations(relations) => self.relations = Some(relations.clone()),
+            Event::Relations(relations) | Event::Inferred(relations) => self.relations = Some(relations.clone()),
             Event::Feed(change) => self.feed_changed(change),
             Event::Seed(update) => {
                 self.seed_short(update);
@@ -218,6 +218,11 @@ impl Desk {
     /// Findings that did not become alerts, by class and why.
     pub fn suppressed(&self) -> &BTreeMap<(Class, Suppressed), u64> {
         &self.suppressed
+    }
+
+    /// By which relations paths are judged, and how many there are.
+    pub fn relations(&self) -> Option<(&Source, usize)> {
+        self.relations.as_ref().map(|r| (&r.source, r.len()))
     }
 
     pub fn is_learning(&self) -> bool {

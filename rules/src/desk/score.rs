@@ -93,7 +93,7 @@ impl Desk {
         let is_low = best.is_look_alike()
             || incident.kind == Kind::Bogon
             || (incident.kind == Kind::Forged && !is_strong_forgery(best))
-            || is_small_valley(best, incident.offences.len())
+            || is_weak_valley(best, incident.offences.len())
             || self.is_all_ordinary(incident);
         if is_low || score <= 3 {
             return Severity::Low;
@@ -180,10 +180,11 @@ fn is_strong_forgery(best: &Finding) -> bool {
         || best.codes.iter().any(|c| matches!(c, Code::AspaNotProvider | Code::UpstreamConfigured | Code::Funnel))
 }
 
-/// Relations alone, of a kind that they are often wrong about, and of few prefixes that nobody watches.
-fn is_small_valley(best: &Finding, prefixes: usize) -> bool {
-    let is_lateral = |leak: &LeakProof| !leak.counts_alone() && leak.rfc7908_type != Some(1);
-    prefixes < limits::VALLEY_LARGE && !best.is_watched() && best.leak.as_ref().is_some_and(is_lateral)
+/// Relations alone that are unsure, or of a kind that they are often wrong about and of few prefixes; and nobody watches.
+fn is_weak_valley(best: &Finding, prefixes: usize) -> bool {
+    let is_small_lateral = |leak: &LeakProof| leak.rfc7908_type != Some(1) && prefixes < limits::VALLEY_LARGE;
+    let is_weak = |leak: &LeakProof| !leak.counts_alone() && (!leak.is_sure || is_small_lateral(leak));
+    !best.is_watched() && best.leak.as_ref().is_some_and(is_weak)
 }
 
 fn list(ases: &[Asn]) -> String {
@@ -249,6 +250,7 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         Code::AspaLeak | Code::OtcLeakSigned | Code::OtcLeakByRelations | Code::ValleyNewTriple => {
             leak_detail(code, best)
         }
+        Code::UnsureRelations => "yet the relations it rests on are old, contradicted or guessed".to_owned(),
         Code::AspaSaysNoLeak => "yet each hop of the path is attested by an ASPA, which makes no leak of it".to_owned(),
         Code::OtcSaysNoLeak => {
             "yet Only-to-Customer was set, and each AS after it gave the route to a customer".to_owned()

@@ -65,7 +65,7 @@ pub fn check(path: &AsPath, otc: Option<Asn>, relations: &Relations, aspas: &Asp
         return OtcCheck { unknown_setter: true, ..undecided(otc, CheckState::Unknown) };
     }
     // A set has no order; a path with a loop was made by hand (poisoning), so its hops were never walked.
-    if !path.is_plain_sequence() || has_loop(&compressed) {
+    if !path.is_plain_sequence() || has_loop(&parties(&compressed, relations)) {
         return undecided(otc, CheckState::Unknown);
     }
     let steps = steps_after(setter, &compressed, relations, aspas);
@@ -144,6 +144,8 @@ fn step(leaker: Asn, to: Asn, relations: &Relations, aspas: &AspaTable) -> Way {
         // Each names the other: siblings or a complex relation.
         (true, true) => Way::Unknown,
         (false, false) => match relations.between(leaker, to) {
+            // Old, contradicted or guessed: no verdict rests on it.
+            Some(Relation::Provider | Relation::LateralPeer) if !relations.is_sure(leaker, to) => Way::Unknown,
             Some(Relation::Provider | Relation::LateralPeer) => Way::Forbidden { strong: false },
             Some(Relation::Customer) => Way::Allowed,
             Some(Relation::Sibling | Relation::Complex) | None => Way::Unknown,

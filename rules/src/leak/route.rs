@@ -52,6 +52,9 @@ fn codes(leak: &LeakProof, proofs: &PathProofs) -> SmallVec<[Code; 8]> {
         ProvenBy::OtcByRelations => Code::OtcLeakByRelations,
         ProvenBy::Valley => Code::ValleyNewTriple,
     });
+    if !leak.is_sure {
+        codes.push(Code::UnsureRelations);
+    }
     if leak.proven_by != ProvenBy::Aspa && proofs.aspa.verdict == AspaState::Valid {
         codes.push(Code::AspaSaysNoLeak);
     }

@@ -2,7 +2,8 @@
 //!
 //! That is a property of neighboring hops (RFC 7908 section 3, types 1 to 4), so every pair of known hops is judged on
 //! its own. What stands in a path without being a party to it (route servers, private ASNs, ASes of one organisation)
-//! is taken out first, and the hops around it become neighbors.
+//! is taken out first, and the hops around it become neighbors. Hops that nobody knows are no violation; but a route that went
+//! down or sideways before them and up or sideways after them was leaked by somebody in between.
 
 use super::Violation;
 use crate::alert::{CheckState, words};
@@ -28,6 +29,17 @@ pub struct Hop {
     pub from: Asn,
     pub to: Asn,
     pub direction: Option<Direction>,
+    /// A verdict may rest on it.
+    pub is_sure: bool,
+}
+
+/// Somebody leaked it, in steps that nobody knows: no proof, and nobody alone is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    pub from: Asn,
+    /// From the origin on.
+    pub suspects: Vec<Asn>,
+    pub to: Asn,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,30 +47,58 @@ pub struct ValleyCheck {
     pub verdict: CheckState,
     /// From the origin towards the observer.
     pub violations: Vec<Violation>,
+    /// Those of them that rest on relations which are old, contradicted or guessed.
+    pub unsure: Vec<Violation>,
+    pub hints: Vec<Hint>,
     /// Hops without a known relation: nothing was said about the pairs they belong to.
     pub unknown_hops: usize,
 }
 
 /// Judges every pair of neighboring hops.
 pub fn check(path: &AsPath, relations: &Relations) -> ValleyCheck {
+    let nothing = |verdict, unknown_hops| ValleyCheck {
+        verdict,
+        violations: Vec::new(),
+        unsure: Vec::new(),
+        hints: Vec::new(),
+        unknown_hops,
+    };
     if relations.is_empty() {
-        return ValleyCheck { verdict: CheckState::NotEvaluated, violations: Vec::new(), unknown_hops: 0 };
+        return nothing(CheckState::NotEvaluated, 0);
     }
     let compressed = path.compressed();
-    // A set has no order; a path with a loop was made by hand (poisoning), so its hops were never walked.
-    if !path.is_plain_sequence() || has_loop(&compressed) {
-        let unknown_hops = compressed.len().saturating_sub(1);
-        return ValleyCheck { verdict: CheckState::Unknown, violations: Vec::new(), unknown_hops };
+    // A set has no order; a path with a loop was made by hand (poisoning), so its hops were never walked. Only route servers may
+    // stand in it twice.
+    if !path.is_plain_sequence() || has_loop(&parties(&compressed, relations)) {
+        return nothing(CheckState::Unknown, compressed.len().saturating_sub(1));
     }
     let hops = hops_of(&compressed, relations);
-    let violations: Vec<_> = hops.windows(2).filter_map(|pair| violation(&pair[0], &pair[1])).collect();
+    let pairs = || hops.windows(2).filter_map(|pair| Some((pair, violation(&pair[0], &pair[1])?)));
+    let is_unsure = |pair: &[Hop]| !(pair[0].is_sure && pair[1].is_sure);
+    let violations: Vec<_> = pairs().map(|(_, violation)| violation).collect();
+    let unsure = pairs().filter(|(pair, _)| is_unsure(pair)).map(|(_, violation)| violation).collect();
     let unknown_hops = hops.iter().filter(|hop| hop.direction.is_none()).count();
     let verdict = match (violations.is_empty(), unknown_hops) {
         (false, _) => CheckState::Violation,
         (true, 0) => CheckState::Ok,
         (true, _) => CheckState::Unknown,
     };
-    ValleyCheck { verdict, violations, unknown_hops }
+    ValleyCheck { verdict, violations, unsure, hints: hints(&hops), unknown_hops }
+}
+
+/// Down or sideways, then into the unknown, then up or sideways.
+fn hints(hops: &[Hop]) -> Vec<Hint> {
+    let known: Vec<usize> = (0..hops.len()).filter(|i| hops[*i].direction.is_some()).collect();
+    let hint = |pair: &[usize]| {
+        let (before, after) = (&hops[pair[0]], &hops[pair[1]]);
+        let is_valley = before.direction != Some(Direction::Up) && after.direction != Some(Direction::Down);
+        if pair[1] - pair[0] < 2 || !is_valley {
+            return None;
+        }
+        let suspects = hops[pair[0] + 1..=pair[1]].iter().map(|hop| hop.from).collect();
+        Some(Hint { from: before.from, suspects, to: after.to })
+    };
+    known.windows(2).filter_map(hint).collect()
 }
 
 /// The hops that count, from the origin towards the observer; none for a path that is no plain sequence.
@@ -81,7 +121,7 @@ fn hops_of(compressed: &[Asn], relations: &Relations) -> Vec<Hop> {
                 Some(Relation::Customer) => Some(Direction::Down),
                 Some(Relation::Complex) | None => None,
             };
-            Some(Hop { from, to, direction })
+            Some(Hop { from, to, direction, is_sure: relations.is_sure(from, to) })
         })
         .collect()
 }
@@ -148,10 +188,11 @@ mod tests {
 
     #[test]
     fn up_sideways_down_is_ok() {
-        let verdict = check(&path("64511 64501 64500 64510 64496"), &world());
-        let expected = ValleyCheck { verdict: CheckState::Ok, violations: Vec::new(), unknown_hops: 0 };
-        assert_eq!(verdict, expected);
-        assert_eq!(check(&path("64496"), &world()), expected);
+        for text in ["64511 64501 64500 64510 64496", "64496"] {
+            let check = check(&path(text), &world());
+            assert_eq!((check.verdict, check.unknown_hops), (CheckState::Ok, 0), "{text}");
+            assert!(check.violations.is_empty() && check.hints.is_empty(), "{text}");
+        }
     }
 
     #[test]
@@ -163,10 +204,41 @@ mod tests {
     }
 
     #[test]
+    fn between_steps_that_contradict_each_other_somebody_leaked() {
+        // Down from 64510, two unknown steps, and up again to 64501.
+        let text = "64501 64511 64499 64496 64510";
+        let check = check(&path(text), &world());
+        assert_eq!((check.verdict, check.violations.len()), (CheckState::Unknown, 0));
+        let suspects = vec![Asn(64496), Asn(64499), Asn(64511)];
+        assert_eq!(check.hints, [Hint { from: Asn(64510), suspects, to: Asn(64501) }]);
+        let lawful = super::check(&path("64511 64499 64496 64510"), &world());
+        assert!(lawful.hints.is_empty(), "nothing is known of the last step");
+    }
+
+    #[test]
+    fn what_rests_on_an_old_file_is_unsure() {
+        let file = Source { as_of: Some(crate::bgp::Timestamp::from_secs(0)), ..Source::none() };
+        let edges = [(64510, 64496, Relation::Customer), (64511, 64496, Relation::Customer)];
+        let edges = edges.map(|(a, b, relation)| (Asn(a), Asn(b), relation));
+        let fresh = Relations::new(file, edges, Vec::new(), Vec::new(), Vec::new());
+        let old = crate::relations::merge::merge(&fresh, None, crate::bgp::Timestamp::from_secs(400 * 86_400));
+        let hairpin = path("64511 64496 64510");
+        assert!(check(&hairpin, &fresh).unsure.is_empty());
+        let unsure = check(&hairpin, &old);
+        assert_eq!((unsure.verdict, &unsure.unsure), (CheckState::Violation, &unsure.violations));
+    }
+
+    #[test]
     fn route_servers_and_private_asns_are_no_parties() {
         assert_eq!(leaks("64501 64511 64509 64510 64496"), [(4, 64510, 64511, 64501)]);
         assert_eq!(leaks("64501 64511 65000 64510 64496"), [(4, 64510, 64511, 64501)]);
         assert_eq!(check(&path("64509 64510 64496 65000"), &world()).verdict, CheckState::Ok);
+    }
+
+    #[test]
+    fn a_route_server_may_stand_in_a_path_twice() {
+        assert_eq!(leaks("64501 64509 64500 64509 64510 64496"), []);
+        assert_eq!(leaks("64500 64509 64510 64509 64511 64496"), [(4, 64511, 64510, 64500)]);
     }
 
     #[test]
@@ -179,9 +251,9 @@ mod tests {
 
     #[test]
     fn a_poisoned_path_proves_nothing() {
-        let verdict = check(&path("64511 64496 64510 64496"), &world());
-        let expected = ValleyCheck { verdict: CheckState::Unknown, violations: Vec::new(), unknown_hops: 3 };
-        assert_eq!(verdict, expected);
+        let check = check(&path("64511 64496 64510 64496"), &world());
+        assert_eq!((check.verdict, check.unknown_hops), (CheckState::Unknown, 3));
+        assert!(check.violations.is_empty() && check.hints.is_empty());
     }
 
     #[test]

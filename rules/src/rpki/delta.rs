@@ -32,6 +32,11 @@ impl Snapshot {
         for vrp in &delta.announced_vrps {
             self.vrps.insert(vrp.clone());
         }
+        self.apply_aspas(delta);
+    }
+
+    /// The half of it that is about paths.
+    pub fn apply_aspas(&mut self, delta: &Delta) {
         for customer in &delta.withdrawn_aspas {
             self.aspas.remove(*customer);
         }

@@ -13,22 +13,30 @@ use crate::relations::Relations;
 use crate::rib::{PathSet, PrefixRef};
 
 impl Shard {
-    /// Takes over who sells to whom. Routes whose path proves something else now are judged again, and so are those under a
-    /// sighting, since relations may excuse it.
-    pub(super) fn relations_changed(&mut self, relations: Arc<Relations>, now: Timestamp) {
+    /// A file: everything is judged again, since it may know of siblings and customers that excuse what was found.
+    pub(super) fn relations_given(&mut self, relations: Arc<Relations>, now: Timestamp) {
+        self.take_over(relations);
+        for at in self.rib.all() {
+            self.judge_prefix(at, ReasonCode::Relations, now);
+        }
+    }
+
+    /// Worked out anew: routes whose path proves something else now are judged again, and nothing else is.
+    pub(super) fn relations_inferred(&mut self, relations: Arc<Relations>, now: Timestamp) {
+        let changed = self.take_over(relations);
+        let is_touched = |at: &PrefixRef| self.rib.entry(*at).routes.iter().any(|r| changed.contains(r.path));
+        for at in self.rib.all().into_iter().filter(is_touched).collect::<Vec<_>>() {
+            self.judge_prefix(at, ReasonCode::Relations, now);
+        }
+    }
+
+    fn take_over(&mut self, relations: Arc<Relations>) -> PathSet {
         self.context.relations = relations;
         let changed = self.refresh_paths_where(|_| true);
         if self.judges_valleys() && self.learn_standing_valleys() {
             self.refresh_paths();
         }
-        let is_touched = |at: &PrefixRef| {
-            let entry = self.rib.entry(*at);
-            entry.offending > 0 || entry.routes.iter().any(|r| changed.contains(r.path))
-        };
-        let touched: Vec<_> = self.rib.all().into_iter().filter(is_touched).collect();
-        for at in touched {
-            self.judge_prefix(at, ReasonCode::Relations, now);
-        }
+        changed
     }
 
     /// What relations say alone counts here and now.

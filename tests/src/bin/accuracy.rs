@@ -1,4 +1,4 @@
-//! Measures the verdicts and fails on a drop: `accuracy [classic] [stories] [worlds] [noise] [--worlds N] [--updates N]`.
+//! Measures the verdicts and fails on a drop: `accuracy [classic] [stories] [worlds] [relations] [noise] [--worlds N] [--updates N]`.
 //! Without a source, all but `noise`, which takes minutes and has figures for people, no floors.
 
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tests::table::Table;
 use tests::worlds::Size;
-use tests::{classic, noise, stories, worlds};
+use tests::{classic, noise, relations, stories, worlds};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         match source {
             "classic" => classic::measure(&mut table),
             "stories" => stories::measure(&mut table),
+            "relations" => relations::measure(&mut table),
             "worlds" => worlds::measure(size, &mut table),
             _ => noise::measure(&mut table),
         }
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
     if table.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const SOURCES: [&str; 4] = ["classic", "stories", "worlds", "noise"];
+const SOURCES: [&str; 5] = ["classic", "stories", "worlds", "relations", "noise"];
 
 fn size(args: &[String]) -> Result<Size, String> {
     let mut size = Size::default();

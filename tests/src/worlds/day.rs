@@ -31,8 +31,12 @@ pub struct Day {
 impl Day {
     /// The morning: relations, RPKI, and a dump of all sessions. `missing` of 100 edges, ASPAs and ROAs are not there.
     pub fn new(graph: &Graph, missing: usize, dice: &mut Dice) -> Self {
+        Self::with_shards(graph, missing, dice, 1)
+    }
+
+    pub fn with_shards(graph: &Graph, missing: usize, dice: &mut Dice, shards: usize) -> Self {
         let mut day = Self {
-            engine: Engine::new(Settings::default()),
+            engine: Engine::with_shards(Settings::default(), shards),
             stamper: Stamper::default(),
             now: START,
             alerts: Vec::new(),
@@ -139,7 +143,7 @@ fn relations(graph: &Graph, missing: usize, dice: &mut Dice) -> Relations {
     Relations::new(fresh("relations"), edges, Vec::new(), siblings, graph.route_servers.clone())
 }
 
-fn rpki(graph: &Graph, missing: usize, dice: &mut Dice) -> Delta {
+pub fn rpki(graph: &Graph, missing: usize, dice: &mut Dice) -> Delta {
     let mut vrps = Vec::new();
     for (prefix, holder) in &graph.prefixes {
         if dice.roll(100) < missing {

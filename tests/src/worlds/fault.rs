@@ -190,6 +190,14 @@ fn leaves(graph: &Graph, by: Node, path: &[Node], to: Relation) -> bool {
 }
 
 impl Fault {
+    /// Holders of the prefixes that two sessions hear of, or more.
+    pub fn victims(&self, graph: &Graph) -> usize {
+        let sessions = |prefix: &IpNet| self.heard.iter().filter(|h| h.prefix == *prefix).count();
+        let is_taken = |prefix: &IpNet| self.prefixes.contains(prefix) && sessions(prefix) >= 2;
+        let holders = graph.prefixes.iter().filter(|(prefix, _)| is_taken(prefix)).map(|(_, holder)| *holder);
+        holders.collect::<BTreeSet<Node>>().len()
+    }
+
     fn add(&mut self, graph: &Graph, prefix: IpNet, routes: &Routes, is_wrong: impl Fn(&[Node]) -> bool) {
         for session in 0..graph.vantage.len() {
             if let Some(path) = graph.heard(session, routes).filter(|p| is_wrong(p)) {
