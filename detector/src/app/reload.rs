@@ -13,9 +13,10 @@ use rules::bgp::Asn;
 use rules::event::Event;
 use rules::watch::Watch;
 use tokio::sync::mpsc::WeakSender;
+use tokio::time::MissedTickBehavior;
 
 use super::intake::Input;
-use crate::config::{Config, WatchList};
+use crate::config::{Config, WatchList, watch_files_of};
 
 /// How often files are looked at. A change is read once it has stood this long, so that it is whole.
 const LOOKED_AT: Duration = Duration::from_secs(2);
@@ -113,8 +114,10 @@ impl Reload {
     /// Until the intake is gone.
     pub async fn follow(mut self, mut hangup: Hangup) {
         let mut seen = prints(&self.files);
-        let mut is_due = false;
+        // What runs was read before anybody looked at the files.
+        let mut is_due = true;
         let mut look = tokio::time::interval(self.origin.every.unwrap_or(LOOKED_AT));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut is_told = false;
             tokio::select! {
@@ -127,9 +130,11 @@ impl Reload {
             let now = prints(&self.files);
             let has_changed = now != seen;
             if is_told || (is_due && !has_changed) {
-                is_due = false;
+                let files = self.files.clone();
                 self.read_again(is_told).await;
-                seen = prints(&self.files);
+                // Files that are followed from now on may have changed since they were read.
+                is_due = self.files != files;
+                seen = if is_due { prints(&self.files) } else { now };
                 continue;
             }
             is_due |= has_changed;
@@ -145,9 +150,20 @@ impl Reload {
         let origin = self.origin.clone();
         match tokio::task::spawn_blocking(move || origin.load()).await {
             Ok(Ok(config)) => self.take(config, is_told).await,
-            Ok(Err(failure)) => self.reject(&failure.to_string()),
+            Ok(Err(failure)) => {
+                self.follow_rejected();
+                self.reject(&failure.to_string());
+            }
             Err(error) => self.reject(&error.to_string()),
         }
+    }
+
+    /// The slip may stand in a file that is named for the first time: mending it there must be seen.
+    fn follow_rejected(&mut self) {
+        let named = self.origin.path.as_deref().map(watch_files_of).unwrap_or_default();
+        let in_use = files_of(&self.origin, &self.running.watch);
+        let new = named.into_iter().filter(|file| !in_use.contains(file)).collect::<Vec<_>>();
+        self.files = in_use.into_iter().chain(new).collect();
     }
 
     fn reject(&mut self, why: &str) {

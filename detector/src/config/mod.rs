@@ -25,7 +25,7 @@ use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::Constituent;
 pub use store::Store;
-pub use watch::{Entries, WatchList};
+pub use watch::{Entries, WatchList, watch_files_of};
 use watch::{PREFIXES, prefix};
 
 use rules::desk::Settings;

@@ -106,6 +106,16 @@ pub(super) fn read(mut section: Section<'_>) -> WatchList {
     WatchList { files, here, from_files }
 }
 
+/// The watch files that a configuration names, whatever else is wrong with it; none if it cannot be parsed.
+pub fn watch_files_of(path: &Path) -> Vec<PathBuf> {
+    let Some(table) = std::fs::read_to_string(path).ok().and_then(|text| text.parse::<toml::Table>().ok()) else {
+        return Vec::new();
+    };
+    let files = table.get("watch").and_then(|watch| watch.get("files")).and_then(toml::Value::as_array);
+    let base = path.parent().unwrap_or(Path::new(""));
+    files.into_iter().flatten().filter_map(|file| Some(base.join(file.as_str()?))).collect()
+}
+
 impl Entries {
     fn add(&mut self, other: Self) {
         self.constituents.extend(other.constituents);

@@ -219,6 +219,7 @@ impl Publisher {
                 let json = notice.to_json();
                 let (topic, headers) = (&self.kafka.notices_topic, notice_headers(&id, &notice, &self.instance));
                 if !self.send_until_confirmed(topic, &id, Some(json.as_bytes()), headers).await {
+                    self.status.gave_up();
                     return ticket;
                 }
             }
@@ -247,7 +248,11 @@ impl Publisher {
             let is_hopeless =
                 matches!(reason, FailureReason::NoTopic | FailureReason::Refused | FailureReason::TooLarge);
             if is_hopeless && *topic == self.kafka.notices_topic {
-                return false;
+                // No broker answered at the start, when topics are made.
+                let is_to_be_made = reason == FailureReason::NoTopic && self.kafka.create_topics && failures == 0;
+                if !(is_to_be_made && self.create_topic(topic, "delete").await.is_ok()) {
+                    return false;
+                }
             }
             failures += 1;
             self.replace_a_dead_producer();

@@ -64,6 +64,11 @@ impl SinkStatus {
 
     pub(super) fn succeeded(&self) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
+        self.gave_up();
+    }
+
+    /// What cannot be delivered for good does not stand in the way of the rest.
+    pub(super) fn gave_up(&self) {
         self.in_a_row.store(0, Ordering::Relaxed);
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

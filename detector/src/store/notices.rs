@@ -63,7 +63,8 @@ pub fn said(connection: &Connection) -> rusqlite::Result<Said> {
     Ok(Said { open, last_heartbeat: last.map(Timestamp) })
 }
 
-/// Forgets what was stored before `before`, unless it is not over or one of `sinks` (a list in JSON) has to hear of it.
+/// Forgets what was stored before `before`, unless it is not over or one of `sinks` (a list in JSON) has to hear of it. It reads
+/// the whole outbox, so once a round is enough.
 pub fn forget(connection: &Connection, before: i64, sinks: &str) -> rusqlite::Result<()> {
     connection
         .prepare_cached(

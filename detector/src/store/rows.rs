@@ -235,8 +235,11 @@ pub fn forget(
             forgotten.push(Forgotten { sink: sink.clone(), id: id.clone(), row });
         }
     }
-    notices::forget(connection, before, &named)?;
-    Ok((forgotten, ids.len() as i64 == FORGET_AT_ONCE))
+    let has_more = ids.len() as i64 == FORGET_AT_ONCE;
+    if !has_more {
+        notices::forget(connection, before, &named)?;
+    }
+    Ok((forgotten, has_more))
 }
 
 /// Begins a checkpoint that does not count before [`checkpoint_done`]; gives its number. What an earlier life left

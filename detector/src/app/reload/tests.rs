@@ -135,6 +135,12 @@ async fn a_watch_list_that_changes_judges_again_and_a_broken_one_changes_nothing
     running.write("watch.toml", &watch(64_511));
     running.until("/api/v1/incidents", "\"retracted\"").await;
     running.until("/metrics", "bgpwarden_config_last_reload_successful 1").await;
+    // A slip in a file that is named for the first time is mended there.
+    running.write("more.toml", "[[constituents]]\nnames='More'\n");
+    running.write("bgpwarden.toml", &text("").replace("['watch.toml']", "['watch.toml','more.toml']"));
+    running.until("/readyz", "more.toml:2").await;
+    running.write("more.toml", "[[constituents]]\nname='More'\nasns=[64500]\n");
+    running.until("/metrics", "bgpwarden_config_last_reload_successful 1").await;
     let rule = "[[allow]]\nowner='desk'\nreason='ours'\nexpires='never'\norigins=[64511]\n";
     running.write("bgpwarden.toml", &text("public_url='http://bgp.example.net'"));
     running.until("/readyz", "changed and not in use until a restart: http.public_url").await;

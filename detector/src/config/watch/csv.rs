@@ -42,6 +42,13 @@ impl Columns {
     }
 }
 
+/// Where names and their prefixes stand among the entries.
+#[derive(Default)]
+struct Places {
+    names: BTreeMap<String, usize>,
+    prefixes: BTreeMap<(usize, IpNet), usize>,
+}
+
 pub fn read(name: &str, text: &str) -> Entries {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let columns = match reader.headers().map_err(|error| error.to_string()).and_then(Columns::of) {
@@ -49,7 +56,7 @@ pub fn read(name: &str, text: &str) -> Entries {
         Err(what) => return Entries::problem(format!("{name}:1: {what}")),
     };
     let mut entries = Entries::default();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut places = Places::default();
     for row in reader.records() {
         let (line, taken) = match &row {
             Ok(row) => (row.position().map_or(0, csv::Position::line), take(row, &columns, &mut entries, &mut places)),
@@ -62,12 +69,7 @@ pub fn read(name: &str, text: &str) -> Entries {
     entries
 }
 
-fn take(
-    row: &csv::StringRecord,
-    columns: &Columns,
-    entries: &mut Entries,
-    places: &mut BTreeMap<String, usize>,
-) -> Result<(), String> {
+fn take(row: &csv::StringRecord, columns: &Columns, entries: &mut Entries, places: &mut Places) -> Result<(), String> {
     let of = |column| columns.get(row, column);
     let key = |column: &'static str| move |what: String| format!("{column}: {what}");
     let given_asn: Option<Asn> = Some(of("asn")).filter(|t| !t.is_empty()).map(asn).transpose().map_err(key("asn"))?;
@@ -84,7 +86,7 @@ fn take(
             found.ok_or_else(|| format!("tlp: expected one of {}, found \"{word}\"", words.join(", ")))?
         }
     };
-    let at = *places.entry(of("name").to_owned()).or_insert_with(|| {
+    let at = *places.names.entry(of("name").to_owned()).or_insert_with(|| {
         entries.constituents.push(Constituent { name: of("name").into(), ..Constituent::default() });
         entries.constituents.len() - 1
     });
@@ -98,19 +100,16 @@ fn take(
         (None, None) => return Err("needs an asn, a prefix or both".to_owned()),
         (Some(asn), None) if !constituent.asns.contains(&asn) => constituent.asns.push(asn),
         (Some(_), None) => {}
-        (origin, Some(prefix)) => expect(constituent, prefix, origin),
+        (origin, Some(prefix)) => {
+            let resources = &mut constituent.resources;
+            let resource = *places.prefixes.entry((at, prefix)).or_insert_with(|| {
+                resources.push(plain(prefix));
+                resources.len() - 1
+            });
+            // A second row of a prefix names one more origin.
+            let origins = &mut resources[resource].expected_origins;
+            origins.extend(origin.filter(|asn| !origins.contains(asn)));
+        }
     }
     Ok(())
-}
-
-/// A second row of a prefix names one more origin.
-fn expect(constituent: &mut Constituent, prefix: IpNet, origin: Option<Asn>) {
-    // Rows of one prefix stand together, as they are sorted, or there are few.
-    let known = constituent.resources.iter().rposition(|r| r.prefix == prefix);
-    let at = known.unwrap_or_else(|| {
-        constituent.resources.push(plain(prefix));
-        constituent.resources.len() - 1
-    });
-    let origins = &mut constituent.resources[at].expected_origins;
-    origins.extend(origin.filter(|asn| !origins.contains(asn)));
 }

@@ -19,13 +19,16 @@ const NOT_NEEDED: [&str; 2] = ["description", "rpki"];
 
 struct Reader<'t> {
     name: &'t str,
-    text: &'t str,
+    lines: Vec<&'t str>,
+    /// Where the last key stood: the next one is behind it as a rule.
+    last: usize,
     entries: Entries,
     groups: BTreeMap<String, usize>,
 }
 
 pub fn read(name: &str, text: &str) -> Entries {
-    let mut reader = Reader { name, text, entries: Entries::default(), groups: BTreeMap::new() };
+    let lines = text.lines().collect();
+    let mut reader = Reader { name, lines, last: 0, entries: Entries::default(), groups: BTreeMap::new() };
     match serde_yaml_ng::from_str::<Value>(text) {
         Err(error) => {
             let line = error.location().map_or(1, |location| location.line());
@@ -43,8 +46,10 @@ pub fn read(name: &str, text: &str) -> Entries {
 }
 
 impl Reader<'_> {
-    fn place(&self, key: &str) -> String {
-        let line = self.text.lines().position(|line| line.trim_start_matches([' ', '"', '\'']).starts_with(key));
+    fn place(&mut self, key: &str) -> String {
+        let is_it = |at: &usize| self.lines[*at].trim_start_matches([' ', '"', '\'']).starts_with(key);
+        let line = (self.last..self.lines.len()).chain(0..self.last).find(is_it);
+        self.last = line.unwrap_or(self.last);
         format!("{}:{}: {key}", self.name, line.map_or(1, |line| line + 1))
     }
 
