@@ -75,7 +75,8 @@ impl Desk {
         let kind = sighting.class.kind();
         let key = OffenceKey { kind, key_as: sighting.key_as, prefix: sighting.prefix };
         let offence = &self.offences[self.by_key.get(&key)?.0 as usize];
-        let stood_alone = offence.incident.is_some() && !offence.best.needs_company;
+        let is_kept = |i| offence.is_active() || !offence.lost.is_empty() || !self.is_forgotten(i);
+        let stood_alone = offence.incident.is_some_and(is_kept) && !offence.best.needs_company;
         let code = match &self.new_facts {
             Some(facts) if facts.is_of_config() => ReasonCode::AllowRule,
             _ if matches!(kind, Kind::Leak | Kind::Forged) => ReasonCode::Aspa,
