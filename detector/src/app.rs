@@ -9,6 +9,7 @@ mod bootstrap;
 mod delivery;
 mod intake;
 mod live;
+mod looking;
 mod memory;
 mod parts;
 mod receipts;
@@ -16,6 +17,7 @@ mod reload;
 mod reporting;
 mod rpki;
 mod said;
+mod scope;
 mod silence;
 
 use std::io::IsTerminal;
@@ -190,6 +192,8 @@ impl App {
         let intake = intake::start(config.feeds, given, judges, shown.metrics.clone(), options.times);
         let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone());
         tokio::spawn(reload.follow(hangup));
+        let (looked, watched) = watch::channel(Arc::default());
+        tokio::spawn(looking::look(engine.questions, engine.status.clone(), looked));
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
             engine: engine.status,
@@ -198,6 +202,7 @@ impl App {
             dispatched,
             metrics: shown.metrics.clone(),
             reloaded,
+            watched: watched.clone(),
             is_without_memory: memory.is_locked_out,
             notices: Noticing::new(Decider::new(options.hysteresis, config.notices.heartbeat), &store, notices),
         };
@@ -216,7 +221,7 @@ impl App {
             stop_http: Vec::new(),
             servers: JoinSet::new(),
         };
-        let site = Site { view: shown.view, report: receiver, metrics: shown.metrics };
+        let site = Site { view: shown.view, report: receiver, watched, metrics: shown.metrics };
         app.serve(ports.listener, http::router(site.clone(), config.http.token));
         if let Some(listener) = ports.metrics_listener {
             app.serve(listener, http::metrics_router(site));

@@ -23,6 +23,8 @@ pub enum Command {
     Replay(Replay),
     /// Judge one route and show every step
     Explain(Explain),
+    /// Write a commented watch file: from what tables, ROAs and ASPAs show of an AS, or from a list
+    Init(Init),
     /// Say what a configuration means, or what is wrong with it and where
     Check(Check),
     /// Print the JSON Schema of an alert
@@ -49,6 +51,37 @@ pub struct Check {
     /// Configuration; without one: what bgpwarden does by default
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// RIB dump that shows who sees the watched prefixes; may be repeated
+    #[arg(long, value_name = "INPUT")]
+    pub rib: Vec<String>,
+    /// VRPs as JSON or CSV; may be repeated [default: the files of the configuration]
+    #[arg(long, value_name = "FILE")]
+    pub vrps: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// AS whose prefixes are looked up; may be repeated
+    #[arg(long, value_name = "N", conflicts_with_all = ["csv", "bgpalerter"])]
+    pub asn: Vec<Asn>,
+    /// List with the columns name, asn, prefix, contact, tlp
+    #[arg(long, value_name = "FILE", conflicts_with = "bgpalerter")]
+    pub csv: Option<PathBuf>,
+    /// prefixes.yml of BGPalerter
+    #[arg(long, value_name = "FILE")]
+    pub bgpalerter: Option<PathBuf>,
+    /// RIB dump: what the AS originates, and who stands next to it; may be repeated
+    #[arg(long, value_name = "INPUT")]
+    pub rib: Vec<String>,
+    /// VRPs as JSON or CSV: what it may originate, and how long; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub vrps: Vec<PathBuf>,
+    /// ASPAs as JSON: its providers; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub aspas: Vec<PathBuf>,
+    /// Write to FILE, which must not exist, instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -168,6 +201,8 @@ See it work on a made-up Internet, on this machine only:
     bgpwarden demo
 Watch what an AS originates, with the public feed of RIPE RIS:
     bgpwarden run --asn 64496
+Write down what is expected of it, as a draft:
+    bgpwarden init --asn 64496 --rib rib.gz --vrps vrps.json
 Judge a recording:
     bgpwarden replay --rib rib.gz updates.gz
 All commands:

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 pub use crate::ledger::Cause as GapCause;
 use crate::ledger::{Gap, GapState};
+use crate::watched::UnseenReport;
 
 /// How a feed stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -261,6 +262,8 @@ pub struct Report {
     pub notices: Vec<NoticeReport>,
     pub routes: usize,
     pub watched: usize,
+    /// Watched prefixes that nobody sees.
+    pub unseen: UnseenReport,
     pub config: ConfigReport,
 }
 

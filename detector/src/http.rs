@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::health::Report;
 use crate::metrics::Metrics;
 use crate::view::{Incident, IncidentView};
+use crate::watched::WatchedReport;
 use crate::web;
 
 /// Incidents of one answer: 1,000 x 256 KiB at the very worst, 10 MB as a rule.
@@ -35,6 +36,7 @@ const MOST_INCIDENTS: usize = 1_000;
 pub struct Site {
     pub view: Arc<IncidentView>,
     pub report: watch::Receiver<Report>,
+    pub watched: watch::Receiver<Arc<WatchedReport>>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -50,6 +52,7 @@ pub fn router(site: Site, token: Option<Secret>) -> Router {
         .route("/api/v1/incidents", get(incidents))
         .route("/api/v1/incidents/{id}", get(incident))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/watched", get(watched))
         .route("/metrics", get(metrics))
         .fallback(web::not_found)
         .with_state(site.clone())
@@ -140,6 +143,11 @@ async fn readyz(State(site): State<Site>) -> Response {
 
 async fn status(State(site): State<Site>) -> Json<Report> {
     Json(site.report.borrow().clone())
+}
+
+/// Who sees the watched prefixes, those first that nobody sees.
+async fn watched(State(site): State<Site>) -> Json<Arc<WatchedReport>> {
+    Json(site.watched.borrow().clone())
 }
 
 async fn metrics(State(site): State<Site>) -> Response {

@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rules::alert::{Class, Severity, Source};
 use rules::bgp::Family;
@@ -18,8 +18,9 @@ use rules::desk::{Desk, Output, Settings, Suppressed};
 use rules::event::{Batch, Event};
 use rules::limits;
 use rules::rib::Sizes;
-use rules::shard::{KeyRange, Keyed, Mark, RovCounts, Shard};
+use rules::shard::{FullFeed, KeyRange, Keyed, Mark, RovCounts, Shard, Watched};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::oneshot;
 
 /// Most shards that start by themselves: more share one memory bus.
 const MOST_SHARDS: usize = 8;
@@ -46,6 +47,8 @@ pub struct Status {
     /// By family, IPv4 first: routes and prefixes held.
     pub held: [Held; 2],
     pub is_learning: AtomicBool,
+    /// A dump, or a session's whole table, was read since the start: what is not held is not announced.
+    pub has_table: AtomicBool,
     /// Every event below this number is judged, and what the desk had to say of it was handed on.
     pub judged: AtomicU64,
     /// Every event below this number is judged, and what had to be said of it is in the store or with the sinks.
@@ -68,6 +71,44 @@ pub struct DeskStatus {
     pub suppressed: BTreeMap<(Class, Suppressed), u64>,
     /// The relations in use and how many there are; none before any were told.
     pub relations: Option<(Source, usize)>,
+    /// Peers that send a full table.
+    pub full_feed: Arc<FullFeed>,
+}
+
+/// How the watched prefixes stand: asked of every shard, answered between two batches.
+struct Question {
+    full_feed: Arc<FullFeed>,
+    most: usize,
+    /// With the time it took.
+    answer: oneshot::Sender<(Watched, Duration)>,
+}
+
+/// The way in for questions.
+#[derive(Clone)]
+pub struct Questions {
+    shards: Vec<Sender<Question>>,
+    status: Arc<Status>,
+}
+
+impl Questions {
+    /// One answer a shard, each about at most `most` prefixes that are seen and as many that are not, and the longest time
+    /// that one took; none if the engine is gone.
+    pub async fn watched(&self, most: usize) -> Option<(Vec<Watched>, Arc<FullFeed>, Duration)> {
+        let full_feed = self.status.desk.lock().unwrap_or_else(PoisonError::into_inner).full_feed.clone();
+        let mut waiting = Vec::new();
+        for shard in &self.shards {
+            let (answer, answered) = oneshot::channel();
+            shard.send(Question { full_feed: full_feed.clone(), most, answer }).await.ok()?;
+            waiting.push(answered);
+        }
+        let (mut answers, mut longest) = (Vec::new(), Duration::ZERO);
+        for answered in waiting {
+            let (answer, took) = answered.await.ok()?;
+            answers.push(answer);
+            longest = longest.max(took);
+        }
+        Some((answers, full_feed, longest))
+    }
 }
 
 /// What the shards held and counted in the end.
@@ -113,6 +154,7 @@ impl Intake {
 pub struct Pipeline {
     pub intake: Intake,
     pub outputs: Receiver<Vec<Output>>,
+    pub questions: Questions,
     pub status: Arc<Status>,
     pub threads: Threads,
 }
@@ -153,14 +195,16 @@ pub fn default_shards() -> usize {
 pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Result<Pipeline> {
     let status = Arc::new(Status::default());
     status.is_learning.store(true, Ordering::Relaxed);
-    let (mut intakes, mut chunks, mut shards) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut intakes, mut chunks, mut shards, mut asked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for index in 0..count {
         let (intake, batches) = mpsc::channel(limits::SHARD_QUEUE_BATCHES);
         let (out, reports) = mpsc::channel(limits::DESK_QUEUE_CHUNKS);
+        let (ask, questions) = mpsc::channel(1);
         let shard = Shard::new(KeyRange { index, count });
         let status = status.clone();
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
-        shards.push(thread.spawn(move || run_shard(shard, batches, &out, &status, extras))?);
+        shards.push(thread.spawn(move || run_shard(shard, batches, questions, &out, &status, extras))?);
+        asked.push(ask);
         intakes.push(intake);
         chunks.push(reports);
     }
@@ -175,12 +219,14 @@ pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Resul
     let thread = std::thread::Builder::new().name("desk".into());
     let desk = thread.spawn(move || run_desk(desk, batches, merge, &out, &desk_status, extras))?;
     let intake = Intake { shards: intakes, desk: desk_intake, status: status.clone() };
-    Ok(Pipeline { intake, outputs, status, threads: Threads { shards, desk } })
+    let questions = Questions { shards: asked, status: status.clone() };
+    Ok(Pipeline { intake, outputs, questions, status, threads: Threads { shards, desk } })
 }
 
 fn run_shard(
     mut shard: Shard,
     mut batches: Receiver<Arc<Batch>>,
+    mut questions: Receiver<Question>,
     out: &Sender<Chunk>,
     status: &Status,
     extras: Extras,
@@ -212,6 +258,11 @@ fn run_shard(
             publish(&held.prefixes, told.prefixes, sizes.prefixes);
             *told = sizes;
         }
+        while let Ok(question) = questions.try_recv() {
+            let began = Instant::now();
+            let watched = shard.watched(&question.full_feed, question.most);
+            let _ = question.answer.send((watched, began.elapsed()));
+        }
     }
     shard
 }
@@ -239,14 +290,18 @@ fn run_desk(
                 outputs.append(&mut desk.take_output());
                 outputs.push(desk.checkpoint(stamped, merge.memories_of(stamped.seq)));
             }
+            if matches!(stamped.event, Event::SeedDone { .. } | Event::EndOfRib { .. }) {
+                status.has_table.store(true, Ordering::Relaxed);
+            }
             if matches!(stamped.event, Event::Tick | Event::SeedDone { .. } | Event::End) {
                 status.is_learning.store(desk.is_learning(), Ordering::Relaxed);
                 let now = DeskStatus {
                     open: desk.open_incidents(),
                     suppressed: desk.suppressed().clone(),
                     relations: desk.relations().map(|(source, count)| (source.clone(), count)),
+                    full_feed: Arc::new(desk.full_feed()),
                 };
-                *status.desk.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+                *status.desk.lock().unwrap_or_else(PoisonError::into_inner) = now;
             }
         }
         outputs.append(&mut desk.take_output());

@@ -7,10 +7,12 @@ mod run;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ipnet::IpNet;
+use rules::bgp::Asn;
+use tokio::sync::watch;
 
 use crate::counts::{Counts, kind};
 use crate::input::Item;
@@ -34,6 +36,8 @@ pub struct Config {
     pub peer: Option<IpAddr>,
     /// RIS Live's own path pattern, such as `64496,64497$`.
     pub path: Option<String>,
+    /// In the place of `prefixes` and `path`.
+    pub interest: Option<watch::Receiver<Arc<Interest>>>,
     /// Ask for the BGP messages themselves: only they carry OTC.
     pub include_raw: bool,
     /// After a loss, sessions and routes stay as they were: somebody else tells what was missed.
@@ -43,8 +47,19 @@ pub struct Config {
 impl Config {
     /// Some part is asked for that may rightly have no news for long. A collector never is that quiet.
     fn is_filtered(&self) -> bool {
-        !self.prefixes.is_empty() || self.peer.is_some() || self.path.is_some()
+        !self.prefixes.is_empty() || self.peer.is_some() || self.path.is_some() || self.interest.is_some()
     }
+}
+
+/// What is asked for, where that may change while the feed runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// These, all inside them and all around them.
+    pub prefixes: Vec<IpNet>,
+    /// Everything that these originate.
+    pub asns: Vec<Asn>,
+    /// There is too much of it to be named: ask for all there is.
+    pub everything: bool,
 }
 
 /// How the feed stands, for metrics and pages.

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use data::data;
 use feeds::input::Item;
-use feeds::ris_live::{Config, Status, run};
+use feeds::ris_live::{Config, Interest, Status, run};
 use futures_util::{SinkExt, StreamExt};
+use rules::bgp::Asn;
 use rules::event::Event;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async};
@@ -29,6 +30,7 @@ fn config(listener: &TcpListener) -> Config {
         path: None,
         include_raw: true,
         keeps_tables: false,
+        interest: None,
     }
 }
 
@@ -162,4 +164,36 @@ async fn an_unreachable_server_is_said_once_and_a_closed_receiver_ends_it() {
     assert_eq!(first.len(), 1);
     drop(items);
     timeout(Duration::from_secs(5), task).await.expect("in time").expect("no panic");
+}
+
+#[tokio::test]
+async fn what_is_of_interest_is_asked_for_and_what_joins_it_as_well() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (out, mut items) = mpsc::channel(8);
+    let prefix = |text: &str| text.parse().expect("a prefix");
+    let first = Interest { prefixes: vec![prefix("192.0.2.0/24")], asns: vec![Asn(64496)], everything: false };
+    let interest = watch::Sender::new(Arc::new(first.clone()));
+    let config = Config { interest: Some(interest.subscribe()), ..config(&listener) };
+    tokio::spawn(run(config, "ris".into(), out, Arc::default()));
+    tokio::spawn(async move { while items.recv().await.is_some() {} });
+    let (stream, _) = listener.accept().await.expect("a client");
+    let mut socket = accept_async(stream).await.expect("a handshake");
+    let mut next = async || {
+        let message = timeout(Duration::from_secs(20), socket.next()).await.expect("in time");
+        let text = message.expect("a message").expect("a message").into_text().expect("text");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["data"].clone()
+    };
+    let asked = next().await;
+    assert_eq!(
+        (&asked["prefix"], &asked["moreSpecific"], &asked["lessSpecific"]),
+        (&"192.0.2.0/24".into(), &true.into(), &true.into())
+    );
+    assert_eq!(next().await["path"], "64496$");
+    assert_eq!(next().await["type"], "RIS_PEER_STATE");
+    let second = Interest { prefixes: vec![prefix("192.0.2.0/24"), prefix("2001:db8::/32")], ..first };
+    interest.send_replace(Arc::new(second));
+    assert_eq!(next().await["prefix"], "2001:db8::/32", "and the first one is not asked for again");
+    interest.send_replace(Arc::new(Interest { everything: true, ..Interest::default() }));
+    let asked = next().await;
+    assert!(asked["prefix"].is_null() && asked["path"].is_null() && asked["type"].is_null(), "{asked}");
 }

@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, Output, Settings};
 use crate::event::{Event, Stamped};
-use crate::shard::{KeyRange, Keyed, Shard};
+use crate::shard::{FullFeed, KeyRange, Keyed, Shard};
 
 pub struct Engine {
     shards: Vec<Shard>,
@@ -51,6 +51,11 @@ impl Engine {
 
     pub fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// See [`Desk::full_feed`].
+    pub fn full_feed(&mut self) -> FullFeed {
+        self.desk.full_feed()
     }
 
     pub fn shards(&self) -> &[Shard] {

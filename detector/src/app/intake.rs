@@ -1,5 +1,6 @@
 //! How does what the feeds read become the one order of events?
 
+use std::collections::BTreeSet;
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +13,8 @@ use feeds::input::{self, Item, Use};
 use feeds::openbmp::consumer::Receipt;
 use feeds::record::Writer;
 use feeds::ris_live;
-use rules::bgp::Timestamp;
+use ipnet::IpNet;
+use rules::bgp::{Asn, Timestamp};
 use rules::checkpoint::Checkpoint;
 use rules::event::Event;
 use rules::relations::Relations;
@@ -27,8 +29,9 @@ use super::bootstrap::{Bootstrap, Progress, Standing, Times};
 use super::live::{Canary, Live, LiveFeed, vantage_of};
 use super::receipts::Receipts;
 use super::rpki;
+use super::scope::Interest;
 use super::silence::Silence;
-use crate::config::{Feed, FeedKind, RIS_LIVE_URL};
+use crate::config::{Feed, FeedKind, RIS_LIVE_URL, Scope};
 use crate::failure::Failure;
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, Stage};
@@ -100,6 +103,8 @@ pub(super) enum Input {
     /// The archive has told all of a feed, as of so many losses.
     Whole(usize, u64),
     Own(Event),
+    /// Prefixes that watched ASes originate.
+    Interest(BTreeSet<IpNet>),
 }
 
 pub type Recorder = Writer<BufWriter<std::fs::File>>;
@@ -160,15 +165,29 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
     let stations = std::mem::take(&mut given.stations);
     let receipts = Receipts::default();
     let (sequencer, taken) = (Sequencer::default(), Taken::default());
+    let interest = Interest::new(&given.watch);
+    let subscribed = interest.subscribe();
+    let scoped = scoped(&feeds);
     let watched = (health.clone(), Silence::default());
-    let mut front = Front { sequencer, engine, receipts, metrics, live, watched, taken };
+    let mut front = Front { sequencer, engine, receipts, metrics, live, watched, taken, interest, scoped };
     let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
     let past = History { pasts, times };
     let weak = queue.downgrade();
-    tokio::spawn(feed_all(feeds, stations, rpki, Mouth { queue, stopped }, health.clone(), past));
+    let mouth = Mouth { queue, stopped, subscribed };
+    tokio::spawn(feed_all(feeds, stations, rpki, mouth, health.clone(), past));
     Running { health, queue: weak, stop, sequencer }
+}
+
+/// Whose scope is the watched networks: feeds by number, then the files of their archives, one collector each.
+fn scoped(feeds: &[Feed]) -> Vec<bool> {
+    let is_scoped = |feed: &Feed| feed.scope == Scope::Watched;
+    let files = |feed: &Feed| {
+        let count = feed.archive.as_ref().map_or(0, |archive| archive.collectors.len());
+        std::iter::repeat_n(is_scoped(feed), count)
+    };
+    feeds.iter().map(is_scoped).chain(feeds.iter().flat_map(files)).collect()
 }
 
 /// What the archive of a feed has to tell, if it has one.
@@ -190,7 +209,11 @@ impl Past {
 fn carries_beacons(feed: &Feed) -> bool {
     match &feed.kind {
         FeedKind::RisLive { url, hosts, prefixes, peer, path, .. } => {
-            let is_all = hosts.is_empty() && prefixes.is_empty() && peer.is_none() && path.is_none();
+            let is_all = feed.scope == Scope::Internet
+                && hosts.is_empty()
+                && prefixes.is_empty()
+                && peer.is_none()
+                && path.is_none();
             url == RIS_LIVE_URL && is_all
         }
         _ => false,
@@ -223,6 +246,8 @@ impl FeedHealth {
 struct Mouth {
     queue: Sender<Input>,
     stopped: signal::Receiver<bool>,
+    /// What feeds of a narrow scope ask for.
+    subscribed: signal::Receiver<Arc<ris_live::Interest>>,
 }
 
 /// What archives have to tell, by feed, and how long to wait for it.
@@ -261,8 +286,18 @@ async fn feed_all(
             }
             (FeedKind::RisLive { url, client, hosts, prefixes, peer, path }, FeedHealth::RisLive(status)) => {
                 let keeps_tables = has_archive[source];
-                let config =
-                    ris_live::Config { url, client, hosts, prefixes, peer, path, include_raw: true, keeps_tables };
+                let interest = (feed.scope == Scope::Watched).then(|| mouth.subscribed.clone());
+                let config = ris_live::Config {
+                    url,
+                    client,
+                    hosts,
+                    prefixes,
+                    peer,
+                    path,
+                    interest,
+                    include_raw: true,
+                    keeps_tables,
+                };
                 let (out, items) = mpsc::channel(FEED_QUEUE);
                 readers.spawn(ris_live::run(config, feed.name, out, status.clone()));
                 movers.spawn(forward(source, items, mouth.queue.clone()));
@@ -322,6 +357,9 @@ async fn seed(feeds: &[Feed], mouth: &Mouth, health: &Health) {
     let mut as_of = None;
     for (source, feed) in feeds.iter().enumerate() {
         if let (FeedKind::Mrt { rib, .. }, FeedHealth::Mrt(status)) = (&feed.kind, &health.feeds[source].1) {
+            if feed.scope == Scope::Watched {
+                originated(rib.clone(), mouth).await;
+            }
             as_of = as_of.max(read_files(&feed.name, source, rib.clone(), Use::Seed, mouth, status.clone()).await);
         }
     }
@@ -329,6 +367,32 @@ async fn seed(feeds: &[Feed], mouth: &Mouth, health: &Health) {
         let _ = mouth.queue.send(Input::Own(Event::SeedDone { as_of })).await;
     }
     health.seeding.store(false, Ordering::Relaxed);
+}
+
+/// Of a narrow scope, what watched ASes originate has to be known before the dump is sifted: it is read twice.
+async fn originated(files: Vec<String>, mouth: &Mouth) {
+    let asns: BTreeSet<Asn> = mouth.subscribed.borrow().asns.iter().copied().collect();
+    if asns.is_empty() {
+        return;
+    }
+    let stopped = mouth.stopped.clone();
+    let read = move || {
+        let mut found = BTreeSet::new();
+        // What cannot be opened is said when it is read.
+        for item in files.iter().filter_map(|file| input::open(file, Use::Seed).ok()).flatten() {
+            if *stopped.borrow() {
+                break;
+            }
+            if let Event::Seed(update) = item.event
+                && update.attributes.as_path.origin_as().is_some_and(|origin| asns.contains(&origin))
+            {
+                found.extend(update.announced.iter().map(|nlri| nlri.prefix));
+            }
+        }
+        found
+    };
+    let found = tokio::task::spawn_blocking(read).await.unwrap_or_default();
+    let _ = mouth.queue.send(Input::Interest(found)).await;
 }
 
 async fn forward(source: usize, mut items: Receiver<Vec<Item>>, queue: Sender<Input>) {
@@ -388,6 +452,9 @@ struct Front {
     /// Streams that may fall silent.
     watched: (Arc<Health>, Silence),
     taken: Taken,
+    interest: Interest,
+    /// By source: only what concerns the watched networks is taken.
+    scoped: Vec<bool>,
 }
 
 impl Front {
@@ -398,6 +465,7 @@ impl Front {
             self.sequencer.restore(Arc::new(checkpoint), at);
         }
         if let Some(delta) = given.rpki.delta.take() {
+            self.interest.signed(&delta);
             self.sequencer.push_own(Event::Rpki(Arc::new(delta)), at);
         }
         if !given.relations.is_empty() {
@@ -456,7 +524,15 @@ impl Front {
     async fn take(&mut self, input: Input) {
         let at = now();
         match input {
-            Input::Own(event) => self.sequencer.push_own(event, at),
+            Input::Own(event) => {
+                match &event {
+                    Event::Watch(watch) => self.interest.renew(watch),
+                    Event::Rpki(delta) => self.interest.signed(delta),
+                    _ => {}
+                }
+                self.sequencer.push_own(event, at);
+            }
+            Input::Interest(prefixes) => self.interest.learn(prefixes),
             Input::Receipt(receipt) => self.receipts.note(receipt),
             Input::Items(source, items) => {
                 if let Some(last) = items.last() {
@@ -483,7 +559,11 @@ impl Front {
         }
     }
 
-    async fn push(&mut self, source: usize, item: Item, at: Timestamp) {
+    async fn push(&mut self, source: usize, mut item: Item, at: Timestamp) {
+        let is_scoped = self.scoped.get(source).is_some_and(|scoped| *scoped);
+        if is_scoped && !self.interest.sift(&mut item.event) {
+            return;
+        }
         self.sequencer.push(source, item, at);
         if self.sequencer.is_full() {
             self.flush().await;

@@ -263,4 +263,4 @@ fn flatten(prefix: &str, table: &toml::Table, out: &mut BTreeMap<String, String>
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

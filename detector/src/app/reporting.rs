@@ -29,6 +29,7 @@ use crate::sink::outbox::Outbox;
 use crate::sink::status::SinkStatus;
 use crate::store::Store;
 use crate::text;
+use crate::watched::{UnseenReport, WatchedReport};
 
 /// Gaps told on pages and by probes; notices know of all of them.
 const GAPS: usize = 32;
@@ -41,6 +42,7 @@ pub struct Reporter {
     pub dispatched: Arc<DispatchStatus>,
     pub metrics: Arc<Metrics>,
     pub reloaded: Arc<reload::Status>,
+    pub watched: watch::Receiver<Arc<WatchedReport>>,
     /// The checkpoint of earlier lives could not be read, and is kept.
     pub is_without_memory: bool,
     pub notices: Noticing,
@@ -143,6 +145,8 @@ impl Reporter {
         let sources = self.sources(now);
         self.keep_ledger(&feeds, &sources, now);
         let standing = self.reloaded.standing();
+        let watched = self.watched.borrow().clone();
+        self.metrics.watched_prefixes(watched.seen, if watched.learning { 0 } else { watched.unseen });
         self.metrics.config_in_use(standing.problem.is_none());
         Report {
             feeds,
@@ -155,6 +159,7 @@ impl Reporter {
             gaps: self.ledger().gaps().map(GapReport::new).collect(),
             routes,
             watched: standing.watch.constituents().len(),
+            unseen: UnseenReport::new(&watched),
             config: ConfigReport { problem: standing.problem, restart: standing.restart },
             ..Report::at(now)
         }

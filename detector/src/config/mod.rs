@@ -24,8 +24,9 @@ pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
 use rules::watch::Constituent;
+pub(crate) use show::show_entries;
 pub use store::Store;
-pub use watch::{Entries, WatchList, watch_files_of};
+pub use watch::{Entries, WatchList, read_file as watch_file, watch_files_of};
 use watch::{PREFIXES, prefix};
 
 use rules::desk::Settings;
@@ -68,6 +69,7 @@ impl Default for Http {
 pub struct Feed {
     pub name: Arc<str>,
     pub kind: FeedKind,
+    pub scope: Scope,
     /// What was before it, and what it missed.
     pub archive: Option<Archive>,
     /// Connected and without a message for this long, it is silent.
@@ -79,7 +81,27 @@ impl Feed {
     pub const SILENT_SECS: u64 = 60;
 
     pub fn new(name: impl Into<Arc<str>>, kind: FeedKind) -> Self {
-        Self { name: name.into(), kind, archive: None, silent_secs: Self::SILENT_SECS }
+        Self { name: name.into(), kind, scope: Scope::Internet, archive: None, silent_secs: Self::SILENT_SECS }
+    }
+}
+
+/// What of a feed is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    #[default]
+    Internet,
+    /// Watched prefixes, what lies inside and what lies around them.
+    Watched,
+}
+
+impl Scope {
+    pub const ALL: [Self; 2] = [Self::Internet, Self::Watched];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Internet => "internet",
+            Self::Watched => "watched",
+        }
     }
 }
 
@@ -323,9 +345,15 @@ fn feed(name: String, mut section: Section<'_>) -> Option<Feed> {
     let is_published = !matches!(kind, FeedKind::Mrt { .. } | FeedKind::Bmp(_));
     let archive = if is_published { archive::archive(&mut section, &kind) } else { None };
     let silent_secs = if is_published { section.integer("silent_secs", 10..=86_400) } else { None };
-    section.later(&["scope", "tlp"]);
+    let scope = section.word("scope", &Scope::ALL.map(|scope| (scope.word(), scope))).unwrap_or_default();
+    if let (Scope::Watched, FeedKind::RisLive { prefixes, path, .. }) = (scope, &kind)
+        && (!prefixes.is_empty() || path.is_some())
+    {
+        section.problem("scope", "watched asks for what [watch] names; leave out prefixes and path");
+    }
+    section.later(&["tlp"]);
     section.finish();
-    Some(Feed { archive, silent_secs: silent_secs.unwrap_or(Feed::SILENT_SECS), ..Feed::new(name, kind) })
+    Some(Feed { archive, scope, silent_secs: silent_secs.unwrap_or(Feed::SILENT_SECS), ..Feed::new(name, kind) })
 }
 
 fn ris_live(section: &mut Section<'_>) -> FeedKind {

@@ -54,7 +54,7 @@ fn show_rpki(f: &mut Formatter<'_>, rpki: &Rpki) -> fmt::Result {
 }
 
 fn show_feed(f: &mut Formatter<'_>, feed: &Feed) -> fmt::Result {
-    writeln!(f, "\n[feeds.{}]", key(&feed.name))?;
+    writeln!(f, "\n[feeds.{}]\nscope = \"{}\"", key(&feed.name), feed.scope.word())?;
     match &feed.kind {
         FeedKind::RisLive { url, client, hosts, prefixes, peer, path } => {
             writeln!(f, "kind = \"ris_live\"\nurl = {}\nclient = {}", quoted(without_secrets(url)), quoted(client))?;

@@ -35,7 +35,10 @@ async fn served(token: Option<&str>) -> Served {
         watch::channel(Report { feeds: vec![feed], baseline: BaselineState::Learning, ..Report::default() });
     let metrics = Arc::new(Metrics::new());
     metrics.alert(&opened());
-    let router = router(Site { view, report: receiver, metrics }, token.map(Secret::new));
+    let router = router(
+        Site { view, report: receiver, watched: watch::channel(Arc::default()).1, metrics },
+        token.map(Secret::new),
+    );
     let listener = bind("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(serve(listener, router, std::future::pending()));

@@ -164,6 +164,13 @@ fn wrong(report: &Report) -> BTreeMap<(NoticeKind, String), String> {
             wrong.insert((NoticeKind::SinkFailing, sink.name.clone()), error.clone());
         }
     }
+    for (prefix, who) in &report.unseen.named {
+        wrong.insert((NoticeKind::WatchUnseen, prefix.clone()), format!("nobody sees it; watched by {who}"));
+    }
+    if report.unseen.others > 0 {
+        let detail = format!("nobody sees {} more; /api/v1/watched names them", report.unseen.others);
+        wrong.insert((NoticeKind::WatchUnseen, "others".to_owned()), detail);
+    }
     if let Some(problem) = &report.config.problem {
         wrong.insert((NoticeKind::ConfigRejected, "configuration".to_owned()), problem.clone());
     }

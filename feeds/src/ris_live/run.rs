@@ -9,17 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use ipnet::IpNet;
 use rules::bgp::{Timestamp, VantageId};
 use rules::event::{Event, FeedChange};
 use rules::limits;
 use tokio::net::TcpStream;
+use tokio::sync::watch::Receiver;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::{Config, Decoder, Status, decoder};
+use super::{Config, Decoder, Interest, Status, decoder};
 use crate::backoff::Backoff;
 use crate::clock::now;
 use crate::input::Item;
@@ -58,7 +60,7 @@ pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item
     while !feed.out.is_closed() {
         let started = Instant::now();
         let detail = match timeout(CONNECT, connect(&config)).await {
-            Ok(Ok(socket)) => feed.follow(socket).await,
+            Ok(Ok((socket, asked))) => feed.follow(socket, &config, asked).await,
             Ok(Err(error)) => feed.unreachable(error).await,
             Err(_) => {
                 let detail = format!("{} did not answer within {} s", without_secrets(&config.url), CONNECT.as_secs());
@@ -80,7 +82,7 @@ pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item
     }
 }
 
-async fn connect(config: &Config) -> Result<Socket, String> {
+async fn connect(config: &Config) -> Result<(Socket, Interest), String> {
     let separator = if config.url.contains('?') { '&' } else { '?' };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let client = config.client.replace(|c| !is_plain(c), "-");
@@ -88,21 +90,75 @@ async fn connect(config: &Config) -> Result<Socket, String> {
     let limits = WebSocketConfig::default().max_message_size(Some(FRAME)).max_frame_size(Some(FRAME));
     let failed = |error| format!("cannot connect to {}: {error}", without_secrets(&config.url));
     let (mut socket, _) = connect_async_with_config(url, Some(limits), false).await.map_err(failed)?;
-    for subscription in subscriptions(config) {
+    let asked = config.interest.as_ref().map(|interest| (**interest.borrow()).clone()).unwrap_or_default();
+    let subscriptions = match config.interest {
+        Some(_) => subscriptions_to(config, &asked, None),
+        None => subscriptions(config),
+    };
+    for subscription in subscriptions {
         socket.feed(Message::text(subscription)).await.map_err(failed)?;
     }
     socket.flush().await.map_err(failed)?;
-    Ok(socket)
+    Ok((socket, asked))
+}
+
+fn hosts(config: &Config) -> Vec<Option<&str>> {
+    match config.hosts.as_slice() {
+        [] => vec![None],
+        hosts => hosts.iter().map(|host| Some(host.as_str())).collect(),
+    }
+}
+
+/// What is of interest, without what was asked for before; what no longer is still comes, and is left to whoever takes it.
+fn subscriptions_to(config: &Config, interest: &Interest, before: Option<&Interest>) -> Vec<String> {
+    let is_known = |prefix: &&IpNet| before.is_some_and(|b| b.prefixes.contains(prefix));
+    let mut all = Vec::new();
+    for host in hosts(config) {
+        if interest.everything {
+            if !before.is_some_and(|b| b.everything) {
+                all.push(request(serde_json::json!({ "host": host, "peer": config.peer }), config));
+            }
+            continue;
+        }
+        for prefix in interest.prefixes.iter().filter(|p| !is_known(p)) {
+            let around = serde_json::json!({ "host": host, "prefix": prefix, "moreSpecific": true, "lessSpecific": true,
+                                             "peer": config.peer });
+            all.push(request(around, config));
+        }
+        for asn in interest.asns.iter().filter(|asn| !before.is_some_and(|b| b.asns.contains(asn))) {
+            let from = serde_json::json!({ "host": host, "path": format!("{}$", asn.0), "peer": config.peer });
+            all.push(request(from, config));
+        }
+        if before.is_none() {
+            all.push(request(serde_json::json!({ "host": host, "type": "RIS_PEER_STATE" }), config));
+        }
+    }
+    all
+}
+
+/// Waits until there is something to ask for that was not asked for yet.
+async fn wanted(config: &Config, interest: &mut Option<Receiver<Arc<Interest>>>, asked: &mut Interest) -> Vec<String> {
+    loop {
+        let changed = match interest {
+            Some(interest) => interest.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            return std::future::pending().await;
+        }
+        let Some(now) = interest.as_mut().map(|interest| (**interest.borrow_and_update()).clone()) else { continue };
+        let subscriptions = subscriptions_to(config, &now, Some(asked));
+        *asked = now;
+        if !subscriptions.is_empty() {
+            return subscriptions;
+        }
+    }
 }
 
 /// One subscription per collector and prefix. A prefix filter hides sessions that go down, so these are asked for.
 fn subscriptions(config: &Config) -> Vec<String> {
-    let hosts: Vec<Option<&str>> = match config.hosts.as_slice() {
-        [] => vec![None],
-        hosts => hosts.iter().map(|host| Some(host.as_str())).collect(),
-    };
     let mut all = Vec::new();
-    for host in hosts {
+    for host in hosts(config) {
         if config.prefixes.is_empty() {
             all.push(subscription(config, host, None));
             continue;
@@ -199,7 +255,15 @@ fn is_sign_of_life(message: &Message, is_filtered: bool) -> bool {
 }
 
 /// Moves frames from the socket into the backlog until either fails. Pings are answered by the library while it reads.
-async fn read(mut socket: Socket, backlog: &Backlog, status: &Status, is_filtered: bool) -> String {
+async fn read(
+    mut socket: Socket,
+    config: &Config,
+    mut asked: Interest,
+    backlog: &Backlog,
+    status: &Status,
+    is_filtered: bool,
+) -> String {
+    let mut interest = config.interest.clone();
     let mut ping = interval(PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
@@ -207,6 +271,17 @@ async fn read(mut socket: Socket, backlog: &Backlog, status: &Status, is_filtere
     loop {
         let message = tokio::select! {
             message = socket.next() => message,
+            subscriptions = wanted(config, &mut interest, &mut asked) => {
+                for subscription in subscriptions {
+                    if let Err(error) = socket.feed(Message::text(subscription)).await {
+                        return error.to_string();
+                    }
+                }
+                if let Err(error) = socket.flush().await {
+                    return error.to_string();
+                }
+                continue;
+            }
             () = tokio::time::sleep_until(heard + SILENCE) => return format!("silent for {} s", SILENCE.as_secs()),
             _ = ping.tick() => {
                 if let Err(error) = socket.send(Message::text(r#"{"type":"ping"}"#)).await {
@@ -270,7 +345,7 @@ impl Feed {
     }
 
     /// Follows one connection to its end, and says why it ended.
-    async fn follow(&mut self, socket: Socket) -> String {
+    async fn follow(&mut self, socket: Socket, config: &Config, asked: Interest) -> String {
         // Without any news the wait for the first ones counts from here.
         let _ = self.status.last_frame.compare_exchange(0, now().0, Relaxed, Relaxed);
         self.status.connected.store(true, Relaxed);
@@ -282,7 +357,7 @@ impl Feed {
         let (closed, is_filtered) = (self.out.clone(), self.is_filtered);
         let reading = async {
             let why = tokio::select! {
-                why = read(socket, &backlog, &status, is_filtered) => why,
+                why = read(socket, config, asked, &backlog, &status, is_filtered) => why,
                 () = closed.closed() => "nobody listens".into(),
             };
             backlog.close(why);
@@ -377,6 +452,7 @@ mod tests {
             path: None,
             include_raw: true,
             keeps_tables: false,
+            interest: None,
         }
     }
 

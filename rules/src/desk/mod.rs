@@ -27,14 +27,14 @@ use foldhash::quality::RandomState;
 use ipnet::IpNet;
 
 use crate::alert::{Alert, Class, Gap, Inputs, Reason, ReasonCode, Severity, Source, Tlp};
-use crate::bgp::{Asn, Timestamp, VantageId, VantagePoint};
+use crate::bgp::{Asn, Family, Timestamp, VantageId, VantagePoint};
 use crate::checkpoint::{Chapter, Parts};
 use crate::event::{Event, FeedChange, Stamped};
 use crate::finding::{Finding, Kind};
 use crate::limits;
 use crate::relations::Relations;
 use crate::rpki::Delta;
-use crate::shard::{EndedBy, Known, Phase, Report, Sighting};
+use crate::shard::{EndedBy, FullFeed, Known, Phase, Report, Sighting};
 use crate::watch::Watch;
 use allowed::AllowedRoutes;
 use forget::Room;
@@ -227,6 +227,12 @@ impl Desk {
 
     pub fn is_learning(&self) -> bool {
         self.learning
+    }
+
+    /// Peers that send a full table.
+    pub fn full_feed(&mut self) -> FullFeed {
+        let of = |desk: &mut Self, family| desk.tables.full_feed(family, &desk.vantage).cloned().unwrap_or_default();
+        [of(self, Family::Ipv4), of(self, Family::Ipv6)]
     }
 
     /// Open incidents by class, severity and whether they concern a watched network.

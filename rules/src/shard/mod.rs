@@ -8,9 +8,11 @@ mod rejudge;
 mod relations;
 mod rewatch;
 mod sighting;
+mod watched;
 
 use memory::Before;
 pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting};
+pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -222,6 +224,11 @@ impl Shard {
 
     pub fn rib(&self) -> &Rib {
         &self.rib
+    }
+
+    /// The AS of a vantage point.
+    pub fn peer_as(&self, vantage: VantageId) -> Option<Asn> {
+        self.peer_as.get(vantage.0 as usize).copied()
     }
 
     pub fn rov_counts(&self) -> RovCounts {

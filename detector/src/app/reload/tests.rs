@@ -30,21 +30,25 @@ fn keys_that_need_a_restart_are_named_and_the_others_are_not() {
 }
 
 /// The program with its configuration in a folder, asked over HTTP.
-struct Running {
+pub(in crate::app) struct Running {
     base: String,
-    dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     stop: oneshot::Sender<()>,
     running: tokio::task::JoinHandle<Result<(), crate::failure::Failure>>,
 }
 
 impl Running {
     async fn start(watch: &str) -> Self {
+        Self::start_with(&text(""), watch, &[("frames.jsonl", frames().as_bytes())]).await
+    }
+
+    pub async fn start_with(config: &str, watch: &str, files: &[(&str, &[u8])]) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = tempfile::tempdir().expect("a directory");
         let place = |name: &str| dir.path().join(name);
-        std::fs::write(place("frames.jsonl"), frames()).expect("written");
+        files.iter().for_each(|(name, octets)| std::fs::write(place(name), octets).expect("written"));
         std::fs::write(place("watch.toml"), watch).expect("written");
-        std::fs::write(place("bgpwarden.toml"), text("")).expect("written");
+        std::fs::write(place("bgpwarden.toml"), config).expect("written");
         let every = Some(Duration::from_millis(20));
         let origin = Origin { path: Some(place("bgpwarden.toml")), asns: Vec::new(), every };
         let config = origin.load().expect("fine");
@@ -61,19 +65,19 @@ impl Running {
     }
 
     /// As editors do: a new file takes the place of the old one.
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let (new, old) = (self.dir.path().join("new"), self.dir.path().join(name));
         std::fs::write(&new, text).expect("written");
         std::fs::rename(new, old).expect("renamed");
     }
 
-    async fn text_of(&self, path: &str) -> String {
+    pub async fn text_of(&self, path: &str) -> String {
         let answer = reqwest::get(format!("{}{path}", self.base)).await.expect("an answer");
         answer.text().await.expect("text")
     }
 
     /// Asks until the answer has that in it.
-    async fn until(&self, path: &str, part: &str) -> String {
+    pub async fn until(&self, path: &str, part: &str) -> String {
         let asking = async {
             loop {
                 let answer = self.text_of(path).await;
@@ -90,7 +94,7 @@ impl Running {
     }
 
     /// The alerts, and what the recording of all events says.
-    async fn end(self) -> (String, String) {
+    pub async fn end(self) -> (String, String) {
         self.stop.send(()).expect("still running");
         let ended = timeout(Duration::from_secs(30), self.running).await;
         ended.expect("an end").expect("no panic").expect("no failure");
