@@ -39,6 +39,7 @@ use crate::notice::decider::{self, Decider, Hysteresis};
 use crate::pipeline::{self, Extras, Threads};
 use crate::sink::dispatch::Dispatch;
 use crate::store::Store;
+use crate::watched::WatchedReport;
 use crate::{cli, sink};
 pub use bootstrap::Times;
 use delivery::Delivered;
@@ -192,7 +193,7 @@ impl App {
         let intake = intake::start(config.feeds, given, judges, shown.metrics.clone(), options.times);
         let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone());
         tokio::spawn(reload.follow(hangup));
-        let (looked, watched) = watch::channel(Arc::default());
+        let (looked, watched) = watch::channel(Arc::new(WatchedReport::unknown()));
         tokio::spawn(looking::look(engine.questions, engine.status.clone(), looked));
         let reporter = reporting::Reporter {
             health: intake.health.clone(),

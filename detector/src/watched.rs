@@ -52,6 +52,11 @@ pub struct OriginReport {
 }
 
 impl WatchedReport {
+    /// Before anybody was asked.
+    pub fn unknown() -> Self {
+        Self { learning: true, ..Self::default() }
+    }
+
     /// What the shards answered, together.
     pub fn new(answers: Vec<Watched>, full_feed: &FullFeed) -> Self {
         let mut report = Self {

@@ -77,6 +77,7 @@ mod tests {
     use crate::bgp::{Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
     use crate::event::{Event, FeedChange};
     use crate::stamp::Stamper;
+    use crate::watch::Watch;
 
     fn vantage(id: u32) -> Event {
         let point = VantagePoint {
@@ -136,6 +137,21 @@ mod tests {
         let told = alerts(&mut engine, &mut stamper, 200, vec![Event::Tick]);
         let until = Some(Timestamp::from_secs(120));
         assert_eq!(inputs(&told[0]), (2, String::new(), vec![("ris".to_owned(), 85, until)]));
+    }
+
+    #[test]
+    fn other_thresholds_hold_from_the_moment_they_come() {
+        let mut engine = Engine::new(Settings::default());
+        let mut stamper = Stamper::default();
+        let mut events: Vec<_> = (0..4).map(vantage).collect();
+        events.extend((0..4).map(|id| Event::Seed(route(id, 50, "64510 64496"))));
+        events.push(Event::SeedDone { as_of: Timestamp::from_secs(50) });
+        events.extend((0..3).map(|id| Event::Update(route(id, 100, "64510 64511"))));
+        assert!(alerts(&mut engine, &mut stamper, 100, events).is_empty(), "the hold-down is not over");
+        let thresholds = |hold_down_secs| Some(Settings { hold_down_secs, ..Settings::default() });
+        let watch = |secs| Event::Watch(Arc::new(Watch::default().with_thresholds(thresholds(secs))));
+        assert!(alerts(&mut engine, &mut stamper, 105, vec![watch(20)]).is_empty());
+        assert_eq!(alerts(&mut engine, &mut stamper, 106, vec![watch(5)]).len(), 1);
     }
 
     #[test]

@@ -33,6 +33,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Of more than that, the first ones are told: a list of a million lines may be wrong in each.
+const MOST_PROBLEMS: usize = 1_000;
+
 /// The file, and everything found wrong in it.
 pub struct Source<'t> {
     name: &'t str,
@@ -55,6 +58,9 @@ impl<'t> Source<'t> {
     }
 
     pub fn note(&self, span: &Range<usize>, what: impl Into<String>) {
+        if self.problems.borrow().len() >= MOST_PROBLEMS {
+            return;
+        }
         let line = self.line_of(span);
         self.problems.borrow_mut().push((line, what.into()));
     }
