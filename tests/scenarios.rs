@@ -53,13 +53,19 @@ stories! {
     a_leak_between_two_providers_proven_by_relations
     a_leak_marked_only_to_customer
     a_leak_of_the_own_prefix_of_a_provider
+    a_link_that_carries_routes_of_both_ends_is_one
     a_lost_session_is_no_end
     a_missing_digit_in_a_prefix
     a_new_half_that_all_reach_over_a_stranger
     a_new_upstream_is_low
+    a_path_made_up_behind_an_edge_network
     a_private_as_is_left_in_the_path
     a_repeat_count_taken_for_an_as
     a_reset_session_that_sends_its_table_again_is_no_news
+    a_resolved_incident_is_reopened_after_a_restart
+    a_restart_interrupts_the_hold_down
+    a_restart_without_a_dump_hears_the_withdrawal
+    a_rival_that_stays_when_the_holder_is_back_is_a_hijack
     a_roa_of_the_holder_makes_a_hijack_graver
     a_roa_takes_the_alarm_back
     a_second_victim_joins_the_open_story
@@ -67,14 +73,14 @@ stories! {
     a_sibling_is_only_mentioned
     a_stranger_announces_half_of_a_network
     a_stranger_announces_the_network_of_another
+    a_stranger_that_some_sessions_do_not_follow_is_graver_once_they_rest
     a_watched_network_hears_at_once_and_is_confirmed_later
+    a_watched_origin_is_forged_while_nothing_is_known_yet
     a_wrong_digit_in_an_as_number
     after_thirty_days_it_is_normal_and_stays_so
     an_aggregate_over_the_networks_of_others
-    a_resolved_incident_is_reopened_after_a_restart
-    a_restart_interrupts_the_hold_down
-    a_restart_without_a_dump_hears_the_withdrawal
     an_aspa_that_is_published_opens_a_leak_and_one_that_is_mended_takes_it_back
+    an_edge_network_before_a_larger_one_is_no_everyday_upstream
     back_within_the_hour_is_the_same_incident
     cantv_leaks_between_two_providers_proven_by_aspa
     cantv_leaks_between_two_providers_proven_by_relations

@@ -160,7 +160,7 @@ mod tests {
         let mut stamper = Stamper::default();
         let done = |as_of| Event::SeedDone { as_of: Timestamp::from_secs(as_of) };
         let mut events: Vec<_> = (0..5).map(vantage).collect();
-        events.extend([0, 1].map(|id| Event::Update(route(id, 100, "64510 64511"))));
+        events.extend([0, 1].map(|id| Event::Update(route(id, 100, "64520 64511"))));
         assert!(alerts(&mut engine, &mut stamper, 110, events).is_empty(), "nothing is known yet");
         let mut events: Vec<_> = [2, 3].map(|id| Event::Seed(route(id, 50, "64510 64496"))).to_vec();
         events.push(done(50));
@@ -169,9 +169,9 @@ mod tests {
         assert_eq!((told[0].class, &told[0].detected_origins[..]), (Class::OriginHijack, &[Asn(64511)][..]));
         assert_eq!((&told[0].expected_origins[..], told[0].started.secs()), (&[Asn(64496)][..], 100));
         // A later dump holds the hijack as well: still no history.
-        let events = vec![Event::Seed(route(4, 210, "64510 64511")), done(210)];
+        let events = vec![Event::Seed(route(4, 210, "64520 64511")), done(210)];
         assert!(alerts(&mut engine, &mut stamper, 220, events).is_empty());
-        let joined = alerts(&mut engine, &mut stamper, 230, vec![Event::Update(route(4, 230, "64520 64511"))]);
+        let joined = alerts(&mut engine, &mut stamper, 230, vec![Event::Update(route(4, 230, "64510 64511"))]);
         assert!(joined.iter().all(|alert| alert.id == told[0].id && alert.detected_origins == [Asn(64511)]));
         let withdrawn = alerts(
             &mut engine,

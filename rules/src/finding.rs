@@ -31,6 +31,9 @@ words! {
         BehindExpectedOrigin = "behind_expected_origin",
         Scrubber = "scrubber",
         ExchangeLan = "exchange_lan",
+        SameNeighbor = "same_neighbor",
+        HandedOver = "handed_over",
+        Vacated = "vacated",
         PrependTypo = "prepend_typo",
         AsnTypo = "asn_typo",
         PrefixTypo = "prefix_typo",
@@ -38,6 +41,13 @@ words! {
         BogonAsnOnPath = "bogon_asn_on_path",
         TooSpecific = "too_specific",
         NewAdjacency = "new_adjacency",
+        NewLinkOnPath = "new_link_on_path",
+        NeverCarried = "never_carried",
+        SmallBeforeLarge = "small_before_large",
+        ManyNeighbors = "many_neighbors",
+        CommonNeighbors = "common_neighbors",
+        CommonExchange = "common_exchange",
+        SeenBothWays = "seen_both_ways",
         AspaNotProvider = "aspa_not_provider",
         UpstreamConfigured = "upstream_configured",
         Funnel = "funnel",
@@ -77,18 +87,23 @@ impl Code {
             Self::InternalMoreSpecific => 4,
             Self::HalfOfPeers | Self::BogonPrefix | Self::OwnRouteInvalid => 3,
             Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
+            Self::NewLinkOnPath | Self::NeverCarried => 2,
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
             Self::RovInvalidLength | Self::NewPair | Self::LessSpecificOfOthers | Self::BogonAsn => 1,
-            Self::BogonAsnOnPath => 1,
+            Self::BogonAsnOnPath | Self::SmallBeforeLarge => 1,
+            // It says nothing about how bad it would be.
+            Self::HandedOver => 0,
+            Self::TwoPeers | Self::ManyNeighbors | Self::CommonNeighbors => -1,
+            Self::NewOriginIsCustomer | Self::NewOriginIsPeer | Self::CommonExchange => -2,
             Self::LargeLeak => 2,
             Self::RelationsSayNoLeak => 0,
             Self::OtcSaysNoLeak | Self::UnsureRelations => -2,
             Self::AspaSaysNoLeak => -4,
-            Self::TwoPeers => -1,
-            Self::NewOriginIsCustomer | Self::NewOriginIsPeer => -2,
             Self::Scrubber | Self::ExchangeLan | Self::AsnTypo | Self::PrefixTypo | Self::OnePeer => -3,
+            Self::SameNeighbor => -3,
             Self::Sibling | Self::NewOriginIsProvider | Self::NewOriginAdjacent | Self::ExpectedOriginOnPath => -4,
-            Self::BehindExpectedOrigin | Self::TooSpecific | Self::NoFunnel => -4,
+            Self::BehindExpectedOrigin | Self::TooSpecific | Self::NoFunnel | Self::SeenBothWays => -4,
+            Self::Vacated => -4,
             Self::PrependTypo => -6,
         }
     }
@@ -140,14 +155,18 @@ pub struct Finding {
     pub constituents: Vec<Constituent>,
     /// Only counts together with others of the same AS; see `desk::gate`.
     pub needs_company: bool,
-    /// The fact of the dump that would make it old news, unless the configuration speaks against it.
-    pub old_if: Option<Known>,
+    /// Facts of the dump any of which would make it old news. None, where the configuration speaks against it.
+    pub old_if: SmallVec<[Known; 1]>,
 }
 
 impl Finding {
     /// Points that the route alone settles.
     pub fn points(&self) -> i32 {
         self.codes.iter().map(|c| c.points()).sum()
+    }
+
+    pub fn is_old(&self, mut is_known: impl FnMut(&Known) -> bool) -> bool {
+        self.old_if.iter().any(&mut is_known)
     }
 
     pub fn is_watched(&self) -> bool {

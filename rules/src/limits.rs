@@ -65,6 +65,8 @@ pub const STABLE_SECS: i64 = 3_600;
 pub const LEARNING_SECS: i64 = 86_400;
 /// A story takes new members for this long after its last one.
 pub const STORY_GAIN_SECS: i64 = 6 * 3_600;
+/// Longest wait for a network that moves from session to session to come to rest (S 6.3: a hand-over takes up to five minutes).
+pub const SETTLE_SECS: i64 = 300;
 /// Quiet time before `resolved`.
 pub const RESOLVE_SECS: i64 = 60;
 /// Longest wait for a lost vantage point before its routes count as out of sight.
@@ -98,6 +100,8 @@ pub const PREFIXES_CRITICAL: usize = 50;
 pub const SHORT_PREFIX_ROUTES: usize = 2 * VANTAGE_POINTS;
 /// Victims of one story whose times are kept: enough to tell a re-origination apart, few enough to compare all pairs.
 pub const MASS_VICTIMS: usize = 4 * REORIGINATION_VICTIMS;
+/// Links of one path that may be made up: a path has a handful of ASes, and each costs a finding.
+pub const STRANGERS: usize = 8;
 /// Paths kept although no route carries them, per shard: about 300 bytes each, 20 MB.
 pub const IDLE_PATHS: usize = 65_536;
 

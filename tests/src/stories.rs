@@ -13,11 +13,11 @@ use rules::testing::scenario::Scenario;
 use crate::table::{Floor, Table};
 
 /// Stories of incidents that are told as their facts demand; the rest need classes and rules that are not built.
-const INCIDENTS_MET: usize = 43;
-/// Stories of look-alikes that are kept as low as they are; the rest say in their own lines what they need.
-const LOOK_ALIKES_MET: usize = 57;
+const INCIDENTS_MET: usize = 47;
+/// Stories of look-alikes that are kept as low as they are: all of them.
+const LOOK_ALIKES_MET: usize = 61;
 /// Look-alikes of which every story is met; 24 is all of them.
-const LOOK_ALIKES_WHOLE: usize = 22;
+const LOOK_ALIKES_WHOLE: usize = 24;
 
 enum Outcome {
     Met,

@@ -69,7 +69,7 @@ impl Desk {
     }
 
     /// Members of a group that are held now by enough peers for long enough, and not too old to be one event.
-    fn ready_members(&mut self, group: (Class, Asn), hold_down_secs: i64) -> Vec<OffenceRef> {
+    pub(super) fn ready_members(&mut self, group: (Class, Asn), hold_down_secs: i64) -> Vec<OffenceRef> {
         let now = self.now;
         let offences = &self.offences;
         let Some(members) = self.waiting.get_mut(&group) else { return Vec::new() };

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::incident::{Holder, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
 use super::timers::Timer;
 use super::{Desk, Settings, Suppressed};
-use crate::alert::{ReasonCode, Source, SourceState};
+use crate::alert::{Class, ReasonCode, Source, SourceState};
 use crate::bgp::{PathAttributes, Timestamp, Update, VantageId};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
@@ -48,6 +48,7 @@ impl Desk {
     /// Keeps the gravest finding. New facts make all that was found before them old: the first finding of their event
     /// takes its place.
     fn weigh(&mut self, at: OffenceRef, sighting: &Sighting, finding: &Arc<Finding>, attributes: &Arc<PathAttributes>) {
+        self.note_tenure(at, finding);
         let seq = self.new_facts.is_some().then_some(self.seq);
         let offence = &mut self.offences[at.0 as usize];
         // Whether a forged origin draws everything one way shows only as other routes arrive: until it is told, the latest
@@ -116,6 +117,9 @@ impl Desk {
             first_at: self.now,
             ended: None,
             holders: Vec::new(),
+            grew_at: self.now,
+            tenure: None,
+            regained_at: None,
             peers: Vec::new(),
             lost: Vec::new(),
             first: finding.clone(),
@@ -145,6 +149,7 @@ impl Desk {
         let at = OffenceRef(self.offences.len() as u32);
         self.offences.push(fresh);
         self.by_key.insert(key, at);
+        self.note_link(finding);
         Some(at)
     }
 
@@ -162,6 +167,7 @@ impl Desk {
         let is_back = offence.lost.len() < waited_for;
         if let Err(i) = offence.peers.binary_search(&peer_as) {
             offence.peers.insert(i, peer_as);
+            offence.grew_at = self.now;
         }
         let holder = Holder {
             vantage: sighting.vantage,
@@ -193,11 +199,12 @@ impl Desk {
             return;
         }
         let (key, best) = (offence.key, offence.best.clone());
-        if best.needs_company {
+        let is_beside_hijack = best.class == Class::RouteLeak && self.is_beside_hijack(at);
+        if best.needs_company && !is_beside_hijack {
             return self.try_company(at, best.class);
         }
         if let Some(story) = self.open_story(key.kind, key.key_as) {
-            if self.points_of(at) >= 1 || best.is_always_told() {
+            if self.points_of(at) + self.points_beside(story) >= 1 || best.is_always_told() {
                 self.join(story, at);
             }
             return;
@@ -206,6 +213,8 @@ impl Desk {
         let (min_peers, hold_down) = match best.is_watched() {
             true if key.kind.is_own() => (1, hold_down_secs),
             true => (1, 0),
+            // It belongs to what is told already.
+            false if is_beside_hijack => (1, hold_down_secs),
             false => (min_peer_ases, hold_down_secs),
         };
         let offence = &self.offences[at.0 as usize];
@@ -218,7 +227,7 @@ impl Desk {
             return;
         }
         if self.points_of(at) < 1 && !best.is_always_told() {
-            return;
+            return self.try_several_victims(at);
         }
         self.open(at, ReasonCode::Seen);
     }
@@ -226,6 +235,7 @@ impl Desk {
     pub(super) fn pass_gate(&mut self, at: OffenceRef) {
         match self.offences[at.0 as usize].incident {
             Some(incident) => {
+                self.settle_tenure(at);
                 self.dirty.insert(incident);
             }
             None => self.try_open(at),

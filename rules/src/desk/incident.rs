@@ -11,7 +11,7 @@ use crate::alert::{
     Class, Constituent, Episode, LeakSegment, Reason, ReasonCode, SamplePath, Severity, Status, Transition,
 };
 use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId};
-use crate::finding::{Finding, Kind};
+use crate::finding::{Code, Finding, Kind};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OffenceRef(pub u32);
@@ -55,8 +55,14 @@ pub struct Offence {
     pub holders: Vec<Holder>,
     /// Distinct peer ASes that ever held it, ascending.
     pub peers: Vec<Asn>,
+    /// When the last of them joined, by the engine's clock.
+    pub grew_at: Timestamp,
     /// Sessions that went away while they held it, or that were not watched since: they are waited for.
     pub lost: Vec<Lost>,
+    /// What became of the expected origins, where they do not hold the prefix any more.
+    pub tenure: Option<Code>,
+    /// Since when they hold it again, by the engine's clock; while they only come back, they may be about to win.
+    pub regained_at: Option<Timestamp>,
     /// The first route, and the finding that judged it.
     pub first: Arc<Finding>,
     pub first_route: (VantageId, Arc<PathAttributes>),

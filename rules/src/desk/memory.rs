@@ -116,7 +116,7 @@ impl Desk {
         self.learning = memory.learning;
         self.learning_since = memory.learning_since;
         self.baseline_as_of = memory.baseline_as_of;
-        self.known.extend(memory.known.iter().copied());
+        memory.known.iter().for_each(|known| self.learn(*known));
         let told = memory.stories.iter().map(|s| s.incident.told.at);
         self.before = Some(Before {
             until: told.fold(checkpoint.at, Timestamp::max),
@@ -185,6 +185,7 @@ impl Desk {
             self.set_if_due(kept_at, offence.first_at.plus_secs(self.settings.hold_down_secs), Timer::Gate(at));
         }
         self.by_key.insert(offence.key, at);
+        self.note_link(&offence.first);
         self.offences.push(offence);
         at
     }
@@ -272,6 +273,9 @@ fn member(order: u32, offence: &Offence) -> Member {
         ended: offence.ended,
         holders: Vec::new(),
         peers: offence.peers.clone(),
+        grew_at: offence.grew_at,
+        tenure: offence.tenure,
+        regained_at: offence.regained_at,
         lost,
         first: offence.first.clone(),
         first_route: offence.first_route.clone(),

@@ -5,10 +5,12 @@
 //! same events give the same alerts whatever the number of shards.
 
 mod allowed;
+mod beside;
 mod company;
 mod forget;
 mod gate;
 mod incident;
+mod link;
 mod memory;
 mod new_facts;
 mod render;
@@ -16,7 +18,9 @@ mod score;
 mod short_prefix;
 mod stories;
 mod tables;
+mod tenure;
 mod timers;
+mod topology;
 
 pub use incident::{Incident, Offence, RouteRecord};
 
@@ -27,10 +31,11 @@ use foldhash::quality::RandomState;
 use ipnet::IpNet;
 
 use crate::alert::{Alert, Class, Gap, Inputs, Reason, ReasonCode, Severity, Source, Tlp};
+use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family, Timestamp, VantageId, VantagePoint};
 use crate::checkpoint::{Chapter, Parts};
 use crate::event::{Event, FeedChange, Stamped};
-use crate::finding::{Finding, Kind};
+use crate::finding::{Code, Finding, Kind};
 use crate::limits;
 use crate::relations::Relations;
 use crate::rpki::Delta;
@@ -45,6 +50,7 @@ use new_facts::NewFacts;
 use short_prefix::ShortPrefixes;
 use tables::Tables;
 use timers::{Timer, Timers};
+use topology::Topology;
 
 /// Thresholds of the desk: table `[alerts]` of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +101,9 @@ pub struct Desk {
     learning_since: Option<Timestamp>,
     vantage: Vec<Arc<VantagePoint>>,
     known: HashSet<Known, RandomState>,
+    topology: Topology,
+    /// Links at origins that an offence told of, each way by itself: as many as [`limits::OFFENCES`].
+    new_links: HashSet<Adjacency, RandomState>,
     tables: Tables,
     relations: Option<Arc<Relations>>,
     watch: Arc<Watch>,
@@ -146,6 +155,7 @@ impl Desk {
         match &stamped.event {
             Event::Vantage(id, point) => {
                 debug_assert_eq!(id.0 as usize, self.vantage.len());
+                self.topology.meet(point);
                 self.vantage.push(point.clone());
             }
             Event::Update(update) => {
@@ -183,9 +193,7 @@ impl Desk {
 
     pub fn report(&mut self, report: &Report) {
         match report {
-            Report::Known(known) => {
-                self.known.insert(*known);
-            }
+            Report::Known(known) => self.learn(*known),
             Report::Table { vantage, family, by } => self.tables.grow(*vantage, *family, *by),
             Report::Sighting(sighting) => self.sighting(sighting.clone()),
         }
@@ -208,6 +216,12 @@ impl Desk {
         self.new_facts = None;
         if matches!(stamped.event, Event::End) {
             self.record_open_routes();
+        }
+    }
+
+    fn learn(&mut self, known: Known) {
+        if self.known.insert(known) {
+            self.topology.learn(&known);
         }
     }
 
@@ -320,7 +334,11 @@ impl Desk {
 
     /// What one shard could not know to be old.
     fn is_old_news(&self, finding: &Finding) -> bool {
-        if finding.old_if.is_some_and(|fact| self.known.contains(&fact)) {
+        if finding.is_old(|fact| self.known.contains(fact)) {
+            return true;
+        }
+        let is_path = finding.codes.contains(&Code::NewLinkOnPath);
+        if is_path && finding.adjacency.is_some_and(|link| !self.topology.never_carried(link.neighbor)) {
             return true;
         }
         // Behind a neighbor that the network never had it is rather forged than its own.
@@ -334,7 +352,7 @@ impl Desk {
 
     /// What was taken for news while the dumps were still coming, and which they show to be old.
     fn end_old_news(&mut self) {
-        let is_old = |f: &Finding| f.old_if.is_some_and(|fact| self.known.contains(&fact));
+        let is_old = |f: &Finding| f.is_old(|fact| self.known.contains(fact));
         let untold = self.offences.iter().filter(|o| o.incident.is_none() && is_old(&o.best));
         let held = untold.flat_map(|o| o.holders.iter().map(|h| (o.key, h.vantage, h.path_id, h.class)));
         for (key, vantage, path_id, class) in held.collect::<Vec<_>>() {

@@ -3,6 +3,8 @@
 use super::Desk;
 use super::gate::counts_visibility;
 use super::incident::{Incident, IncidentRef, OffenceRef};
+use super::link::{UNLIKELY_LINK, is_strong_forgery};
+use super::tenure::is_tenure;
 use crate::alert::{Class, CoveringVrp, Evidence, Role, Severity};
 use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family};
@@ -15,18 +17,28 @@ impl Desk {
     /// Points of an offence by itself, with the peers that ever held it.
     pub(super) fn points_of(&mut self, at: OffenceRef) -> i32 {
         let offence = &self.offences[at.0 as usize];
-        let best = offence.best.clone();
+        let (best, tenure) = (offence.best.clone(), offence.tenure);
         let peers = offence.peers.clone();
         let share = self.share_of(&peers, Family::of(&offence.key.prefix));
-        let codes = self.all_codes(&best, peers.len(), share);
+        let codes = self.all_codes(&best, tenure, peers.len(), share);
         codes.iter().map(|c| c.points()).sum()
     }
 
     /// Codes of the finding, of what only the desk knows, and of visibility.
-    fn all_codes(&self, best: &Finding, peers: usize, share: Option<f64>) -> Vec<Code> {
-        let mut codes: Vec<Code> = best.codes.to_vec();
+    fn all_codes(&self, best: &Finding, tenure: Option<Code>, peers: usize, share: Option<f64>) -> Vec<Code> {
+        let mut codes: Vec<Code> = best.codes.iter().copied().filter(|c| !is_tenure(*c)).chain(tenure).collect();
         let kind = best.class.kind();
-        if kind == Kind::Origin && self.is_neighbour_of_expected(best) {
+        let is_misplaced = self.is_misplaced_sibling(best);
+        if is_misplaced {
+            codes.push(Code::NewAdjacency);
+        }
+        if codes.contains(&Code::SameNeighbor) && self.is_new_adjacency(best) {
+            codes.retain(|c| *c != Code::SameNeighbor);
+        }
+        if kind == Kind::Forged || codes.contains(&Code::NewAdjacency) {
+            self.link_codes(best, &mut codes);
+        }
+        if kind == Kind::Origin && !is_misplaced && self.is_neighbour_of_expected(best) {
             codes.push(Code::NewOriginAdjacent);
         }
         if !counts_visibility(kind) || (kind == Kind::Forged && !is_strong_forgery(best)) {
@@ -66,8 +78,9 @@ impl Desk {
     /// Evidence of the whole incident, largest points first, and its sum.
     pub(super) fn evidence(&self, at: IncidentRef) -> (Vec<Evidence>, i32) {
         let incident = &self.incidents[at.0 as usize];
-        let best = &self.offences[incident.best.0 as usize].best;
-        let mut codes = self.all_codes(best, incident.ever_peers.len(), incident.share_peak);
+        let gravest = &self.offences[incident.best.0 as usize];
+        let best = &gravest.best;
+        let mut codes = self.all_codes(best, gravest.tenure, incident.ever_peers.len(), incident.share_peak);
         let recent = self.recent_victims(incident);
         if incident.kind == Kind::Origin && recent >= 2 {
             codes.push(Code::UnrelatedVictims);
@@ -92,9 +105,10 @@ impl Desk {
         let best = &self.offences[incident.best.0 as usize].best;
         let is_low = best.is_look_alike()
             || incident.kind == Kind::Bogon
-            || (incident.kind == Kind::Forged && !is_strong_forgery(best))
+            || (incident.kind == Kind::Forged && !is_strong_forgery(best) && score < UNLIKELY_LINK)
             || is_weak_valley(best, incident.offences.len())
-            || self.is_all_ordinary(incident);
+            || self.is_all_ordinary(incident)
+            || self.settles_at(incident).is_some_and(|at| self.now < at);
         if is_low || score <= 3 {
             return Severity::Low;
         }
@@ -106,17 +120,21 @@ impl Desk {
         if !incident.constituents.is_empty() || is_wide || is_large { Severity::Critical } else { Severity::High }
     }
 
-    /// One harmless prefix does not excuse the others of a story.
+    /// One harmless prefix does not excuse the others of a story, and what is taken from several did not change hands.
     fn is_all_ordinary(&self, incident: &Incident) -> bool {
         let members = &incident.offences;
-        members.len() <= ORDINARY_MEMBERS && members.iter().all(|o| self.is_ordinary(&self.offences[o.0 as usize].best))
+        let is_one_network = incident.victim_times.len() < 2;
+        members.len() <= ORDINARY_MEMBERS
+            && (members.iter().all(|o| self.is_ordinary(&self.offences[o.0 as usize].best))
+                || (is_one_network && members.iter().all(|o| self.is_succession(*o))))
     }
 
     /// Customers in their provider's space, siblings, scrubbers and exchange LANs: reason to tell, none to wake anybody, as long
     /// as neither a ROA, an ASPA nor the configuration speaks against it, and nobody watches the victim.
     fn is_ordinary(&self, best: &Finding) -> bool {
         let has = |code: &Code| best.codes.contains(code);
-        if DENIALS.iter().any(has) || best.constituents.iter().any(|c| c.role == Role::Victim) {
+        let is_watched = best.constituents.iter().any(|c| c.role == Role::Victim);
+        if DENIALS.iter().any(has) || is_watched || self.is_misplaced_sibling(best) {
             return false;
         }
         let is_part = best.class == Class::SubprefixHijack;
@@ -162,10 +180,10 @@ impl Desk {
 }
 
 /// More prefixes than this are no single customer's, sibling's or scrubber's everyday business.
-const ORDINARY_MEMBERS: usize = 16;
+pub(super) const ORDINARY_MEMBERS: usize = 16;
 
 /// Somebody said in writing that it is wrong.
-const DENIALS: [Code; 6] = [
+pub(super) const DENIALS: [Code; 6] = [
     Code::RovInvalidAsn,
     Code::AspaNotProvider,
     Code::ExpectedConfigured,
@@ -173,12 +191,6 @@ const DENIALS: [Code; 6] = [
     Code::SquatWatched,
     Code::SquatAs0,
 ];
-
-/// A new adjacency alone is ordinary; what makes it a forgery is the origin's own word, or a funnel.
-fn is_strong_forgery(best: &Finding) -> bool {
-    best.is_watched()
-        || best.codes.iter().any(|c| matches!(c, Code::AspaNotProvider | Code::UpstreamConfigured | Code::Funnel))
-}
 
 /// Relations alone that are unsure, or of a kind that they are often wrong about and of few prefixes; and nobody watches.
 fn is_weak_valley(best: &Finding, prefixes: usize) -> bool {
@@ -211,6 +223,7 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
     let new = best.detected_origin.map_or_else(|| "the origin".to_owned(), |a| a.to_string());
     let old = list(&best.expected_origins);
     let neighbor = best.adjacency.map_or(Asn(0), |a| a.neighbor);
+    let near = best.adjacency.map_or(Asn(0), |a| a.origin_as);
     match code {
         Code::RovInvalidAsn => format!("no ROA lets {new} announce this prefix"),
         Code::RovInvalidLength => format!("a ROA lets {new} announce it, but not as specific as this"),
@@ -231,6 +244,9 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         Code::BehindExpectedOrigin => format!("a known path to {old} ends one AS behind it"),
         Code::Scrubber if best.class == Class::ForgedOrigin => format!("{neighbor} protects others against DDoS"),
         Code::Scrubber => format!("{new} protects others against DDoS"),
+        Code::SameNeighbor => format!("behind {neighbor}, as {old} was"),
+        Code::HandedOver => format!("no vantage point has it from {old} any more"),
+        Code::Vacated => format!("{old} had withdrawn it before"),
         Code::ExchangeLan => "the peering LAN of an exchange".to_owned(),
         Code::PrependTypo => format!("{new} looks like a repeat count behind {neighbor}"),
         Code::AsnTypo => format!("{new} is one digit away from {old}, behind the same neighbor"),
@@ -239,6 +255,13 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         Code::BogonAsnOnPath => "a reserved AS is in the path".to_owned(),
         Code::TooSpecific => "more specific than networks normally accept".to_owned(),
         Code::NewAdjacency => format!("{neighbor} never stood next to {new} before"),
+        Code::NewLinkOnPath => format!("{neighbor} never stood next to {near} before"),
+        Code::NeverCarried => format!("no route of others ever went through {neighbor}"),
+        Code::SmallBeforeLarge => format!("{neighbor} has fewer neighbors than {near}"),
+        Code::ManyNeighbors => format!("{neighbor} has many neighbors, and gets new ones all the time"),
+        Code::CommonNeighbors => format!("{neighbor} and {near} have neighbors in common"),
+        Code::CommonExchange => format!("{neighbor} and {near} meet at an exchange"),
+        Code::SeenBothWays => format!("routes of {neighbor} come through {near} as well"),
         Code::AspaNotProvider => format!("the ASPA of {new} does not list {neighbor}"),
         Code::UpstreamConfigured => format!("the configuration does not list {neighbor} as an upstream"),
         Code::Funnel => format!("no vantage point reaches it over a known neighbor of {new}"),

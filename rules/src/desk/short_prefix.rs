@@ -139,6 +139,6 @@ fn finding(origin_as: Asn, hops: &[Asn], attributes: &PathAttributes) -> Finding
         codes: smallvec::smallvec![Code::ShortPrefix],
         constituents: Vec::new(),
         needs_company: false,
-        old_if: None,
+        old_if: smallvec::smallvec![],
     }
 }

@@ -473,6 +473,9 @@ impl Desk {
             self.find_best(story);
         }
         let (_, score) = self.evidence(story);
+        if let Some(at) = self.settles_at(&self.incidents[story.0 as usize]).filter(|at| self.now < *at) {
+            self.timers.set(at, Timer::Refresh(story));
+        }
         let severity = self.severity(&self.incidents[story.0 as usize], score);
         let incident = &mut self.incidents[story.0 as usize];
         // An event that fades stays as grave as it was; only facts lower it.

@@ -53,37 +53,55 @@ impl Timers {
 
     /// The earliest one before `until`; at the end of input only gates, and up to `until` itself.
     fn next(&mut self, until: Timestamp, is_end: bool) -> Option<(Timestamp, Timer)> {
-        let due = if is_end {
-            let mut gates = self.due.iter().filter(|(_, t)| matches!(t, Timer::Gate(_)));
-            gates.next().copied().filter(|(at, _)| *at <= until)?
-        } else {
-            self.due.first().copied().filter(|(at, _)| *at < until)?
-        };
+        let due = self.first(until, is_end)?;
         self.due.remove(&due);
         Some(due)
+    }
+
+    fn is_due(&self, until: Timestamp, is_end: bool) -> bool {
+        self.first(until, is_end).is_some()
+    }
+
+    fn first(&self, until: Timestamp, is_end: bool) -> Option<(Timestamp, Timer)> {
+        if is_end {
+            let mut gates = self.due.iter().filter(|(_, t)| matches!(t, Timer::Gate(_)));
+            gates.next().copied().filter(|(at, _)| *at <= until)
+        } else {
+            self.due.first().copied().filter(|(at, _)| *at < until)
+        }
     }
 }
 
 impl Desk {
     /// Lets everything happen that was due before `until`. Timers of one moment make one change.
     pub(super) fn run_timers(&mut self, until: Timestamp, is_end: bool) {
-        while let Some((at, timer)) = self.timers.next(until, is_end) {
-            if at > self.now {
-                self.flush();
-                self.now = at;
-            }
-            match timer {
-                Timer::Gate(offence) => self.pass_gate(offence),
-                Timer::Resolve(incident) => self.resolve_if_quiet(incident),
-                Timer::Refresh(incident) => {
-                    self.dirty.insert(incident);
+        loop {
+            while let Some((at, timer)) = self.timers.next(until, is_end) {
+                if at > self.now {
+                    self.flush();
+                    self.now = at;
                 }
-                Timer::TableTransfer(vantage) => self.table_is_back(vantage),
-                Timer::LostSight(offence) => self.give_up_waiting(offence),
-                Timer::Normal(incident) => self.became_normal(incident),
-                Timer::AllowRules => self.rules_expire(),
+                self.fire(timer);
+            }
+            // What is told now may set timers that are due as well.
+            self.flush();
+            if !self.timers.is_due(until, is_end) {
+                return;
             }
         }
-        self.flush();
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Gate(offence) => self.pass_gate(offence),
+            Timer::Resolve(incident) => self.resolve_if_quiet(incident),
+            Timer::Refresh(incident) => {
+                self.dirty.insert(incident);
+            }
+            Timer::TableTransfer(vantage) => self.table_is_back(vantage),
+            Timer::LostSight(offence) => self.give_up_waiting(offence),
+            Timer::Normal(incident) => self.became_normal(incident),
+            Timer::AllowRules => self.rules_expire(),
+        }
     }
 }

@@ -19,7 +19,7 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
         out.push(finding(scene, Class::BogonPrefix, Code::BogonPrefix, origin_as));
     } else if let Some((bogon, left)) = scene.path.bogon {
         let finding = finding(scene, Class::BogonAsn, Code::BogonAsn, left.unwrap_or(bogon));
-        out.push(Finding { old_if: Some(Known::Bogon(bogon, left)), ..finding });
+        out.push(Finding { old_if: smallvec::smallvec![Known::Bogon(bogon, left)], ..finding });
     }
 }
 
@@ -42,6 +42,6 @@ fn finding(scene: &Scene<'_>, class: Class, code: Code, suspect: Asn) -> Finding
         codes: smallvec::smallvec![code],
         constituents: scene.constituents(&[], &[suspect], accepted_by),
         needs_company: false,
-        old_if: None,
+        old_if: smallvec::smallvec![],
     }
 }

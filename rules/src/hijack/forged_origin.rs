@@ -2,26 +2,31 @@
 //!
 //! Whether an adjacency is new in the whole table is known at the desk alone; a shard reports all that are new to it.
 
-use crate::alert::{AspaState, Class, RovState};
+use crate::alert::{AspaHop, AspaState, Class, RovState};
 use crate::baseline::Adjacency;
 use crate::bgp::Asn;
 use crate::finding::{Code, Finding};
 use crate::hijack::{Expectation, Scene};
+use crate::path::is_poison_sandwich;
 use crate::registry;
 use crate::rpki::Authorized;
 use crate::shard::Known;
 
 pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_>>, out: &mut Vec<Finding>) {
     let Some(adjacency) = scene.path.adjacency().filter(|a| a.neighbor != a.origin_as) else { return };
-    if scene.is_history {
+    // An origin that stands on both sides of its neighbor put it there itself (S 5.5).
+    if scene.is_history || is_poison_sandwich(&scene.path.hops) {
         return;
     }
+    let attested = attestation(scene, adjacency);
+    // A signed denial needs no baseline; but while there is none, only who watches a network is told of it.
+    let is_proven = attested == Authorized::NotProviderPlus && scene.is_watched_by(origin_as);
     let nothing = Expectation { prefix: *scene.prefix(), origins: Vec::new(), baseline: None, configured: false };
     let expected = match expected {
         Some(e) if e.origins.contains(&origin_as) => e,
         Some(_) => return,
         // A first announcement is right if a ROA says so.
-        None if !scene.learning && scene.rov(Some(origin_as)) == RovState::Valid => &nothing,
+        None if scene.rov(Some(origin_as)) == RovState::Valid && (!scene.learning || is_proven) => &nothing,
         None => return,
     };
     let upstreams = scene.configured_upstreams();
@@ -29,7 +34,8 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
     if upstreams.contains(&adjacency.neighbor) {
         return;
     }
-    if !denied_by_config {
+    let needs_no_baseline = denied_by_config || (scene.learning && is_proven);
+    if !needs_no_baseline {
         if scene.learning || scene.path.is_known_adjacency || expected.has(adjacency) {
             return;
         }
@@ -38,8 +44,7 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
             return;
         }
     }
-    let attested = attestation(scene, adjacency);
-    if attested == Authorized::ProviderPlus {
+    if attested == Authorized::ProviderPlus || is_named_by_neighbor(scene, adjacency) {
         return;
     }
     let mut codes = smallvec::smallvec![Code::NewAdjacency];
@@ -59,7 +64,9 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
     finding.key_as = adjacency.neighbor;
     finding.suspects = smallvec::smallvec![adjacency.neighbor];
     finding.accepted_by = scene.receiver_of(adjacency.neighbor);
-    finding.old_if = (!denied_by_config).then(|| Known::from(adjacency));
+    if !denied_by_config && !scene.learning {
+        finding.old_if.push(Known::from(adjacency));
+    }
     // The AS left of the neighbor may have made up both.
     finding.maybe_suspect = finding.accepted_by;
     out.push(finding);
@@ -77,6 +84,14 @@ fn attestation(scene: &Scene<'_>, adjacency: Adjacency) -> Authorized {
         Authorized::NotProviderPlus if aspa.verdict == AspaState::Valid => Authorized::NoAttestation,
         attested => attested,
     }
+}
+
+/// The neighbor's own ASPA lists the origin among its providers: the link is there, whatever goes over it.
+fn is_named_by_neighbor(scene: &Scene<'_>, adjacency: Adjacency) -> bool {
+    let aspa = &scene.path.proofs.aspa;
+    let is_it = |h: &AspaHop| h.customer == adjacency.neighbor && h.provider == adjacency.origin_as;
+    let hop = aspa.hops.iter().find(|h| is_it(h));
+    aspa.verdict != AspaState::NotEvaluated && hop.is_some_and(|h| h.authorized == Authorized::ProviderPlus)
 }
 
 /// A new more-specific that reaches no vantage point over an adjacency its origin is known for draws all its traffic

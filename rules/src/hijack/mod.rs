@@ -2,6 +2,7 @@
 
 pub mod bogon;
 pub mod forged_origin;
+pub mod forged_path;
 pub mod look_alike;
 pub mod origin;
 pub mod squatting;
@@ -68,11 +69,12 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
             squatting::check(scene, origin_as, out);
         }
         forged_origin::check(scene, origin_as, exact.as_ref().or(covering.as_ref()), out);
+        forged_path::check(scene, origin_as, exact.as_ref().or(covering.as_ref()), out);
         look_alike::private_asn_leak(scene, exact.as_ref().or(covering.as_ref()), out);
     }
     // A bogon beside a hijack is evidence for it, not a second story. What may be no story at all, for want of company or
     // because another shard knows it to be old, is no reason to be silent.
-    if out.iter().all(|f| f.needs_company || f.old_if.is_some()) {
+    if out.iter().all(|f| f.needs_company || !f.old_if.is_empty()) {
         bogon::check(scene, out);
     }
 }
@@ -104,6 +106,12 @@ impl<'s> Scene<'s> {
     /// What is expected of the prefix itself, or else of the nearest less-specific.
     pub fn expected(&self) -> Option<Expectation<'s>> {
         self.exact().or_else(|| self.covering())
+    }
+
+    /// Somebody answers for the prefix, or for all that this AS announces.
+    pub fn is_watched_by(&self, origin_as: Asn) -> bool {
+        !self.watch.is_empty()
+            && (self.watch.covers(self.prefix()) || self.watch.holders_of(origin_as).next().is_some())
     }
 
     /// What is expected of the prefix itself.
@@ -325,7 +333,7 @@ impl<'s> Scene<'s> {
             codes,
             constituents,
             needs_company: false,
-            old_if: None,
+            old_if: SmallVec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::alert::{Class, RovReason, RovState};
 use crate::bgp::Asn;
 use crate::finding::{Code, Finding};
 use crate::hijack::{Expectation, Scene, look_alike};
+use crate::rib::Tenure;
 
 pub fn check(scene: &Scene<'_>, origin_as: Asn, exact: Option<&Expectation<'_>>, out: &mut Vec<Finding>) {
     let Some(expected) = exact else {
@@ -23,8 +24,23 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, exact: Option<&Expectation<'_>>,
     }
     let mut codes = scene.origin_codes(origin_as, expected, &rov);
     codes.push(Code::ExactMoas);
+    codes.extend(succession(scene, expected));
     let finding = scene.origin_finding(Class::OriginHijack, origin_as, expected, rov, codes);
     out.push(look_alike::reclassify(scene, expected, finding));
+}
+
+/// Does it look as if the network had changed hands (S 6.2), or had lain bare? Only the desk knows whether the new origin stood
+/// behind that neighbor before.
+fn succession(scene: &Scene<'_>, expected: &Expectation<'_>) -> impl Iterator<Item = Code> {
+    let neighbor = scene.path.adjacency().map(|a| a.neighbor);
+    let is_same = !expected.configured
+        && expected.adjacencies().iter().any(|a| a.neighbor != a.origin_as && Some(a.neighbor) == neighbor);
+    let tenure = match scene.entry.tenure() {
+        Tenure::Held => None,
+        Tenure::Left => Some(Code::HandedOver),
+        Tenure::Vacated => Some(Code::Vacated),
+    };
+    is_same.then_some(Code::SameNeighbor).into_iter().chain(tenure)
 }
 
 /// Foreign origins of the dump are history, unless somebody said in writing who is right.

@@ -39,7 +39,7 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
         codes: codes(leak, &scene.path.proofs),
         constituents,
         needs_company: by_relations && !is_watched,
-        old_if: Some(Known::Leak(leak.leaker, leak.from, leak.to)),
+        old_if: smallvec::smallvec![Known::Leak(leak.leaker, leak.from, leak.to)],
     });
 }
 

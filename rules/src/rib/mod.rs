@@ -48,6 +48,17 @@ pub struct HeldOrigin {
     pub carried: bool,
 }
 
+/// Do the origins of the baseline still announce a prefix that others announce too?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tenure {
+    #[default]
+    Held,
+    /// No vantage point has a route of theirs any more: the newcomer won everywhere, or the network changed hands.
+    Left,
+    /// The same, and they withdrew it themselves rather than lose it to the newcomer.
+    Vacated,
+}
+
 /// Everything known of one prefix.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -58,6 +69,10 @@ pub struct Entry {
     pub baseline: Option<Baseline>,
     /// Routes with an active sighting.
     pub offending: u32,
+    /// Routes of its expected origins that were withdrawn and have not come back; sessions that went down do not count.
+    pub vacated: u16,
+    /// What was last told of its expected origins.
+    pub told_tenure: Tenure,
     /// The last ROV outcome, its origin and the generation of VRPs it was made under.
     pub rov: Option<(Asn, RovState, u32)>,
 }
@@ -220,6 +235,8 @@ impl Rib {
             origins: SmallVec::new(),
             baseline: None,
             offending: 0,
+            vacated: 0,
+            told_tenure: Tenure::Held,
             rov: None,
         });
         at
@@ -277,6 +294,21 @@ impl Entry {
         let learned = self.baseline.iter().flat_map(Baseline::origins);
         let stable = self.origins.iter().filter(move |o| o.is_stable(now)).map(|o| o.asn);
         learned.chain(stable)
+    }
+
+    pub fn is_in_baseline(&self, origin_as: Asn) -> bool {
+        self.baseline.as_ref().is_some_and(|b| b.origins().any(|o| o == origin_as))
+    }
+
+    pub fn tenure(&self) -> Tenure {
+        let is_there = |o: &HeldOrigin| (o.routes > 0 || o.carried) && self.is_in_baseline(o.asn);
+        if self.baseline.is_none() || self.origins.iter().any(is_there) {
+            Tenure::Held
+        } else if 2 * usize::from(self.vacated) >= self.routes.len() {
+            Tenure::Vacated
+        } else {
+            Tenure::Left
+        }
     }
 
     pub fn has_baseline(&self, now: Timestamp) -> bool {

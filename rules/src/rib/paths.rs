@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use crate::baseline::Adjacency;
 use crate::bgp::{Asn, PathAttributes};
@@ -32,6 +33,11 @@ pub struct PathFacts {
     pub is_clean: bool,
     /// The adjacency at the origin is one that the dump holds somewhere in this shard's part.
     pub is_known_adjacency: bool,
+    /// New links beyond it, left of which stands an AS that may never have carried anything; nearest to the origin first, at most
+    /// [`limits::STRANGERS`].
+    pub strangers: SmallVec<[Adjacency; 1]>,
+    /// All its links are part of what is known.
+    pub is_learned: bool,
 }
 
 /// Some paths of a table.
@@ -259,10 +265,11 @@ impl PathTable {
         changed
     }
 
-    /// The adjacency of this path became part of the baseline.
+    /// The links of this path became part of the baseline.
     pub fn mark_known(&mut self, path: PathRef) {
         let facts = &mut self.facts[path.0 as usize];
         facts.is_known_adjacency = true;
+        facts.is_learned = true;
         self.hot[path.0 as usize].update(facts);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::learn::known_of;
 use super::{Known, RouteKey, Shard};
 use crate::alert::Class;
 use crate::baseline::{Adjacency, Baseline};
@@ -58,6 +59,7 @@ impl Shard {
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint, now: Timestamp) {
         let desk = &checkpoint.desk;
         self.learning = desk.learning;
+        self.context.knows_paths = !desk.learning;
         self.learning_since = desk.learning_since;
         self.context.judges_valleys = self.judges_valleys();
         self.context.known.extend(desk.known.iter().copied());
@@ -72,7 +74,7 @@ impl Shard {
             disputed: BTreeSet::new(),
         };
         for offence in desk.stories.iter().flat_map(|s| &s.members).chain(&desk.pending).map(|m| &m.offence) {
-            before.disputed.extend(offence.first.old_if.into_iter().chain(offence.best.old_if));
+            before.disputed.extend(offence.first.old_if.iter().chain(&offence.best.old_if));
             if self.range.holds(&offence.key.prefix) {
                 let (class, key_as, is_open) = (offence.best.class, offence.key.key_as, !offence.lost.is_empty());
                 before.offences.entry(offence.key.prefix).or_default().push(Left { class, key_as, is_open });
@@ -135,7 +137,7 @@ impl Shard {
             let new: Vec<PathRef> = routes.iter().filter(|r| r.vantage.0 >= first_new).map(|r| r.path).collect();
             for path in &new {
                 let facts = self.rib.paths.facts(*path);
-                known.extend(facts.hops.windows(2).map(|pair| Known::link(pair[0], pair[1])));
+                known.extend(known_of(facts));
                 known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
                 known.extend(facts.bogon.map(|(b, left)| Known::Bogon(b, left)));
             }

@@ -3,15 +3,17 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod learn;
 mod memory;
 mod rejudge;
 mod relations;
 mod rewatch;
 mod sighting;
+mod tenure;
 mod watched;
 
 use memory::Before;
-pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting};
+pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
 pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -30,7 +32,7 @@ use crate::hijack::{self, Scene};
 use crate::leak;
 use crate::limits;
 use crate::own;
-use crate::path::strip_private_tail;
+use crate::path::{has_loop, strip_private_tail};
 use crate::proofs::{LeakProof, PathProofs, prove};
 use crate::registry;
 use crate::relations::Relations;
@@ -124,6 +126,8 @@ struct PathContext {
     known: HashSet<Known, RandomState>,
     /// What relations alone say counts: a baseline says what is new, or somebody's networks are watched.
     judges_valleys: bool,
+    /// The links of paths are in it, so that one that is not is new.
+    knows_paths: bool,
     /// Shared by all paths that nothing is known about.
     unproven: Arc<PathProofs>,
 }
@@ -207,6 +211,7 @@ impl Shard {
                 relations,
                 known: HashSet::default(),
                 judges_valleys: false,
+                knows_paths: false,
                 unproven: Arc::new(unproven),
             },
             watch: Arc::default(),
@@ -299,7 +304,7 @@ impl Shard {
         }
         let path = self.intern(&update.attributes);
         if self.learning {
-            self.learn_adjacency(path);
+            self.learn_path(path);
         }
         for nlri in &update.announced {
             if self.range.holds(&nlri.prefix) {
@@ -315,6 +320,9 @@ impl Shard {
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, path);
+        if change.old.is_none() {
+            self.move_in(change.prefix, path);
+        }
         let is_news = change.old != Some(path) && self.is_news(update, change.prefix);
         if is_news && !self.is_plainly_fine(change.prefix, path, now) {
             let key = (change.prefix, update.vantage, nlri.path_id);
@@ -322,6 +330,7 @@ impl Shard {
             let was_valid = was_valid || self.stood_as_hijack(key, path);
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
             self.revisit_funnel(change.prefix, update, now);
+            self.revisit_tenure(change.prefix, update.seen, now);
         }
         if let Some(old) = change.old {
             self.rib.paths.release(old);
@@ -336,9 +345,11 @@ impl Shard {
     fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) {
         let Some(change) = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen) else { return };
         self.count_table(update.vantage, &nlri.prefix, change.table);
+        self.vacate(&change);
         self.end_route(change, update.vantage, nlri.path_id, EndedBy::Withdrawn, update.seen);
         if self.rib.entry(change.prefix).offending > 0 {
             self.revisit_funnel(change.prefix, update, now);
+            self.revisit_tenure(change.prefix, update.seen, now);
         }
     }
 
@@ -472,7 +483,7 @@ impl Shard {
     }
 
     fn is_old_news(&self, finding: &Finding) -> bool {
-        finding.old_if.is_some_and(|fact| self.context.known.contains(&fact))
+        finding.is_old(|fact| self.context.known.contains(fact))
     }
 
     /// What is under suspicion is never learned.
@@ -506,17 +517,16 @@ impl Shard {
     /// Weighs the forged origin of a route anew, and looks at nothing else: whether there is one may depend on what this
     /// shard alone does not know.
     fn judge_forged(&mut self, key: RouteKey, path: PathRef, seen: Timestamp, now: Timestamp) {
-        let findings = self.findings(key.0, path, false, now);
-        let Some(finding) = findings.into_iter().find(|f| f.class == Class::ForgedOrigin) else { return };
-        let is_it = |a: &&mut Active| (a.class, a.key_as) == (finding.class, finding.key_as);
-        let Some(held) = self.active.get_mut(&key).and_then(|a| a.iter_mut().find(is_it)) else { return };
-        if held.points == finding.points() {
-            return;
+        for finding in self.findings(key.0, path, false, now) {
+            let is_it = |a: &&mut Active| (a.class, a.key_as) == (finding.class, finding.key_as);
+            let held = self.active.get_mut(&key).and_then(|a| a.iter_mut().find(is_it));
+            let moved = held.filter(|a| a.class == Class::ForgedOrigin && a.points != finding.points());
+            let Some(held) = moved else { continue };
+            held.points = finding.points();
+            let attributes = self.rib.paths.attributes(path).clone();
+            let (class, key_as) = (finding.class, finding.key_as);
+            self.sighted(key, class, key_as, seen, Phase::Changed(Arc::new(finding), attributes));
         }
-        held.points = finding.points();
-        let attributes = self.rib.paths.attributes(path).clone();
-        let (class, key_as) = (finding.class, finding.key_as);
-        self.sighted(key, class, key_as, seen, Phase::Changed(Arc::new(finding), attributes));
     }
 
     fn sighted(&mut self, key: RouteKey, class: Class, key_as: Asn, seen: Timestamp, phase: Phase) {
@@ -573,24 +583,6 @@ impl Shard {
         self.rib.paths.intern(attributes, |a| context.facts(a, aspas))
     }
 
-    /// Until there is a baseline, whoever stands next to an origin counts as known.
-    fn learn_adjacency(&mut self, path: PathRef) {
-        let facts = self.rib.paths.facts(path);
-        if facts.is_known_adjacency {
-            return;
-        }
-        if let Some(adjacency) = facts.adjacency() {
-            self.learn(adjacency.into());
-            self.rib.paths.mark_known(path);
-        }
-    }
-
-    fn learn(&mut self, known: Known) {
-        if self.context.known.insert(known) {
-            self.out.push(Report::Known(known));
-        }
-    }
-
     /// A route of a dump. Dumps may come while news do: what is under suspicion is no history, and a route that takes the
     /// place of an offending one is judged.
     fn seed(&mut self, update: &Update, now: Timestamp) {
@@ -636,6 +628,7 @@ impl Shard {
         let has_baseline = self.before.is_some() && !self.learning;
         self.learning = false;
         self.context.judges_valleys = true;
+        self.context.knows_paths = true;
         let known = if has_baseline { self.extend_baseline() } else { self.baseline_of_dump() };
         for fact in known {
             if !self.is_fact_disputed(&fact) {
@@ -654,7 +647,7 @@ impl Shard {
     }
 
     fn baseline_of_dump(&mut self) -> BTreeSet<Known> {
-        let mut known = self.links_of_dump();
+        let mut known = self.known_of_dump();
         for at in self.rib.all() {
             if !self.was_disputed(at) {
                 self.make_baseline(at, &mut known);
@@ -673,24 +666,6 @@ impl Shard {
             let stood = self.stood_as_hijack(key, route.path);
             self.judge(key, route.path, stood, seen, Cause::Data(ReasonCode::Seen), now);
         }
-    }
-
-    /// Every two ASes that stand next to each other somewhere in the table, but for routes under suspicion: dumps may end
-    /// long after news began.
-    fn links_of_dump(&self) -> BTreeSet<Known> {
-        let mut paths = PathSet::default();
-        for at in self.rib.all() {
-            for route in &self.rib.entry(at).routes {
-                if !self.is_offending((at, route.vantage, route.path_id)) {
-                    paths.insert(route.path);
-                }
-            }
-        }
-        let mut links = BTreeSet::new();
-        for path in paths.iter() {
-            links.extend(self.rib.paths.facts(path).hops.windows(2).map(|pair| Known::link(pair[0], pair[1])));
-        }
-        links
     }
 
     /// Somebody is accused of the route, so that nothing is to be learned from it.
@@ -775,6 +750,8 @@ impl Shard {
             self.learning = false;
             self.context.judges_valleys = true;
             self.learn_standing_valleys();
+            self.context.knows_paths = true;
+            self.refresh_paths();
         }
         self.settle_restart(now);
         self.report_tables();
@@ -794,6 +771,19 @@ impl PathContext {
         counts && !self.known.contains(&Known::Leak(leak.leaker, leak.from, leak.to))
     }
 
+    /// New links behind the origin's own, over which an AS gives on a route though none is known to have gone through it. The AS
+    /// of the session is left out: it gives its routes to a collector.
+    fn strangers(&self, hops: &[Asn]) -> SmallVec<[Adjacency; 1]> {
+        if !self.knows_paths || hops.len() < 4 || has_loop(hops) {
+            return SmallVec::new();
+        }
+        let links = hops[1..hops.len() - 1].windows(2).rev();
+        let links = links.map(|pair| Adjacency { origin_as: pair[1], neighbor: pair[0] });
+        let is_new =
+            |l: &Adjacency| ![Known::from(*l), Known::Carrier(l.neighbor)].iter().any(|k| self.known.contains(k));
+        links.filter(is_new).take(limits::STRANGERS).collect()
+    }
+
     fn facts(&self, attributes: &PathAttributes, aspas: &AspaTable) -> PathFacts {
         let (hops, private_tail) = strip_private_tail(&attributes.as_path);
         let origin_as = match attributes.as_path.origin_as() {
@@ -803,18 +793,22 @@ impl PathContext {
         let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
         let proofs =
             if nothing_to_prove { self.unproven.clone() } else { Arc::new(prove(attributes, aspas, &self.relations)) };
+        let strangers = origin_as.map_or_else(SmallVec::new, |_| self.strangers(&hops));
         let bogon = hops.iter().position(|h| registry::bogon_asn(*h).is_some());
         let bogon = bogon.map(|i| (hops[i], i.checked_sub(1).map(|j| hops[j])));
         let mut facts = PathFacts {
             is_clean: private_tail.is_empty()
                 && bogon.is_none_or(|(b, left)| self.known.contains(&Known::Bogon(b, left)))
-                && proofs.leak.as_ref().is_none_or(|leak| !self.is_news(leak)),
+                && proofs.leak.as_ref().is_none_or(|leak| !self.is_news(leak))
+                && strangers.is_empty(),
             hops: hops.into(),
             private_tail: private_tail.into(),
             origin_as,
             bogon,
             proofs,
+            strangers,
             is_known_adjacency: false,
+            is_learned: false,
         };
         facts.is_known_adjacency = match facts.adjacency() {
             Some(a) => a.neighbor == a.origin_as || self.known.contains(&a.into()),

@@ -49,6 +49,18 @@ pub enum Known {
     Leak(Asn, Asn, Asn),
     /// A special-purpose AS and the one left of it.
     Bogon(Asn, Option<Asn>),
+    /// Stood in the middle of a path, so that routes of others went through it.
+    Carrier(Asn),
+    /// Stood at the end of one.
+    Origin(Asn),
+}
+
+/// What a path says of its ASes, with repeats removed and in wire order. The AS of the session gave its routes to a collector
+/// alone, so it carried nothing for anybody.
+pub fn known_of(hops: &[Asn]) -> impl Iterator<Item = Known> {
+    let links = hops.windows(2).map(|pair| Known::link(pair[0], pair[1]));
+    let carriers = hops.windows(3).map(|three| Known::Carrier(three[1]));
+    links.chain(carriers).chain(hops.last().map(|last| Known::Origin(*last)))
 }
 
 impl Known {
