@@ -69,6 +69,8 @@ stories! {
     a_roa_of_the_holder_makes_a_hijack_graver
     a_roa_takes_the_alarm_back
     a_second_victim_joins_the_open_story
+    a_session_that_misreads_add_path_accuses_nobody
+    a_session_that_never_stays_up_is_no_witness_until_it_does
     a_session_that_returns_with_the_route_goes_on_with_the_story
     a_sibling_is_only_mentioned
     a_stranger_announces_half_of_a_network
@@ -81,6 +83,7 @@ stories! {
     an_aggregate_over_the_networks_of_others
     an_aspa_that_is_published_opens_a_leak_and_one_that_is_mended_takes_it_back
     an_edge_network_before_a_larger_one_is_no_everyday_upstream
+    an_optimizer_behind_one_session_is_taken_back_from_who_watches
     back_within_the_hour_is_the_same_incident
     cantv_leaks_between_two_providers_proven_by_aspa
     cantv_leaks_between_two_providers_proven_by_relations

@@ -188,6 +188,16 @@ impl ArchiveReport {
     }
 }
 
+/// A session that is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QuarantineReport {
+    /// The feed that brought it, if it is live.
+    pub feed: Option<String>,
+    /// Collector, AS and address.
+    pub peer: String,
+    pub cause: &'static str,
+}
+
 /// A notice that was raised and not cleared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NoticeReport {
@@ -260,6 +270,8 @@ pub struct Report {
     /// Open ones first, then recent ones.
     pub gaps: Vec<GapReport>,
     pub notices: Vec<NoticeReport>,
+    /// Sessions whose routes say nothing.
+    pub quarantined: Vec<QuarantineReport>,
     pub routes: usize,
     pub watched: usize,
     /// Watched prefixes that nobody sees.
@@ -341,6 +353,11 @@ impl Report {
         let mut degraded = Vec::new();
         if self.baseline == BaselineState::Learning {
             degraded.push(self.why_learning());
+        }
+        if !self.quarantined.is_empty() {
+            let first = &self.quarantined[0];
+            let n = self.quarantined.len();
+            degraded.push(format!("{n} peers are set aside, the first is {} ({})", first.peer, first.cause));
         }
         for archive in self
             .archives

@@ -180,6 +180,10 @@ impl Metrics {
         self.feeds.rib_prefixes.with_label_values(&[family]).set(prefixes as i64);
     }
 
+    pub fn peers_quarantined(&self, feed: &str, count: usize) {
+        self.feeds.peers.with_label_values(&[feed, "quarantined"]).set(count as i64);
+    }
+
     pub fn peers(&self, feed: &str, up: usize, down: usize) {
         self.feeds.peers.with_label_values(&[feed, "up"]).set(up as i64);
         self.feeds.peers.with_label_values(&[feed, "down"]).set(down as i64);

@@ -12,12 +12,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rules::alert::{Class, Severity, Source};
-use rules::bgp::Family;
+use rules::bgp::{Family, VantageId, VantagePoint};
 use rules::checkpoint::PrefixMemory;
 use rules::desk::{Desk, Output, Settings, Suppressed};
 use rules::event::{Batch, Event};
 use rules::limits;
 use rules::rib::Sizes;
+use rules::session::Cause;
 use rules::shard::{FullFeed, KeyRange, Keyed, Mark, RovCounts, Shard, Watched};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
@@ -71,6 +72,8 @@ pub struct DeskStatus {
     pub suppressed: BTreeMap<(Class, Suppressed), u64>,
     /// The relations in use and how many there are; none before any were told.
     pub relations: Option<(Source, usize)>,
+    /// Sessions that are not believed, and why.
+    pub quarantined: Vec<(VantageId, Arc<VantagePoint>, Cause)>,
     /// Peers that send a full table.
     pub full_feed: Arc<FullFeed>,
 }
@@ -300,6 +303,7 @@ fn run_desk(
                     suppressed: desk.suppressed().clone(),
                     relations: desk.relations().map(|(source, count)| (source.clone(), count)),
                     full_feed: Arc::new(desk.full_feed()),
+                    quarantined: desk.quarantined(),
                 };
                 *status.desk.lock().unwrap_or_else(PoisonError::into_inner) = now;
             }

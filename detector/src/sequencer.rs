@@ -8,6 +8,7 @@ use rules::bgp::{Timestamp, VantageId, VantagePoint};
 use rules::checkpoint::Checkpoint;
 use rules::event::{Batch, Event};
 use rules::limits;
+use rules::session::Standing;
 use rules::stamp::Stamper;
 
 /// Turns the items of many sources into one stream of events.
@@ -92,6 +93,9 @@ impl Sequencer {
             Event::PeerUp { vantage, seen } => Event::PeerUp { vantage: self.number(source, vantage)?, seen },
             Event::PeerDown { vantage, seen } => Event::PeerDown { vantage: self.number(source, vantage)?, seen },
             Event::EndOfRib { vantage, family } => Event::EndOfRib { vantage: self.number(source, vantage)?, family },
+            Event::Session(standing) => {
+                Event::Session(Standing { vantage: self.number(source, standing.vantage)?, ..standing })
+            }
             other => other,
         })
     }

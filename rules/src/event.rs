@@ -6,6 +6,7 @@ use crate::bgp::{Family, Timestamp, Update, VantageId, VantagePoint};
 use crate::checkpoint::Checkpoint;
 use crate::relations::Relations;
 use crate::rpki;
+use crate::session::Standing;
 use crate::watch::Watch;
 
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub enum Event {
     Inferred(Arc<Relations>),
     /// Watched networks, whole.
     Watch(Arc<Watch>),
+    /// A session is believed no longer, or again; see [`crate::session`].
+    Session(Standing),
     /// A feed became live, silent, gapped or closed.
     Feed(FeedChange),
     /// What was known before a restart. Stands before the first route.

@@ -23,6 +23,7 @@ pub mod registry;
 pub mod relations;
 pub mod rib;
 pub mod rpki;
+pub mod session;
 pub mod shard;
 pub mod stamp;
 #[cfg(feature = "testing")]

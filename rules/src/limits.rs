@@ -65,6 +65,23 @@ pub const STABLE_SECS: i64 = 3_600;
 pub const LEARNING_SECS: i64 = 86_400;
 /// A story takes new members for this long after its last one.
 pub const STORY_GAIN_SECS: i64 = 6 * 3_600;
+/// Routes that a session may say at once, twice the whole table of both families (2 x 1.3 million), and an hour, 1,000 a second: all
+/// sessions of RIS together say 4,000. What goes beyond is a flood; the largest known was 33,900 a second for a day, which is one
+/// after 91 seconds. The busiest of the recorded sessions says 577,737 in 37 seconds: its table.
+pub const FLOOD_ROUTES: i64 = 3_000_000;
+pub const FLOOD_ROUTES_AN_HOUR: i64 = 3_600_000;
+/// Times that a session may go down at once, and an hour.
+pub const RESETS: i64 = 12;
+pub const RESETS_AN_HOUR: i64 = 6;
+/// Routes of one message that cover half of all addresses or more, and cannot be meant: a default route may come in two halves.
+pub const VAST_ROUTES: usize = 3;
+/// More-specifics that one session alone shows within [`MASS_SECS`], after which it is no witness by itself. Fewer than
+/// [`INTERNAL_PREFIXES`], which make an incident where two peer ASes see them.
+pub const LONE_PREFIXES: usize = 40;
+/// Unrelated holders among them: who has fewer may be under attack.
+pub const LONE_VICTIMS: usize = 10;
+/// How long a lone witness is one, after the last time.
+pub const LONE_SECS: i64 = 6 * 3_600;
 /// Longest wait for a network that moves from session to session to come to rest (S 6.3: a hand-over takes up to five minutes).
 pub const SETTLE_SECS: i64 = 300;
 /// Quiet time before `resolved`.

@@ -1,9 +1,10 @@
-//! The one order of all events: a dense number and a clock that never goes back, with a tick for each second crossed, and
-//! relations wherever the routes show others than before.
+//! The one order of all events: a dense number and a clock that never goes back, with a tick for each second crossed,
+//! relations wherever the routes show others than before, and what becomes of sessions by what they say.
 
 use crate::bgp::Timestamp;
 use crate::event::{Event, Stamped};
 use crate::relations::observer::Observer;
+use crate::session::Sessions;
 
 /// Gives every event its place. What is pushed first comes first.
 #[derive(Default)]
@@ -11,6 +12,7 @@ pub struct Stamper {
     next_seq: u64,
     now: Option<Timestamp>,
     relations: Observer,
+    sessions: Sessions,
 }
 
 impl Stamper {
@@ -20,10 +22,27 @@ impl Stamper {
         let at = self.now.map_or(time, |now| now.max(time));
         let is_later = self.now.is_some_and(|now| now.secs() < at.secs());
         if is_later && !matches!(event, Event::Tick) {
-            self.observed(Timestamp::from_secs(at.secs()), Event::Tick, out);
+            self.tick(Timestamp::from_secs(at.secs()), out);
         }
         self.now = Some(at);
-        self.observed(at, event, out);
+        match event {
+            Event::Tick => self.tick(at, out),
+            // In a recording it stands where it was decided first.
+            Event::Session(standing) if !self.sessions.note(standing, at) => {}
+            event => {
+                for standing in self.sessions.judge(&event, at) {
+                    self.stamp(at, Event::Session(standing), out);
+                }
+                self.observed(at, event, out);
+            }
+        }
+    }
+
+    fn tick(&mut self, at: Timestamp, out: &mut Vec<Stamped>) {
+        self.observed(at, Event::Tick, out);
+        for standing in self.sessions.judge(&Event::Tick, at) {
+            self.stamp(at, Event::Session(standing), out);
+        }
     }
 
     /// The end of input: the clock advances by one hold-down.

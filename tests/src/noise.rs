@@ -11,10 +11,11 @@ use feeds::input::{Item, Use};
 use rules::alert::{Alert, Severity};
 use rules::bgp::{Nlri, Update, VantageId};
 use rules::event::Event;
+use rules::session::Sessions;
 
 use crate::real_data::{self, Knowledge};
 use crate::replay::{Numbers, live};
-use crate::table::Table;
+use crate::table::{Floor, Table};
 
 const VRPS: &str = "rpkiclient_summary_20250720T093135Z.json.bz2";
 const RELATIONS: &str = "problink_20190101_relat.txt.gz";
@@ -32,23 +33,25 @@ pub fn measure(table: &mut Table) {
             real_data::relations(&topology.join(RELATIONS)).unwrap_or_else(|what| panic!("{what}")),
         )),
     };
+    let mut aside = 0;
     for (name, knowledge) in [("without data", Knowledge::default()), ("with VRPs and relations", informed)] {
         for half in [false, true] {
             let baseline = if half { "first half as dump" } else { "no dump" };
             let mut sum = Sum::default();
             table.line(format!("-- {name}, {baseline}"));
             for file in real_data::files_below(&mrt) {
-                if let Some((elements, alerts)) = replayed(&file, &knowledge, half) {
+                if let Some((elements, alerts)) = replayed(&file, &knowledge, half, &mut aside) {
                     sum.add(table, &mrt, &file, elements, &alerts);
                 }
             }
             table.line(format!("-- {name}, {baseline}: {}", sum.line()));
         }
     }
+    table.check("recorded sessions that are set aside", aside, aside, Floor::AtMost(0));
 }
 
 /// Elements of news and what was said; none for what holds no updates.
-fn replayed(file: &Path, knowledge: &Knowledge, half: bool) -> Option<(usize, Vec<Arc<Alert>>)> {
+fn replayed(file: &Path, knowledge: &Knowledge, half: bool, aside: &mut usize) -> Option<(usize, Vec<Arc<Alert>>)> {
     let path = file.display().to_string();
     if path.contains("test_expect") {
         return None;
@@ -58,6 +61,8 @@ fn replayed(file: &Path, knowledge: &Knowledge, half: bool) -> Option<(usize, Ve
     if total == 0 || items.iter().any(|i| matches!(i.event, Event::Seed(_))) {
         return None;
     }
+    let mut sessions = Sessions::default();
+    *aside += items.iter().flat_map(|i| sessions.judge(&i.event, i.time)).count();
     if !half {
         return Some((total, live(knowledge, None, items)));
     }

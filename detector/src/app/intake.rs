@@ -1,6 +1,6 @@
 //! How does what the feeds read become the one order of events?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use feeds::openbmp::consumer::Receipt;
 use feeds::record::Writer;
 use feeds::ris_live;
 use ipnet::IpNet;
-use rules::bgp::{Asn, Timestamp};
+use rules::bgp::{Asn, Timestamp, VantageId};
 use rules::checkpoint::Checkpoint;
 use rules::event::Event;
 use rules::relations::Relations;
@@ -86,7 +86,11 @@ pub struct Health {
     /// By the number of the feed.
     pub canaries: Vec<Arc<Canary>>,
     pub silent_secs: Vec<u64>,
+    /// The number of the feed that brought a vantage point first.
+    pub feed_of: FeedOf,
 }
+
+pub type FeedOf = Arc<Mutex<BTreeMap<VantageId, usize>>>;
 
 /// What the sequencer has handled.
 #[derive(Clone, Copy, Debug, Default)]
@@ -161,6 +165,7 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
         ledger,
         canaries,
         silent_secs: feeds.iter().map(|feed| feed.silent_secs).collect(),
+        feed_of: FeedOf::default(),
     });
     let stations = std::mem::take(&mut given.stations);
     let receipts = Receipts::default();
@@ -564,7 +569,17 @@ impl Front {
         if is_scoped && !self.interest.sift(&mut item.event) {
             return;
         }
+        let new = if let Event::Vantage(local, _) = &item.event { Some(*local) } else { None };
         self.sequencer.push(source, item, at);
+        if let Some(vantage) = new.and_then(|local| self.sequencer.number(source, local)) {
+            let feed_of = &self.watched.0.feed_of;
+            feed_of
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(vantage)
+                .and_modify(|held| *held = source.min(*held))
+                .or_insert(source);
+        }
         if self.sequencer.is_full() {
             self.flush().await;
         }

@@ -8,16 +8,17 @@ use std::time::Duration;
 use feeds::counts::Counts;
 use feeds::ris_live;
 use rules::alert::SourceState;
-use rules::bgp::{Family, Timestamp};
+use rules::bgp::{Family, Timestamp, VantagePoint};
 use rules::desk::Suppressed;
 use rules::limits;
+use rules::session;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
 use super::{reload, silence};
 use crate::health::{
-    BaselineState, ConfigReport, FeedReport, FeedState, GapReport, NoticeReport, Report, SinkReport, SourceReport,
-    StoreReport,
+    BaselineState, ConfigReport, FeedReport, FeedState, GapReport, NoticeReport, QuarantineReport, Report, SinkReport,
+    SourceReport, StoreReport,
 };
 use crate::ledger::{Cause, Ledger};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
@@ -157,6 +158,7 @@ impl Reporter {
             archives: self.health.archives.iter().map(|(feed, progress)| progress.report(feed)).collect(),
             old_archive_routes: self.health.old.load(Ordering::Relaxed),
             gaps: self.ledger().gaps().map(GapReport::new).collect(),
+            quarantined: self.quarantined(),
             routes,
             watched: standing.watch.constituents().len(),
             unseen: UnseenReport::new(&watched),
@@ -284,6 +286,23 @@ impl Reporter {
         }
     }
 
+    fn quarantined(&self) -> Vec<QuarantineReport> {
+        let desk = self.engine.desk.lock().unwrap_or_else(PoisonError::into_inner).quarantined.clone();
+        let feed_of = self.health.feed_of.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let feed = |vantage| feed_of.get(&vantage).and_then(|i: &usize| self.health.feeds.get(*i));
+        let report = |(vantage, point, cause): (_, Arc<VantagePoint>, session::Cause)| QuarantineReport {
+            feed: feed(vantage).map(|(name, _)| name.to_string()),
+            peer: text::plain(&point.to_string(), limits::TEXT),
+            cause: cause.word(),
+        };
+        let all: Vec<_> = desk.into_iter().map(report).collect();
+        for (name, _) in &self.health.feeds {
+            let of_feed = all.iter().filter(|q| q.feed.as_deref() == Some(&**name));
+            self.metrics.peers_quarantined(name, of_feed.count());
+        }
+        all
+    }
+
     fn suppressed(&self) {
         let desk = self.engine.desk.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for ((class, why), total) in desk.suppressed {
@@ -292,6 +311,7 @@ impl Reporter {
                 Suppressed::Gate => Suppression::Gate,
                 Suppressed::AllowRule => Suppression::AllowRule,
                 Suppressed::Limit => Suppression::Limit,
+                Suppressed::Quarantine => Suppression::Quarantine,
             };
             self.metrics.suppressed(class, reason, total);
         }

@@ -146,6 +146,10 @@ fn wrong(report: &Report) -> BTreeMap<(NoticeKind, String), String> {
             wrong.insert((NoticeKind::FeedSilent, format!("{} {}", feed.name, session.router)), detail);
         }
     }
+    for peer in &report.quarantined {
+        let detail = format!("its routes count for nothing: {}", peer.cause);
+        wrong.insert((NoticeKind::PeerQuarantined, peer.peer.clone()), detail);
+    }
     let open = report.gaps.iter().filter(|gap| gap.is_open());
     for gap in open.filter(|gap| matches!(gap.cause, GapCause::Lost | GapCause::NoHistory)) {
         let subject = gap.part.as_ref().map_or(gap.feed.clone(), |part| format!("{} {part}", gap.feed));
@@ -199,7 +203,7 @@ fn kind_of(source: &str, state: &str) -> Option<NoticeKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{FeedReport, GapReport, SinkReport, SourceReport, StoreReport};
+    use crate::health::{FeedReport, GapReport, QuarantineReport, SinkReport, SourceReport, StoreReport};
 
     fn feed(state: FeedState) -> Report {
         let feed = FeedReport { name: "ris".into(), kind: "ris_live", state, ..FeedReport::default() };
@@ -312,10 +316,12 @@ mod tests {
             ..GapReport::default()
         };
         let sink = SinkReport { name: "bus".into(), error: Some("no broker".into()), ..SinkReport::default() };
+        let peer = QuarantineReport { feed: None, peer: "rrc00 AS64500 192.0.2.1".into(), cause: "flood" };
         let report = Report {
             baseline: BaselineState::Learning,
             sources: vec![source("VRPs", "expired"), source("ASPAs", "stale"), source("relations", "stale")],
             gaps: vec![gap(GapCause::Lost, None), gap(GapCause::NoHistory, Some("rrc00"))],
+            quarantined: vec![peer],
             sinks: vec![sink],
             store: StoreReport { problem: Some("no space".into()), is_without_memory: true, ..StoreReport::default() },
             ..feed(FeedState::Silent)
@@ -326,6 +332,7 @@ mod tests {
             "feed_silent:ris",
             "feed_gap:ris",
             "feed_gap:ris rrc00",
+            "peer_quarantined:rrc00 AS64500 192.0.2.1",
             "learning:baseline",
             "vrps_stale:VRPs",
             "aspas_stale:ASPAs",

@@ -17,6 +17,7 @@ use rules::desk::Settings;
 use rules::event::{self, Stamped};
 use rules::relations;
 use rules::rpki;
+use rules::session::Standing;
 use rules::watch;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,7 @@ pub(super) enum Event {
     Rpki(Box<Delta>),
     Relations(Box<Relations>),
     Watch(Watch),
+    Session(Standing),
     Feed(Feed),
     Restore(Arc<Checkpoint>),
     Checkpoint,
@@ -252,6 +254,7 @@ impl Event {
                 Self::Relations(Box::new(Relations::of(relations)))
             }
             event::Event::Watch(watch) => Self::Watch(Watch::of(watch)),
+            event::Event::Session(standing) => Self::Session(*standing),
             event::Event::Feed(change) => Self::Feed(Feed {
                 feed: change.feed.clone(),
                 live: change.live,
@@ -292,6 +295,7 @@ impl Event {
             Self::Rpki(delta) => event::Event::Rpki(Arc::new(delta.into_delta()?)),
             Self::Relations(relations) => event::Event::Relations(Arc::new(relations.into_relations()?)),
             Self::Watch(watch) => event::Event::Watch(Arc::new(watch.into_watch()?)),
+            Self::Session(standing) => event::Event::Session(standing),
             Self::Feed(feed) => event::Event::Feed(event::FeedChange {
                 feed: feed.feed,
                 live: feed.live,

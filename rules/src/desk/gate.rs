@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::incident::{Holder, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
+use super::tenure::is_tenure;
 use super::timers::Timer;
 use super::{Desk, Settings, Suppressed};
 use crate::alert::{Class, ReasonCode, Source, SourceState};
@@ -48,7 +49,9 @@ impl Desk {
     /// Keeps the gravest finding. New facts make all that was found before them old: the first finding of their event
     /// takes its place.
     fn weigh(&mut self, at: OffenceRef, sighting: &Sighting, finding: &Arc<Finding>, attributes: &Arc<PathAttributes>) {
-        self.note_tenure(at, finding);
+        if finding.class == Class::OriginHijack {
+            self.note_tenure(at, finding.codes.iter().copied().find(|c| is_tenure(*c)));
+        }
         let seq = self.new_facts.is_some().then_some(self.seq);
         let offence = &mut self.offences[at.0 as usize];
         // Whether a forged origin draws everything one way shows only as other routes arrive: until it is told, the latest
@@ -149,7 +152,6 @@ impl Desk {
         let at = OffenceRef(self.offences.len() as u32);
         self.offences.push(fresh);
         self.by_key.insert(key, at);
-        self.note_link(finding);
         Some(at)
     }
 
@@ -203,14 +205,20 @@ impl Desk {
         if best.needs_company && !is_beside_hijack {
             return self.try_company(at, best.class);
         }
-        if let Some(story) = self.open_story(key.kind, key.key_as) {
+        let settled = self.offences[at.0 as usize].first_at.plus_secs(self.settings.hold_down_secs);
+        if self.now < settled {
+            // By then somebody else should have it.
+            self.timers.set(settled, Timer::Gate(at));
+        }
+        let story = self.open_story(key.kind, key.key_as).filter(|_| self.has_a_good_witness(at));
+        if let Some(story) = story {
             if self.points_of(at) + self.points_beside(story) >= 1 || best.is_always_told() {
                 self.join(story, at);
             }
             return;
         }
         let Settings { min_peer_ases, hold_down_secs, .. } = self.settings;
-        let (min_peers, hold_down) = match best.is_watched() {
+        let (min_peers, hold_down) = match best.is_watched() && self.has_a_good_witness(at) {
             true if key.kind.is_own() => (1, hold_down_secs),
             true => (1, 0),
             // It belongs to what is told already.
@@ -233,6 +241,7 @@ impl Desk {
     }
 
     pub(super) fn pass_gate(&mut self, at: OffenceRef) {
+        self.note_alone(at);
         match self.offences[at.0 as usize].incident {
             Some(incident) => {
                 self.settle_tenure(at);
@@ -293,7 +302,9 @@ impl Desk {
         let best = offence.best.clone();
         let enough = offence.peers.len() >= self.settings.min_peer_ases || best.is_watched();
         let is_proof_of_end = matches!(code, ReasonCode::Withdrawn | ReasonCode::Replaced);
-        if best.needs_company || !enough || !is_proof_of_end || best.class.kind().is_own() {
+        if code == ReasonCode::BadInput {
+            self.count_suppressed(best.class, Suppressed::Quarantine);
+        } else if best.needs_company || !enough || !is_proof_of_end || best.class.kind().is_own() {
             self.count_suppressed(best.class, Suppressed::Gate);
         } else if self.points_of(at) < 1 && !best.is_always_told() {
             self.count_suppressed(best.class, Suppressed::Noise);

@@ -3,10 +3,45 @@
 //! None of it proves anything alone, so no single reason weighs more than the link's own points, but for one: a link that
 //! carries routes of both ends to the other is a link.
 
+use std::collections::HashMap;
+
+use foldhash::quality::RandomState;
+
 use super::Desk;
+use super::incident::{OffenceKey, OffenceRef};
 use crate::alert::Class;
 use crate::baseline::Adjacency;
 use crate::finding::{Code, Finding, Kind};
+
+/// New links that some offence shows right now, each way by itself: as many as there are held offences.
+#[derive(Default)]
+pub(super) struct NewLinks {
+    by_offence: HashMap<OffenceKey, Adjacency, RandomState>,
+    held: HashMap<Adjacency, u32, RandomState>,
+}
+
+impl NewLinks {
+    fn hold(&mut self, key: OffenceKey, link: Adjacency) {
+        self.leave(&key);
+        self.by_offence.insert(key, link);
+        *self.held.entry(link).or_default() += 1;
+    }
+
+    fn leave(&mut self, key: &OffenceKey) {
+        let Some(link) = self.by_offence.remove(key) else { return };
+        let left = self.held.get_mut(&link).map_or(0, |held| {
+            *held -= 1;
+            *held
+        });
+        if left == 0 {
+            self.held.remove(&link);
+        }
+    }
+
+    fn is_held(&self, link: Adjacency) -> bool {
+        self.held.contains_key(&link)
+    }
+}
 
 impl Desk {
     /// Reasons for and against the new link of a finding.
@@ -19,6 +54,10 @@ impl Desk {
                 out.push(Code::SmallBeforeLarge);
             }
         }
+        // A part that goes over one more provider alone is what customers do, too.
+        if self.topology.carries(far) && finding.codes.contains(&Code::Funnel) {
+            out.push(Code::CarriesOthers);
+        }
         if self.topology.has_many_neighbors(far) {
             out.push(Code::ManyNeighbors);
         }
@@ -28,16 +67,20 @@ impl Desk {
         if self.topology.meet_at_exchange(near, far, self.relations.as_deref()) {
             out.push(Code::CommonExchange);
         }
-        if self.new_links.contains(&Adjacency { origin_as: far, neighbor: near }) {
+        if self.new_links.is_held(Adjacency { origin_as: far, neighbor: near }) {
             out.push(Code::SeenBothWays);
         }
     }
 
-    /// Remembers a link that somebody told of. A path that passes an AS twice can say so about anybody.
-    pub(super) fn note_link(&mut self, finding: &Finding) {
+    /// An offence is held, or no longer: so is the new link at its origin.
+    pub(super) fn count_link(&mut self, at: OffenceRef, is_held: bool) {
+        let offence = &self.offences[at.0 as usize];
+        let finding = &offence.first;
         let at_origin = finding.class == Class::ForgedOrigin && finding.codes.contains(&Code::NewAdjacency);
-        let Some(link) = finding.adjacency.filter(|_| at_origin) else { return };
-        self.new_links.insert(link);
+        match finding.adjacency.filter(|_| is_held && at_origin) {
+            Some(link) => self.new_links.hold(offence.key, link),
+            None => self.new_links.leave(&offence.key),
+        }
     }
 
     /// A sibling as origin explains much, but not that it stands behind an AS it never stood behind.

@@ -185,7 +185,6 @@ impl Desk {
             self.set_if_due(kept_at, offence.first_at.plus_secs(self.settings.hold_down_secs), Timer::Gate(at));
         }
         self.by_key.insert(offence.key, at);
-        self.note_link(&offence.first);
         self.offences.push(offence);
         at
     }

@@ -21,6 +21,7 @@ mod tables;
 mod tenure;
 mod timers;
 mod topology;
+mod witness;
 
 pub use incident::{Incident, Offence, RouteRecord};
 
@@ -31,7 +32,6 @@ use foldhash::quality::RandomState;
 use ipnet::IpNet;
 
 use crate::alert::{Alert, Class, Gap, Inputs, Reason, ReasonCode, Severity, Source, Tlp};
-use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family, Timestamp, VantageId, VantagePoint};
 use crate::checkpoint::{Chapter, Parts};
 use crate::event::{Event, FeedChange, Stamped};
@@ -45,12 +45,14 @@ use allowed::AllowedRoutes;
 use forget::Room;
 use gate::End;
 use incident::{IncidentRef, OffenceKey, OffenceRef};
+use link::NewLinks;
 use memory::Before;
 use new_facts::NewFacts;
 use short_prefix::ShortPrefixes;
 use tables::Tables;
 use timers::{Timer, Timers};
 use topology::Topology;
+use witness::Witnesses;
 
 /// Thresholds of the desk: table `[alerts]` of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,8 @@ pub enum Suppressed {
     AllowRule,
     /// A limit of the desk was reached.
     Limit,
+    /// The only sessions that show it are not believed.
+    Quarantine,
 }
 
 #[derive(Default)]
@@ -102,8 +106,8 @@ pub struct Desk {
     vantage: Vec<Arc<VantagePoint>>,
     known: HashSet<Known, RandomState>,
     topology: Topology,
-    /// Links at origins that an offence told of, each way by itself: as many as [`limits::OFFENCES`].
-    new_links: HashSet<Adjacency, RandomState>,
+    witnesses: Witnesses,
+    new_links: NewLinks,
     tables: Tables,
     relations: Option<Arc<Relations>>,
     watch: Arc<Watch>,
@@ -158,6 +162,7 @@ impl Desk {
                 self.topology.meet(point);
                 self.vantage.push(point.clone());
             }
+            Event::Update(update) if self.is_void(update.vantage) => {}
             Event::Update(update) => {
                 for sighting in self.short.apply(update) {
                     self.sighting(sighting);
@@ -177,6 +182,7 @@ impl Desk {
                 self.learning = false;
                 self.baseline_as_of = self.baseline_as_of.max(Some(*as_of));
             }
+            Event::Session(standing) => self.session_changed(*standing),
             Event::Rpki(delta) => self.rpki_changed(delta),
             Event::Relations(relations) | Event::Inferred(relations) => self.relations = Some(relations.clone()),
             Event::Feed(change) => self.feed_changed(change),
@@ -196,6 +202,7 @@ impl Desk {
             Report::Known(known) => self.learn(*known),
             Report::Table { vantage, family, by } => self.tables.grow(*vantage, *family, *by),
             Report::Sighting(sighting) => self.sighting(sighting.clone()),
+            Report::Tenure { prefix, key_as, tenure } => self.tenure_changed(*prefix, *key_as, *tenure),
         }
     }
 
@@ -208,6 +215,7 @@ impl Desk {
                 self.dumped_tables_are_back(*as_of);
             }
             Event::Vantage(..) => self.tables.refresh(&self.vantage),
+            Event::Update(update) if self.is_void(update.vantage) => {}
             Event::Update(update) | Event::Seed(update) => self.heard(update),
             Event::Watch(_) => self.watch_settles(),
             _ => {}
@@ -310,6 +318,9 @@ impl Desk {
     }
 
     fn sighting(&mut self, sighting: Sighting) {
+        if self.is_disbelieved(&sighting) {
+            return;
+        }
         match sighting.phase.clone() {
             Phase::Ended(by) => {
                 self.no_longer_there(&sighting);

@@ -26,6 +26,8 @@ impl Desk {
 
     /// Codes of the finding, of what only the desk knows, and of visibility.
     fn all_codes(&self, best: &Finding, tenure: Option<Code>, peers: usize, share: Option<f64>) -> Vec<Code> {
+        // Of those who were never there, nobody thinks that they were handed it.
+        let tenure = tenure.filter(|t| *t == Code::Vacated || !self.is_new_adjacency(best));
         let mut codes: Vec<Code> = best.codes.iter().copied().filter(|c| !is_tenure(*c)).chain(tenure).collect();
         let kind = best.class.kind();
         let is_misplaced = self.is_misplaced_sibling(best);
@@ -259,6 +261,7 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         Code::NeverCarried => format!("no route of others ever went through {neighbor}"),
         Code::SmallBeforeLarge => format!("{neighbor} has fewer neighbors than {near}"),
         Code::ManyNeighbors => format!("{neighbor} has many neighbors, and gets new ones all the time"),
+        Code::CarriesOthers => format!("routes of others go through {neighbor} all the time"),
         Code::CommonNeighbors => format!("{neighbor} and {near} have neighbors in common"),
         Code::CommonExchange => format!("{neighbor} and {near} meet at an exchange"),
         Code::SeenBothWays => format!("routes of {neighbor} come through {near} as well"),

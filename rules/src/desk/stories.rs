@@ -256,6 +256,9 @@ impl Desk {
 
     /// Counts a holder in or out of the incident it belongs to.
     pub(super) fn count_holder(&mut self, at: OffenceRef, vantage: VantageId, is_edge: bool, by: i32) {
+        if is_edge {
+            self.count_link(at, by > 0);
+        }
         let Some(story) = self.offences[at.0 as usize].incident else { return };
         self.count_peer(story, vantage, by);
         let incident = &mut self.incidents[story.0 as usize];
@@ -615,7 +618,12 @@ impl Desk {
 fn is_clearance(code: ReasonCode) -> bool {
     matches!(
         code,
-        ReasonCode::Roa | ReasonCode::Aspa | ReasonCode::Relations | ReasonCode::AllowRule | ReasonCode::Transfer
+        ReasonCode::Roa
+            | ReasonCode::Aspa
+            | ReasonCode::Relations
+            | ReasonCode::AllowRule
+            | ReasonCode::Transfer
+            | ReasonCode::BadInput
     )
 }
 

@@ -1,23 +1,22 @@
 //! Did a network change hands, was it uncovered, or is it taken? While sessions still move nobody knows, so this is decided when
 //! they have come to rest (S 6.2, S 6.3).
 
+use ipnet::IpNet;
+
 use super::Desk;
-use super::incident::{Incident, OffenceRef};
+use super::incident::{Incident, OffenceKey, OffenceRef};
 use super::score::{DENIALS, ORDINARY_MEMBERS};
 use super::timers::Timer;
 use crate::alert::{Class, Role};
-use crate::bgp::Timestamp;
-use crate::finding::{Code, Finding};
+use crate::bgp::{Asn, Timestamp};
+use crate::finding::{Code, Finding, Kind};
 use crate::limits;
+use crate::rib::Tenure;
 
 impl Desk {
     /// Whether the expected origins still hold the prefix shows only as other routes come and go: the latest word counts. That they
     /// hold it again counts once it has stood for a hold-down; a newcomer that is gone by then only filled a void.
-    pub(super) fn note_tenure(&mut self, at: OffenceRef, finding: &Finding) {
-        if finding.class != Class::OriginHijack {
-            return;
-        }
-        let told = finding.codes.iter().copied().find(|c| is_tenure(*c));
+    pub(super) fn note_tenure(&mut self, at: OffenceRef, told: Option<Code>) {
         let offence = &mut self.offences[at.0 as usize];
         if told.is_some() {
             offence.tenure = told;
@@ -25,6 +24,17 @@ impl Desk {
         } else if offence.tenure.is_some() && offence.regained_at.is_none() {
             offence.regained_at = Some(self.now);
             self.timers.set(self.now.plus_secs(self.settings.hold_down_secs), Timer::Gate(at));
+        }
+        if let Some(story) = self.offences[at.0 as usize].incident {
+            self.dirty.insert(story);
+        }
+    }
+
+    /// A shard has seen the expected origins leave, or come back.
+    pub(super) fn tenure_changed(&mut self, prefix: IpNet, key_as: Asn, tenure: Tenure) {
+        let key = OffenceKey { kind: Kind::Origin, key_as, prefix };
+        if let Some(at) = self.by_key.get(&key).copied() {
+            self.note_tenure(at, tenure.code());
         }
     }
 
@@ -67,6 +77,16 @@ impl Desk {
         let quiet_at = members().map(|o| o.grew_at).max()?.plus_secs(self.settings.hold_down_secs);
         let latest = members().map(|o| o.first_at).min()?.plus_secs(limits::SETTLE_SECS);
         Some(quiet_at.min(latest))
+    }
+}
+
+impl Tenure {
+    pub fn code(self) -> Option<Code> {
+        match self {
+            Self::Held => None,
+            Self::Left => Some(Code::HandedOver),
+            Self::Vacated => Some(Code::Vacated),
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Timer {
     Normal(IncidentRef),
     /// An allow rule is over.
     AllowRules,
+    /// A lone witness has been none for long enough.
+    Believe(VantageId),
 }
 
 /// Deadlines in order.
@@ -44,7 +46,7 @@ impl Timers {
                 Timer::Resolve(incident) => Timer::Resolve(incidents.incident(incident)?),
                 Timer::Refresh(incident) => Timer::Refresh(incidents.incident(incident)?),
                 Timer::Normal(incident) => Timer::Normal(incidents.incident(incident)?),
-                Timer::TableTransfer(_) | Timer::AllowRules => timer,
+                Timer::TableTransfer(_) | Timer::AllowRules | Timer::Believe(_) => timer,
             };
             Some((at, timer))
         };
@@ -102,6 +104,7 @@ impl Desk {
             Timer::LostSight(offence) => self.give_up_waiting(offence),
             Timer::Normal(incident) => self.became_normal(incident),
             Timer::AllowRules => self.rules_expire(),
+            Timer::Believe(vantage) => self.believe(vantage),
         }
     }
 }

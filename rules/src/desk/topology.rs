@@ -64,6 +64,10 @@ impl Topology {
         self.degree(asn) > 0
     }
 
+    pub fn carries(&self, asn: Asn) -> bool {
+        self.carriers.contains(&asn)
+    }
+
     /// Has networks of its own, and nobody else's ever went through it. Of an AS that is only known as a peer of a collector
     /// nobody can say that: a thin table shows what few of them carry.
     pub fn never_carried(&self, asn: Asn) -> bool {
@@ -77,6 +81,9 @@ impl Topology {
     /// Two networks of the same surroundings.
     pub fn are_near(&self, a: Asn, b: Asn) -> bool {
         let (few, many) = if self.degree(a) <= self.degree(b) { (a, b) } else { (b, a) };
+        if self.has_many_neighbors(few) {
+            return false;
+        }
         let is_common = |n: &&Asn| !self.has_many_neighbors(**n) && self.neighbors(**n).contains(&many);
         self.neighbors(few).iter().filter(is_common).take(NEAR).count() == NEAR
     }

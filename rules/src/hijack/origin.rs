@@ -4,7 +4,6 @@ use crate::alert::{Class, RovReason, RovState};
 use crate::bgp::Asn;
 use crate::finding::{Code, Finding};
 use crate::hijack::{Expectation, Scene, look_alike};
-use crate::rib::Tenure;
 
 pub fn check(scene: &Scene<'_>, origin_as: Asn, exact: Option<&Expectation<'_>>, out: &mut Vec<Finding>) {
     let Some(expected) = exact else {
@@ -35,12 +34,7 @@ fn succession(scene: &Scene<'_>, expected: &Expectation<'_>) -> impl Iterator<It
     let neighbor = scene.path.adjacency().map(|a| a.neighbor);
     let is_same = !expected.configured
         && expected.adjacencies().iter().any(|a| a.neighbor != a.origin_as && Some(a.neighbor) == neighbor);
-    let tenure = match scene.entry.tenure() {
-        Tenure::Held => None,
-        Tenure::Left => Some(Code::HandedOver),
-        Tenure::Vacated => Some(Code::Vacated),
-    };
-    is_same.then_some(Code::SameNeighbor).into_iter().chain(tenure)
+    is_same.then_some(Code::SameNeighbor).into_iter().chain(scene.entry.tenure().code())
 }
 
 /// Foreign origins of the dump are history, unless somebody said in writing who is right.

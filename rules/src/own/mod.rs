@@ -22,7 +22,7 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     let Some(origin_as) = scene.path.origin_as else { return };
     // A route that somebody is accused of is not the network's own doing.
     // Whether what rests on the whole table accuses anybody is decided at the desk.
-    let is_certain = |f: &Finding| !f.needs_company && f.old_if.is_none();
+    let is_certain = |f: &Finding| !f.needs_company && f.old_if.is_empty();
     let accuses = |f: &Finding| matches!(f.class.kind(), Kind::Origin | Kind::Forged) && is_certain(f);
     if out.iter().any(accuses) {
         return;
@@ -65,7 +65,7 @@ impl Own {
             codes,
             constituents: self.constituents.clone(),
             needs_company: false,
-            old_if: None,
+            old_if: smallvec::smallvec![],
         }
     }
 }

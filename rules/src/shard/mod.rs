@@ -9,6 +9,7 @@ mod rejudge;
 mod relations;
 mod rewatch;
 mod sighting;
+mod standing;
 mod tenure;
 mod watched;
 
@@ -146,6 +147,8 @@ pub struct Shard {
     context: PathContext,
     watch: Arc<Watch>,
     peer_as: Vec<Asn>,
+    /// Sessions whose messages cannot be read.
+    void: BTreeSet<VantageId>,
     learning: bool,
     learning_since: Option<Timestamp>,
     active: HashMap<RouteKey, SmallVec<[Active; 1]>, RandomState>,
@@ -216,6 +219,7 @@ impl Shard {
             },
             watch: Arc::default(),
             peer_as: Vec::new(),
+            void: BTreeSet::new(),
             learning: true,
             learning_since: None,
             active: HashMap::default(),
@@ -278,6 +282,7 @@ impl Shard {
             Event::Seed(update) => self.seed(update, now),
             Event::SeedDone { .. } => self.seed_done(now),
             Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
+            Event::Session(standing) => self.session_changed(*standing, now),
             Event::Rpki(delta) => self.rpki_changed(delta, now),
             Event::Relations(relations) => self.relations_given(relations.clone(), now),
             Event::Inferred(relations) => self.relations_inferred(relations.clone(), now),
@@ -293,6 +298,9 @@ impl Shard {
     }
 
     fn update(&mut self, update: &Update, now: Timestamp) {
+        if self.void.contains(&update.vantage) {
+            return;
+        }
         for nlri in &update.withdrawn {
             if self.range.holds(&nlri.prefix) {
                 self.withdraw(update, nlri, now);
@@ -330,7 +338,7 @@ impl Shard {
             let was_valid = was_valid || self.stood_as_hijack(key, path);
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
             self.revisit_funnel(change.prefix, update, now);
-            self.revisit_tenure(change.prefix, update.seen, now);
+            self.revisit_tenure(change.prefix);
         }
         if let Some(old) = change.old {
             self.rib.paths.release(old);
@@ -349,8 +357,8 @@ impl Shard {
         self.end_route(change, update.vantage, nlri.path_id, EndedBy::Withdrawn, update.seen);
         if self.rib.entry(change.prefix).offending > 0 {
             self.revisit_funnel(change.prefix, update, now);
-            self.revisit_tenure(change.prefix, update.seen, now);
         }
+        self.revisit_tenure(change.prefix);
     }
 
     fn end_route(&mut self, change: Change, vantage: VantageId, path_id: u32, by: EndedBy, seen: Timestamp) {
@@ -732,12 +740,16 @@ impl Shard {
     }
 
     fn peer_down(&mut self, vantage: VantageId, seen: Timestamp) {
+        self.clear_session(vantage, EndedBy::LostSight, seen);
+    }
+
+    fn clear_session(&mut self, vantage: VantageId, by: EndedBy, seen: Timestamp) {
         for at in self.rib.held_by(vantage) {
             for route in self.rib.routes_of(at, vantage) {
                 let prefix = self.rib.entry(at).prefix;
                 if let Some(change) = self.rib.withdraw(&prefix, vantage, route.path_id, seen) {
                     self.count_table(vantage, &prefix, change.table);
-                    self.end_route(change, vantage, route.path_id, EndedBy::LostSight, seen);
+                    self.end_route(change, vantage, route.path_id, by, seen);
                 }
             }
         }

@@ -132,7 +132,7 @@ impl Shard {
         }
     }
 
-    fn tell_again(&mut self, key: RouteKey, path: PathRef, (class, key_as): (Class, Asn), now: Timestamp) {
+    pub(super) fn tell_again(&mut self, key: RouteKey, path: PathRef, (class, key_as): (Class, Asn), now: Timestamp) {
         let findings = self.findings(key.0, path, class == Class::OriginHijack, now);
         if let Some(finding) = findings.into_iter().find(|f| (f.class, f.key_as) == (class, key_as)) {
             let attributes = self.rib.paths.attributes(path).clone();

@@ -8,6 +8,7 @@ use crate::alert::{Class, ReasonCode};
 use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family, PathAttributes, Timestamp, VantageId};
 use crate::finding::Finding;
+use crate::rib::Tenure;
 
 /// One rule about one route: it began to be wrong, is wrong otherwise, or is no longer.
 #[derive(Clone, Debug)]
@@ -86,6 +87,12 @@ pub enum Report {
         by: i64,
     },
     Sighting(Sighting),
+    /// Whether the expected origins of a prefix still hold it, beside an AS that should not.
+    Tenure {
+        prefix: IpNet,
+        key_as: Asn,
+        tenure: Tenure,
+    },
 }
 
 /// A report with the event that caused it.
@@ -113,6 +120,7 @@ impl Keyed {
     pub fn mark(&self) -> Mark {
         let prefix = match &self.report {
             Report::Sighting(s) => Some(s.prefix),
+            Report::Tenure { prefix, .. } => Some(*prefix),
             Report::Known(_) | Report::Table { .. } => None,
         };
         Mark { seq: self.seq, prefix }
@@ -123,6 +131,9 @@ impl Keyed {
     pub fn order(&self, other: &Self) -> Ordering {
         self.mark().cmp(&other.mark()).then_with(|| match (&self.report, &other.report) {
             (Report::Sighting(a), Report::Sighting(b)) => a.rank().cmp(&b.rank()),
+            (Report::Tenure { key_as: a, .. }, Report::Tenure { key_as: b, .. }) => a.cmp(b),
+            (Report::Sighting(_), Report::Tenure { .. }) => Ordering::Less,
+            (Report::Tenure { .. }, Report::Sighting(_)) => Ordering::Greater,
             (Report::Known(a), Report::Known(b)) => a.cmp(b),
             (Report::Table { vantage: a, family: f, .. }, Report::Table { vantage: b, family: g, .. }) => {
                 (a, f).cmp(&(b, g))

@@ -23,6 +23,8 @@ pub enum Kind {
     ForgedPart,
     /// The prefix of another, as if heard from a provider of its holder.
     ForgedTwoHops,
+    /// A part of it, in the same way.
+    ForgedPartTwoHops,
     /// RFC 7908 types 1 to 4.
     Leak(u8),
     /// Type 5: prefixes of many others.
@@ -33,7 +35,7 @@ pub enum Kind {
     Optimizer,
 }
 
-pub const KINDS: [Kind; 13] = [
+pub const KINDS: [Kind; 14] = [
     Kind::Origin,
     Kind::Subprefix,
     Kind::Superprefix,
@@ -47,6 +49,7 @@ pub const KINDS: [Kind; 13] = [
     Kind::Reorigination,
     Kind::MoreSpecifics,
     Kind::Optimizer,
+    Kind::ForgedPartTwoHops,
 ];
 
 /// Prefixes of one leak: relations alone count from five on.
@@ -111,10 +114,14 @@ fn attempt(graph: &Graph, usual: &[Routes], kind: Kind, by: Node, dice: &mut Dic
             fault.add(graph, prefix, &routes, |path| path.ends_with(&[by, holder]));
         }
         Kind::ForgedPart => fault.add_all(graph, part(&prefix, dice.roll(256)), &[by, holder]),
-        Kind::ForgedTwoHops => {
+        Kind::ForgedTwoHops | Kind::ForgedPartTwoHops => {
             let between = *dice.pick(&graph.neighbors(holder, Relation::Provider))?;
             if between == by || graph.relation(by, between).is_some() {
                 return None;
+            }
+            if kind == Kind::ForgedPartTwoHops {
+                fault.add_all(graph, part(&prefix, dice.roll(256)), &[by, between, holder]);
+                return Some(fault);
             }
             let routes = graph.spread(&[vec![holder], vec![by, between, holder]], i, None);
             fault.add(graph, prefix, &routes, |path| path.ends_with(&[by, between, holder]));
@@ -226,7 +233,7 @@ impl Fault {
 }
 
 /// The i-th /24 of a /16.
-fn part(prefix: &IpNet, i: usize) -> IpNet {
+pub fn part(prefix: &IpNet, i: usize) -> IpNet {
     let IpNet::V4(v4) = prefix else { return *prefix };
     let [a, b, ..] = v4.network().octets();
     IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(a, b, (i % 256) as u8, 0), 24))

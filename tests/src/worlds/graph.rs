@@ -9,9 +9,9 @@ use rules::registry;
 use rules::relations::Relation;
 use rules::testing::world::Dice;
 
-const CLIQUE: usize = 6;
-const CARRIERS: usize = 44;
-const EDGE: usize = 350;
+pub const CLIQUE: usize = 6;
+pub const CARRIERS: usize = 44;
+pub const EDGE: usize = 350;
 pub const ASES: usize = CLIQUE + CARRIERS + EDGE;
 /// Sessions; each of another AS, so that one in a hundred is two peer ASes.
 pub const VANTAGE_POINTS: usize = 200;
@@ -35,6 +35,7 @@ pub struct Link {
     pub is_cut: bool,
 }
 
+#[derive(Clone)]
 pub struct Graph {
     pub ases: Vec<Asn>,
     pub links: Vec<Vec<Link>>,
@@ -176,6 +177,28 @@ impl Graph {
     /// Neighbors of a kind, hybrid ones left out: of them nobody can say what is right.
     pub fn neighbors(&self, node: Node, is: Relation) -> Vec<Node> {
         self.links[node].iter().filter(|l| l.is == is && !l.is_hybrid).map(|l| l.to).collect()
+    }
+
+    /// A link that was not there in the morning.
+    pub fn join(&mut self, a: Node, b: Node, b_is: Relation) {
+        self.link(a, b, b_is, false, None);
+    }
+
+    /// Takes it away again.
+    pub fn part(&mut self, a: Node, b: Node) {
+        self.links[a].retain(|l| l.to != b);
+        self.links[b].retain(|l| l.to != a);
+    }
+
+    /// A route of `a` that it gives to `b` alone.
+    pub fn spread_over(&self, a: Node, b: Node) -> Routes {
+        let mut alone = self.clone();
+        alone.links[a].iter_mut().filter(|l| l.to != b).for_each(|l| l.is_cut = true);
+        for links in &mut alone.links {
+            links.iter_mut().filter(|l| l.to == a).for_each(|l| l.is_cut = true);
+        }
+        alone.links[b].iter_mut().filter(|l| l.to == a).for_each(|l| l.is_cut = false);
+        alone.spread(&[vec![a]], 0, None)
     }
 
     /// Cuts the links between two ASes, or mends them.

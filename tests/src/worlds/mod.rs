@@ -5,6 +5,7 @@
 pub mod day;
 pub mod fault;
 pub mod graph;
+pub mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,6 +76,7 @@ pub fn measure(size: Size, table: &mut Table) {
         table.line(format!("… and {} more", misses.len() - NAMED_MISSES));
     }
     hold_against_floors(&tallies, table);
+    links::measure(size.worlds, table);
     table.title("(d) worlds without a fault");
     quiet(size.quiet_updates, 0, Floor::AtMost(0), table);
     quiet(size.quiet_updates / 2, 30, Floor::None, table);
