@@ -59,7 +59,7 @@ pub struct LiveFeed {
     is_noted: bool,
     points: Vec<Arc<VantagePoint>>,
     down: BTreeSet<VantageId>,
-    /// Of whom it or its archive told something, by the engine's numbers.
+    /// Of whom it or its archive told something that was not taken back, by the engine's numbers.
     held: BTreeSet<VantageId>,
     /// When it was lost, or its archive last had a word.
     last_word: Timestamp,
@@ -173,7 +173,8 @@ impl Live {
         self.feeds[feed].as_mut()
     }
 
-    /// Vantage points that nobody has told of for so long that what they held is out of sight.
+    /// Vantage points that nobody has told of for so long that what they held is out of sight. What another feed still
+    /// holds of the same session is in sight.
     pub fn out_of_sight(&mut self, now: Timestamp) -> BTreeSet<VantageId> {
         let mut lost = BTreeSet::new();
         for feed in self.feeds.iter_mut().flatten().filter(|feed| feed.is_out_of_sight(now)) {
@@ -181,8 +182,10 @@ impl Live {
             lost.append(&mut feed.give_up());
         }
         if !lost.is_empty() {
-            self.said.begin_anew(now);
-            self.tell_forgotten();
+            for feed in self.feeds.iter().flatten() {
+                lost.retain(|vantage| !feed.held.contains(vantage));
+            }
+            self.said.begin_anew(&lost);
         }
         lost
     }
@@ -206,8 +209,9 @@ impl Live {
             event => feed.session(event, &mut Self::ledger(&self.ledger)),
         }
         feed.look_for_beacons(&item.event, now);
-        if feed.standing.is_some() {
-            feed.held.extend(number);
+        match item.event {
+            Event::PeerDown { .. } => drop(number.map(|number| feed.held.remove(&number))),
+            _ => feed.held.extend(number),
         }
         let (true, Some(number)) = (feed.is_noted, number) else { return };
         let before = self.said.forgotten_until();
@@ -218,9 +222,11 @@ impl Live {
         }
     }
 
+    /// Of other feeds nothing was remembered: their archives have told all, and must not tell it as news once more.
     fn tell_forgotten(&self) {
         let until = self.said.forgotten_until();
-        for standing in self.feeds.iter().flatten().filter_map(|feed| feed.standing.as_ref()) {
+        let noted = self.feeds.iter().flatten().filter(|feed| feed.is_noted);
+        for standing in noted.filter_map(|feed| feed.standing.as_ref()) {
             standing.send_modify(|standing| standing.forgotten_until = until);
         }
     }
@@ -258,12 +264,13 @@ pub fn vantage_of(event: &Event) -> Option<VantageId> {
 
 #[cfg(test)]
 mod tests {
-    use rules::bgp::Update;
+    use rules::bgp::{Nlri, Update};
 
     use super::*;
 
     const FEED: usize = 0;
     const ARCHIVE: usize = 1;
+    const OTHER: usize = 1;
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(1_772_323_200 + secs)
@@ -276,16 +283,34 @@ mod tests {
         let feed = LiveFeed::new("ris".into(), Arc::default(), Some(standing));
         let mut live = Live::new(vec![Some(feed)], vec![FEED], Arc::default());
         hear(&mut live, Event::Feed(change(true, 0)), None, 0);
-        let update = |vantage| Update {
-            vantage: VantageId(vantage),
-            seen: at(0),
-            withdrawn: Vec::new(),
-            announced: Vec::new(),
-            attributes: Arc::default(),
-        };
-        hear(&mut live, Event::Update(update(0)), Some(VantageId(40)), 0);
+        hear(&mut live, update(0), Some(VantageId(40)), 0);
         live.told_of(ARCHIVE, Some(VantageId(41)));
         (live, stands)
+    }
+
+    fn update(secs: i64) -> Event {
+        Event::Update(Update {
+            vantage: VantageId(0),
+            seen: at(secs),
+            withdrawn: Vec::new(),
+            announced: vec![Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }],
+            attributes: Arc::default(),
+        })
+    }
+
+    /// A second feed with an archive, that is whole since it began and told of one session.
+    fn add_whole(live: &mut Live, number: VantageId) -> watch::Receiver<Standing> {
+        let standing = watch::Sender::new(Standing::default());
+        let stands = standing.subscribe();
+        live.feeds.push(Some(LiveFeed::new("other".into(), Arc::default(), Some(standing))));
+        live.heard(OTHER, &item(Event::Feed(change(true, 0)), 0), None, at(0));
+        live.heard(OTHER, &item(update(0), 0), Some(number), at(0));
+        live.is_whole(OTHER, 0);
+        stands
+    }
+
+    fn item(event: Event, secs: i64) -> Item {
+        Item { time: at(secs), event }
     }
 
     fn change(is_live: bool, secs: i64) -> FeedChange {
@@ -294,7 +319,7 @@ mod tests {
     }
 
     fn hear(live: &mut Live, event: Event, number: Option<VantageId>, secs: i64) {
-        live.heard(FEED, &Item { time: at(secs), event }, number, at(secs));
+        live.heard(FEED, &item(event, secs), number, at(secs));
     }
 
     #[test]
@@ -306,7 +331,48 @@ mod tests {
         assert!(live.out_of_sight(at(107_199)).is_empty(), "its archive is followed");
         assert_eq!(stands.borrow().given_up, 0);
         assert_eq!(Vec::from_iter(live.out_of_sight(at(107_200))), [VantageId(40), VantageId(41)]);
-        assert_eq!((stands.borrow().given_up, stands.borrow().forgotten_until), (1, Some(at(107_200))));
+        assert_eq!(stands.borrow().given_up, 1);
         assert!(live.out_of_sight(at(900_000)).is_empty(), "once");
+        let sifted = |live: &mut Live, number| live.sift(Some(VantageId(number)), &mut update(0));
+        assert!(sifted(&mut live, 40), "what it said is told again");
+    }
+
+    #[test]
+    fn when_one_feed_is_given_up_another_that_is_whole_has_nothing_to_read_once_more() {
+        let (mut live, _) = live();
+        let other = add_whole(&mut live, VantageId(50));
+        let before = other.borrow().clone();
+        hear(&mut live, Event::Feed(change(false, 100)), None, 100);
+        assert_eq!(live.out_of_sight(at(7_300)).len(), 2);
+        assert_eq!(*other.borrow(), before);
+    }
+
+    #[test]
+    fn when_the_memory_is_full_only_feeds_that_are_remembered_read_once_more() {
+        let (mut live, stands) = live();
+        live.said = Said::bounded(1);
+        let other = add_whole(&mut live, VantageId(50));
+        let before = other.borrow().clone();
+        for number in [40, 41] {
+            hear(&mut live, update(100), Some(VantageId(number)), 100);
+        }
+        assert_eq!(stands.borrow().forgotten_until, Some(at(100)));
+        assert_eq!(*other.borrow(), before);
+    }
+
+    #[test]
+    fn a_session_that_another_feed_shows_is_in_sight() {
+        let (mut live, _) = live();
+        live.feeds.push(Some(LiveFeed::new("routers".into(), Arc::default(), None)));
+        let shown = |live: &mut Live, event| live.heard(OTHER, &item(event, 0), Some(VantageId(40)), at(0));
+        shown(&mut live, update(0));
+        hear(&mut live, Event::Feed(change(false, 100)), None, 100);
+        let mut unseen = live.out_of_sight(at(7_300));
+        assert_eq!(Vec::from_iter(unseen), [VantageId(41)]);
+
+        hear(&mut live, update(8_000), Some(VantageId(40)), 8_000);
+        shown(&mut live, Event::PeerDown { vantage: VantageId(0), seen: at(8_000) });
+        unseen = live.out_of_sight(at(20_000));
+        assert_eq!(Vec::from_iter(unseen), [VantageId(40)], "the other shows it no more");
     }
 }

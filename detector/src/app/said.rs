@@ -3,7 +3,7 @@
 //! While an archive tells what was before, or what was missed, the live feed goes on. An archive's route or withdrawal
 //! that is not newer than what the same session has said since for that prefix is old, and left out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +31,8 @@ struct Session {
     /// When it came up or went down: what was before is void.
     reset: Option<u32>,
     spoke: bool,
+    /// How often what it said was let go: what is remembered from before counts no more.
+    life: u32,
 }
 
 impl Default for Said {
@@ -40,7 +42,7 @@ impl Default for Said {
 }
 
 impl Said {
-    fn bounded(most: usize) -> Self {
+    pub(super) fn bounded(most: usize) -> Self {
         let (routes, sessions) = (HashMap::new(), HashMap::new());
         Self { hasher: RandomState::new(), routes, sessions, most, forgotten_until: None, old: Arc::default() }
     }
@@ -49,19 +51,22 @@ impl Said {
     pub fn note(&mut self, vantage: VantageId, event: &Event) {
         match event {
             Event::Update(update) => {
-                self.sessions.entry(vantage).or_default().spoke = true;
+                let session = self.sessions.entry(vantage).or_default();
+                session.spoke = true;
+                let life = session.life;
                 let second = second(update.seen);
                 for nlri in update.announced.iter().chain(&update.withdrawn) {
                     if self.routes.len() >= self.most {
                         self.routes.clear();
                         self.forgotten_until = self.forgotten_until.max(Some(update.seen));
                     }
-                    let key = self.key(vantage, nlri);
+                    let key = self.key(vantage, life, nlri);
                     self.routes.insert(key, second);
                 }
             }
             Event::PeerUp { seen, .. } | Event::PeerDown { seen, .. } => {
-                self.sessions.insert(vantage, Session { reset: Some(second(*seen)), spoke: true });
+                let session = self.sessions.entry(vantage).or_default();
+                (session.reset, session.spoke) = (Some(second(*seen)), true);
             }
             _ => {}
         }
@@ -91,7 +96,8 @@ impl Said {
             update.withdrawn.clear();
         }
         if session.spoke {
-            let is_news = |nlri: &Nlri| self.routes.get(&self.key(vantage, nlri)).is_none_or(|said| *said < second);
+            let is_news =
+                |nlri: &Nlri| self.routes.get(&self.key(vantage, session.life, nlri)).is_none_or(|said| *said < second);
             update.announced.retain(is_news);
             update.withdrawn.retain(is_news);
         }
@@ -102,11 +108,12 @@ impl Said {
         (self.routes, self.sessions, self.forgotten_until) = Default::default();
     }
 
-    /// Remembers nothing of what was said until now, so archives are read up to here once more.
-    pub fn begin_anew(&mut self, now: Timestamp) {
-        self.routes.clear();
-        self.sessions.clear();
-        self.forgotten_until = self.forgotten_until.max(Some(now));
+    /// What these sessions said counts no more: it was given up, and an archive tells it again.
+    pub fn begin_anew(&mut self, given_up: &BTreeSet<VantageId>) {
+        for vantage in given_up {
+            let session = self.sessions.entry(*vantage).or_default();
+            *session = Session { life: session.life.wrapping_add(1), ..Session::default() };
+        }
     }
 
     /// What was said before this is remembered no more. An archive that is read beyond it says the same again.
@@ -119,8 +126,8 @@ impl Said {
         self.old.clone()
     }
 
-    fn key(&self, vantage: VantageId, nlri: &Nlri) -> u64 {
-        self.hasher.hash_one((vantage, nlri.prefix, nlri.path_id))
+    fn key(&self, vantage: VantageId, life: u32, nlri: &Nlri) -> u64 {
+        self.hasher.hash_one((vantage, life, nlri.prefix, nlri.path_id))
     }
 }
 
@@ -177,6 +184,22 @@ mod tests {
         assert_eq!(left(&mut said, PEER, update(101, &["192.0.2.0/24"], &[])), (1, 0));
         let mut up = Event::PeerUp { vantage: PEER, seen: Timestamp::from_secs(101) };
         assert!(!said.sift(PEER, &mut up) && said.sift(VantageId(8), &mut up));
+    }
+
+    #[test]
+    fn what_a_session_said_before_it_was_given_up_counts_no_more_and_what_others_said_does() {
+        let mut said = Said::default();
+        for vantage in [PEER, VantageId(8)] {
+            said.note(vantage, &Event::PeerUp { vantage, seen: Timestamp::from_secs(100) });
+            said.note(vantage, &update(110, &["192.0.2.0/24"], &[]));
+        }
+        said.begin_anew(&[PEER].into());
+        assert_eq!(said.forgotten_until(), None, "nobody else has to read anything once more");
+        for (vantage, expected) in [(PEER, (1, 0)), (VantageId(8), (0, 0))] {
+            assert_eq!(left(&mut said, vantage, update(100, &["192.0.2.0/24"], &[])), expected);
+        }
+        said.note(PEER, &update(200, &["192.0.2.0/24"], &[]));
+        assert_eq!(left(&mut said, PEER, update(199, &["192.0.2.0/24"], &[])), (0, 0));
     }
 
     #[test]
