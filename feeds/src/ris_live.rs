@@ -66,8 +66,8 @@ pub struct Interest {
 #[derive(Debug, Default)]
 pub struct Status {
     pub connected: AtomicBool,
-    /// When the last news arrived, or any sign of life of a filtered subscription, or the first connection was made if
-    /// there was neither; microseconds since the epoch, 0 before.
+    /// When the last news arrived, or any sign of life of a filtered subscription, or a connection was made behind one that
+    /// did not end in silence; microseconds since the epoch, 0 before.
     pub last_frame: AtomicI64,
     pub reconnects: AtomicU64,
     pub gaps: AtomicU64,

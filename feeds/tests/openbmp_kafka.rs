@@ -12,7 +12,8 @@ use feeds::openbmp::consumer::{self, Batch, Config, ROUTE_VIEWS_TOPICS, Status};
 use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
-use rules::event::Event;
+use rules::bgp::Timestamp;
+use rules::event::{Event, FeedChange};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -47,22 +48,28 @@ impl Broker {
     }
 
     fn consume(&self, queue: usize) -> Consumer {
-        let (out, batches) = mpsc::channel(queue);
-        let status = Arc::new(Status::default());
-        let config = Config {
-            brokers: self.cluster.bootstrap_servers(),
-            topics: vec![ROUTE_VIEWS_TOPICS.to_owned()],
-            group: "test".to_owned(),
-            collector_as: Some(feeds::openbmp::ROUTE_VIEWS),
-            properties: vec![
-                ("auto.offset.reset".to_owned(), "earliest".to_owned()),
-                ("auto.commit.interval.ms".to_owned(), "50".to_owned()),
-                ("topic.metadata.refresh.interval.ms".to_owned(), "200".to_owned()),
-            ],
-        };
-        let running = tokio::spawn(consumer::run(config, "views".into(), out, status.clone()));
-        Consumer { batches, status, running }
+        consume(self.cluster.bootstrap_servers(), None, queue)
     }
+}
+
+/// What a consumer gets from these brokers, after an earlier run that read until then.
+fn consume(brokers: String, before: Option<Timestamp>, queue: usize) -> Consumer {
+    let (out, batches) = mpsc::channel(queue);
+    let status = Arc::new(Status::default());
+    let config = Config {
+        brokers,
+        before,
+        topics: vec![ROUTE_VIEWS_TOPICS.to_owned()],
+        group: "test".to_owned(),
+        collector_as: Some(feeds::openbmp::ROUTE_VIEWS),
+        properties: vec![
+            ("auto.offset.reset".to_owned(), "earliest".to_owned()),
+            ("auto.commit.interval.ms".to_owned(), "50".to_owned()),
+            ("topic.metadata.refresh.interval.ms".to_owned(), "200".to_owned()),
+        ],
+    };
+    let running = tokio::spawn(consumer::run(config, "views".into(), out, status.clone()));
+    Consumer { batches, status, running }
 }
 
 struct Consumer {
@@ -85,6 +92,20 @@ impl Consumer {
             }
             if routes.len() >= count {
                 return (routes, batch);
+            }
+        }
+    }
+
+    /// What is said of the first loss, and the batch it is in.
+    async fn lost(&mut self) -> (FeedChange, Batch) {
+        loop {
+            let batch = timeout(LONG, self.batches.recv()).await.expect("in time").expect("it runs");
+            let lost = batch.items.iter().find_map(|item| match &item.event {
+                Event::Feed(change) if !change.live => Some(change.clone()),
+                _ => None,
+            });
+            if let Some(change) = lost {
+                return (change, batch);
             }
         }
     }
@@ -140,23 +161,24 @@ async fn what_the_broker_does_not_hold_any_more_is_a_gap() {
         let record = FutureRecord::<(), _>::to(TOPIC).payload(&filler);
         broker.producer.send(record, LONG).await.expect("published");
     }
-    let mut second = broker.consume(8);
-    let change = loop {
-        let batch = timeout(LONG, second.batches.recv()).await.expect("in time").expect("it runs");
-        let lost = batch.items.iter().find_map(|item| match &item.event {
-            Event::Feed(change) if !change.live => Some(change.clone()),
-            _ => None,
-        });
-        if let Some(change) = lost {
-            assert!(batch.items.iter().any(|item| matches!(&item.event, Event::Feed(c) if c.live)), "seeing again");
-            break change;
-        }
-    };
+    let before = Some(Timestamp::from_secs(SECS.into()));
+    let mut second = consume(broker.cluster.bootstrap_servers(), before, 8);
+    let (change, batch) = second.lost().await;
+    assert!(batch.items.iter().any(|item| matches!(&item.event, Event::Feed(c) if c.live)), "seeing again");
     let (messages, rest) = change.detail.split_once(' ').expect("a sentence");
     assert!(messages.parse::<u64>().is_ok_and(|n| (3..18).contains(&n)), "{}", change.detail);
     assert_eq!(rest, format!("messages of {TOPIC} are not held by the broker any more"));
-    assert!(change.gap_from.is_some());
+    assert_eq!(change.gap_from, before);
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_was_never_reached_is_a_feed_that_is_not_live() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("an address");
+    let mut consumer = consume(nobody.to_string(), None, 8);
+    let (change, _) = consumer.lost().await;
+    assert_eq!((&*change.feed, change.gap_from), ("views", None));
+    consumer.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,6 +154,28 @@ async fn a_lost_feed_says_its_gap_takes_its_peers_down_and_comes_back() {
 }
 
 #[tokio::test]
+async fn silence_counts_from_the_reconnect_and_from_the_first_of_connections_without_news() {
+    let (listener, mut items, status) = start().await;
+    let is_live = |event: &Event| matches!(event, Event::Feed(change) if change.live);
+    let mut last_frames = Vec::new();
+    for has_news in [true, false, false] {
+        let mut socket = timeout(Duration::from_secs(20), accept(&listener)).await.expect("a visit");
+        until(&mut items, is_live).await;
+        last_frames.push(status.last_frame.load(Relaxed));
+        if has_news {
+            socket.send(Message::text(STATE)).await.expect("a client that listens");
+            until(&mut items, |event| matches!(event, Event::PeerUp { .. })).await;
+            last_frames.push(status.last_frame.load(Relaxed));
+        }
+        drop(socket);
+        until(&mut items, is_lost).await;
+    }
+    let [first, news, behind_news, behind_silence] = last_frames[..] else { panic!("{last_frames:?}") };
+    assert!(0 < first && first < news && news < behind_news, "{last_frames:?}");
+    assert_eq!(behind_silence, behind_news);
+}
+
+#[tokio::test]
 async fn an_unreachable_server_is_said_once_and_a_closed_receiver_ends_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let config = config(&listener);

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::intake::Input;
 use super::reporting::counted;
+use super::silence;
 use crate::config::{Bmp, Feed, FeedKind, OpenBmp};
 use crate::failure::Failure;
 use crate::health::{FeedReport, FeedState, PeerReport, SessionReport};
@@ -72,7 +73,14 @@ pub async fn listen(
     station::run(listener, config, name, out, status).await;
 }
 
-pub async fn consume(openbmp: OpenBmp, name: Arc<str>, out: Sender<Batch>, status: Arc<KafkaStatus>) {
+/// `before`: up to where everything was judged before a restart.
+pub async fn consume(
+    openbmp: OpenBmp,
+    before: Option<Timestamp>,
+    name: Arc<str>,
+    out: Sender<Batch>,
+    status: Arc<KafkaStatus>,
+) {
     let properties = openbmp.properties.into_iter().map(|(key, value)| (key, value.expose().to_owned())).collect();
     let config = consumer::Config {
         brokers: openbmp.brokers,
@@ -80,6 +88,7 @@ pub async fn consume(openbmp: OpenBmp, name: Arc<str>, out: Sender<Batch>, statu
         group: openbmp.group,
         collector_as: openbmp.collector_as,
         properties,
+        before,
     };
     consumer::run(config, name, out, status).await;
 }
@@ -98,7 +107,7 @@ pub async fn forward(source: usize, mut batches: Receiver<Batch>, queue: Sender<
 pub fn report(name: &str, health: &BmpHealth, silent_secs: u64, metrics: &Metrics, now: Timestamp) -> FeedReport {
     let report = match health {
         BmpHealth::Station(status, expected) => station_report(name, status, expected, metrics),
-        BmpHealth::Kafka(status) => kafka_report(name, status, silent_secs as f64, metrics, now),
+        BmpHealth::Kafka(status) => kafka_report(name, status, silent_secs, metrics, now),
     };
     let peers = |count: fn(&SessionReport) -> usize| report.sessions.iter().map(count).sum();
     let (peers_up, peers_down) = (peers(|session| session.peers_up), peers(|session| session.peers_down));
@@ -128,16 +137,11 @@ fn station_report(name: &str, status: &StationStatus, expected: &[Arc<str>], met
     finish(FeedReport { gaps, sessions, ..counted(name, "bmp", state, &counts) }, &counts, last_message, metrics)
 }
 
-fn kafka_report(name: &str, status: &KafkaStatus, silent_secs: f64, metrics: &Metrics, now: Timestamp) -> FeedReport {
+fn kafka_report(name: &str, status: &KafkaStatus, silent_secs: u64, metrics: &Metrics, now: Timestamp) -> FeedReport {
     let heard = status.messages.load(Ordering::Relaxed) > 0;
     let last = heard.then(|| Timestamp(status.last_message.load(Ordering::Relaxed)));
     let age_secs = last.map_or(0.0, |last| now.secs_since(last));
-    let state = match status.connected.load(Ordering::Relaxed) {
-        true if age_secs > silent_secs => FeedState::Silent,
-        true => FeedState::Live,
-        false if heard => FeedState::Down,
-        false => FeedState::Connecting,
-    };
+    let state = silence::of_kafka(status, silent_secs, now);
     metrics.queue_stalled(Queue::Feed, Duration::from_micros(status.stalled_micros.load(Ordering::Relaxed)));
     if heard {
         metrics.feed_lag(name, Duration::from_secs_f64(age_secs.max(0.0)));
@@ -145,7 +149,7 @@ fn kafka_report(name: &str, status: &KafkaStatus, silent_secs: f64, metrics: &Me
     let counts = status.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let routers = status.routers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let sessions = routers.iter().map(|router| {
-        let is_silent = router.last.is_some_and(|last| now.secs_since(last) > silent_secs);
+        let is_silent = router.last.is_some_and(|last| now.secs_since(last) > silent_secs as f64);
         SessionReport {
             router: plain(&router.name, 64),
             state: if is_silent { FeedState::Silent } else { FeedState::Live },

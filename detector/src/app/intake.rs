@@ -175,10 +175,11 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
     let scoped = scoped(&feeds);
     let watched = (health.clone(), Silence::default());
     let mut front = Front { sequencer, engine, receipts, metrics, live, watched, taken, interest, scoped };
+    let before = given.before.as_ref().map(|checkpoint| checkpoint.at);
     let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
     let (stop, stopped) = signal::channel(false);
-    let past = History { pasts, times };
+    let past = History { pasts, times, before };
     let weak = queue.downgrade();
     let mouth = Mouth { queue, stopped, subscribed };
     tokio::spawn(feed_all(feeds, stations, rpki, mouth, health.clone(), past));
@@ -259,6 +260,8 @@ struct Mouth {
 struct History {
     pasts: Vec<Past>,
     times: Times,
+    /// Up to where everything was judged before a restart.
+    before: Option<Timestamp>,
 }
 
 /// Dumps first, since they say what is normal; then everything that gives news. On the word to stop nothing more is
@@ -275,6 +278,7 @@ async fn feed_all(
     readers.spawn(rpki.follow(mouth.queue.clone(), health.rpki.clone()));
     health.rpki.first_answers().await;
     seed(&feeds, &mouth, &health).await;
+    let before = past.before;
     let archives = archives(&feeds, past, &mouth, &health);
     let has_archive: Vec<bool> = (0..feeds.len()).map(|i| archives.iter().any(|a| a.source == i)).collect();
     for archive in archives {
@@ -315,7 +319,7 @@ async fn feed_all(
             }
             (FeedKind::OpenBmp(config), FeedHealth::Bmp(BmpHealth::Kafka(status))) => {
                 let (out, batches) = mpsc::channel(FEED_QUEUE);
-                readers.spawn(bmp::consume(config, feed.name, out, status.clone()));
+                readers.spawn(bmp::consume(config, before, feed.name, out, status.clone()));
                 movers.spawn(bmp::forward(source, batches, mouth.queue.clone()));
             }
             _ => unreachable!("the health of a feed is made from its kind"),
@@ -328,7 +332,7 @@ async fn feed_all(
 }
 
 fn archives(feeds: &[Feed], history: History, mouth: &Mouth, health: &Health) -> Vec<Bootstrap> {
-    let History { pasts, times } = history;
+    let History { pasts, times, .. } = history;
     let mut first_source = feeds.len();
     let mut all = Vec::new();
     for (source, (feed, past)) in feeds.iter().zip(pasts).enumerate() {
@@ -518,7 +522,7 @@ impl Front {
         self.sequencer.push_own(Event::Tick, now);
         self.metrics.relation_rows_dropped(self.sequencer.relation_rows_dropped());
         let (health, silence) = &mut self.watched;
-        for change in silence.look(health, now) {
+        for change in silence.look(&health.feeds, &health.silent_secs, now) {
             self.sequencer.push_own(Event::Feed(change), now);
         }
         for vantage in self.live.out_of_sight(now) {
@@ -547,6 +551,7 @@ impl Front {
                 for item in items {
                     let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
                     self.live.heard(source, &item, number, at);
+                    self.watched.1.heard(&item.event);
                     self.push(source, item, at).await;
                 }
             }

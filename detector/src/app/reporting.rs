@@ -214,7 +214,7 @@ impl Reporter {
         let last = Timestamp(status.last_frame.load(Ordering::Relaxed));
         let heard = status.frames.load(Ordering::Relaxed) > 0;
         let age_secs = now.secs_since(last);
-        let state = silence::state(status, silent_secs, now);
+        let state = silence::of_ris_live(status, silent_secs, now);
         if heard {
             self.metrics.feed_lag(name, Duration::from_secs_f64(age_secs.max(0.0)));
         }

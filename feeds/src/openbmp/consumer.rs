@@ -4,7 +4,7 @@
 //! through are its offsets stored, so a crash brings the rest again. Offsets that are skipped are a gap. While the way on is full the partitions are
 //! paused and polling goes on: a consumer that does not poll is thrown out of its group.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub struct Config {
     pub collector_as: Option<Asn>,
     /// Passed to librdkafka as they are.
     pub properties: Vec<(String, String)>,
+    /// Until when an earlier run is known to have read: what was missed before this one began there.
+    pub before: Option<Timestamp>,
 }
 
 /// What goes on: items, and how to say that they are through.
@@ -163,6 +165,7 @@ fn stored(consumer: &StreamConsumer<Listener>, assigned: TopicPartitionList) -> 
 
 /// Runs until the receiver closes.
 pub async fn run(config: Config, feed: Arc<str>, out: mpsc::Sender<Batch>, status: Arc<Status>) {
+    let mut told_lost = false;
     while !out.is_closed() {
         let (tell, assigned) = mpsc::channel(REBALANCES);
         let listener = Listener { feed: feed.clone(), status: status.clone(), assigned: tell };
@@ -175,6 +178,10 @@ pub async fn run(config: Config, feed: Arc<str>, out: mpsc::Sender<Batch>, statu
                 let error = told(&error);
                 tracing::error!(%feed, %error, "cannot read from Kafka");
                 status.note_error(&error);
+                if !std::mem::replace(&mut told_lost, true) {
+                    let items = vec![change(&feed, false, error, None, now())];
+                    let _ = out.send(Batch { items, receipt: Unsettled::default().add(Offsets::new()) }).await;
+                }
                 tokio::select! { () = tokio::time::sleep(RETRY) => {}, () = out.closed() => {} }
             }
         }
@@ -187,6 +194,11 @@ fn told(error: &KafkaError) -> String {
         KafkaError::ClientConfig(_, what, key, _) => format!("{key}: {what}"),
         other => other.to_string(),
     }
+}
+
+fn change(feed: &Arc<str>, live: bool, detail: String, gap_from: Option<Timestamp>, seen: Timestamp) -> Item {
+    let change = FeedChange { feed: feed.clone(), live, detail, gap_from, seen };
+    Item { time: seen, event: Event::Feed(change) }
 }
 
 fn consumer(config: &Config, listener: Listener) -> Result<StreamConsumer<Listener>, KafkaError> {
@@ -209,6 +221,8 @@ struct Reader<'a> {
     unsettled: Unsettled,
     /// Partitions that bring nothing now.
     paused: Option<TopicPartitionList>,
+    /// That it is not live has been said.
+    told_lost: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -220,10 +234,11 @@ impl<'a> Reader<'a> {
             decoder: Decoder::new(config.collector_as),
             waiting: Vec::new(),
             offsets: Offsets::new(),
-            places: Places::default(),
+            places: Places::new(config.before),
             full_since: None,
             unsettled: Unsettled::default(),
             paused: None,
+            told_lost: false,
         }
     }
 
@@ -284,12 +299,13 @@ impl<'a> Reader<'a> {
 
     fn message(&mut self, topic: &str, partition: i32, offset: i64, payload: Option<&[u8]>) {
         let arrived = now();
-        if !self.status.connected.swap(true, Relaxed) {
+        self.status.last_message.store(arrived.0, Relaxed);
+        if !self.status.connected.swap(true, Release) {
+            self.told_lost = false;
             self.change(true, String::new(), arrived);
         }
         *self.status.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.status.messages.fetch_add(1, Relaxed);
-        self.status.last_message.store(arrived.0, Relaxed);
         // A tombstone says nothing, but its offset is read.
         if let Some(payload) = payload {
             self.decoder.message(topic, &Bytes::copy_from_slice(payload), Some(arrived), &mut self.waiting);
@@ -315,7 +331,8 @@ impl<'a> Reader<'a> {
     fn failed(&mut self, error: &KafkaError) {
         self.status.note_error(&error.to_string());
         self.status.counts.lock().unwrap_or_else(PoisonError::into_inner).add(failure());
-        if self.status.connected.swap(false, Relaxed) {
+        self.status.connected.store(false, Relaxed);
+        if !std::mem::replace(&mut self.told_lost, true) {
             tracing::warn!(feed = %self.feed, %error, "feed lost");
             self.change(false, error.to_string(), now());
         }
@@ -334,18 +351,19 @@ impl<'a> Reader<'a> {
         let Some(missed) = self.places.take_missed() else { return };
         let Missed { messages, topic, partitions, from } = missed;
         let more = if partitions > 1 { format!(" and {} more partitions", partitions - 1) } else { String::new() };
-        let detail = format!("{messages} messages of {topic}{more} are not held by the broker any more");
+        let unknown = if from.is_none() { "; since when is not known" } else { "" };
+        let detail = format!("{messages} messages of {topic}{more} are not held by the broker any more{unknown}");
         tracing::warn!(feed = %self.feed, %detail, "gap");
         let seen = now();
-        let change = FeedChange { feed: self.feed.clone(), live: false, detail, gap_from: from.or(Some(seen)), seen };
-        self.waiting.push(Item { time: seen, event: Event::Feed(change) });
-        self.change(true, String::new(), seen);
+        self.waiting.push(change(&self.feed, false, detail, from.or(Some(seen)), seen));
+        if self.status.connected.load(Relaxed) {
+            self.change(true, String::new(), seen);
+        }
     }
 
     /// Nothing is missed while no broker answers: what comes then is still there, so there is no gap.
     fn change(&mut self, live: bool, detail: String, seen: Timestamp) {
-        let change = FeedChange { feed: self.feed.clone(), live, detail, gap_from: None, seen };
-        self.waiting.push(Item { time: seen, event: Event::Feed(change) });
+        self.waiting.push(change(&self.feed, live, detail, None, seen));
     }
 
     /// Pauses what is assigned now; a rebalance may bring more, which is paused when it brings something.

@@ -26,7 +26,7 @@ pub(crate) struct Missed {
     /// Some topic they were in, and of how many partitions.
     pub topic: Arc<str>,
     pub partitions: usize,
-    /// When the first of those partitions brought something last; none: before the start.
+    /// When the first of those partitions brought something last; none if that is not known of any.
     pub from: Option<Timestamp>,
 }
 
@@ -34,15 +34,21 @@ pub(crate) struct Missed {
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     topics: BTreeMap<Arc<str>, BTreeMap<i32, Place>>,
+    /// Until when an earlier run is known to have read.
+    before: Option<Timestamp>,
     missed: Option<Missed>,
 }
 
 impl Places {
+    pub fn new(before: Option<Timestamp>) -> Self {
+        Self { before, ..Self::default() }
+    }
+
     /// Notes that a message was read; gives the name of its topic, shared.
     pub fn read(&mut self, topic: &str, partition: i32, offset: i64, at: Timestamp) -> Arc<str> {
         let name = self.topics.get_key_value(topic).map_or_else(|| topic.into(), |(name, _)| name.clone());
         let place = self.topics.entry(name.clone()).or_default().entry(partition).or_default();
-        let (expected, last) = (place.next, place.last);
+        let (expected, last) = (place.next, place.last.or(self.before));
         if expected.is_none() {
             place.first = Some(offset);
         }
@@ -60,7 +66,7 @@ impl Places {
         let name = self.topics.get_key_value(topic).map_or_else(|| topic.into(), |(name, _)| name.clone());
         let place = self.topics.entry(name.clone()).or_default().entry(partition).or_default();
         match place.first.take() {
-            Some(first) => self.compare(&name, offset, first, None),
+            Some(first) => self.compare(&name, offset, first, self.before),
             None => place.next = place.next.or(Some(offset)),
         }
     }
@@ -71,7 +77,7 @@ impl Places {
             self.missed.get_or_insert_with(|| Missed { messages: 0, topic: topic.clone(), partitions: 0, from });
         missed.messages = missed.messages.saturating_add(messages);
         missed.partitions += 1;
-        missed.from = missed.from.min(from);
+        missed.from = missed.from.into_iter().chain(from).min();
     }
 
     /// What was missed and not told yet.
@@ -121,9 +127,19 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_with_an_unknown_beginning_does_not_hide_that_of_another() {
+        let mut places = Places::default();
+        places.read(LINX, 0, 1, at(5));
+        places.read(LINX, 0, 10, at(6));
+        places.stored(LINX, 1, 40);
+        places.read(LINX, 1, 50, at(7));
+        assert_eq!(places.take_missed(), missed(18, 2, Some(5)));
+    }
+
+    #[test]
     fn where_an_earlier_run_was_counts_whenever_it_is_told() {
-        for is_told_first in [true, false] {
-            let mut places = Places::default();
+        for (is_told_first, before) in [(true, None), (false, None), (true, Some(-9)), (false, Some(-9))] {
+            let mut places = Places::new(before.map(at));
             if is_told_first {
                 places.stored(LINX, 0, 40);
             }
@@ -131,7 +147,7 @@ mod tests {
             if !is_told_first {
                 places.stored(LINX, 0, 40);
             }
-            assert_eq!(places.take_missed(), missed(60, 1, None));
+            assert_eq!(places.take_missed(), missed(60, 1, before));
             places.read(LINX, 0, 101, at(2));
             // A rebalance tells it anew; by then we are ahead of it.
             places.stored(LINX, 0, 90);

@@ -4,7 +4,7 @@
 //! decodes what is there now and hands it on, and the loop around both that reconnects.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use rules::limits;
 use tokio::net::TcpStream;
 use tokio::sync::watch::Receiver;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant as Moment, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
@@ -34,8 +34,12 @@ const FRAME: usize = 8 << 20;
 const CONNECT: Duration = Duration::from_secs(20);
 /// A filtered subscription may have no news for long, so we ask for a sign of life.
 const PING: Duration = Duration::from_secs(30);
-/// Without one for this long the connection is dead, whatever TCP says.
+/// Without any message for this long the connection is dead, whatever TCP says.
 const SILENCE: Duration = Duration::from_secs(90);
+/// Where somebody answers and has no news, the connection is given up after this long at most.
+const LONGEST_SILENCE: Duration = Duration::from_secs(900);
+/// A connection that had news for so long has earned a fresh start of the patience.
+const SETTLED: Duration = Duration::from_secs(3_600);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A connection that lasted this long has earned a fresh start of the back-off.
@@ -56,6 +60,8 @@ pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item
         told_lost: false,
         keeps_tables: config.keeps_tables,
         is_filtered: config.is_filtered(),
+        patience: SILENCE,
+        was_silent: false,
     };
     while !feed.out.is_closed() {
         let started = Instant::now();
@@ -254,6 +260,57 @@ fn is_sign_of_life(message: &Message, is_filtered: bool) -> bool {
     is_filtered || matches!(message, Message::Text(frame) if frame.contains(r#""ris_message""#))
 }
 
+/// What is heard through one connection, and for how long nothing may be. Who answers pings and has no news may have lost
+/// our subscription, so it is asked again; or has nothing to say, so each time with twice the patience.
+struct Hearing {
+    is_filtered: bool,
+    patience: Duration,
+    since: Moment,
+    /// The last message of any kind, and the last sign of life.
+    heard: Moment,
+    alive: Moment,
+    was_alive: bool,
+    fell_silent: bool,
+}
+
+impl Hearing {
+    fn new(is_filtered: bool, patience: Duration, now: Moment) -> Self {
+        let (since, heard, alive) = (now, now, now);
+        Self { is_filtered, patience, since, heard, alive, was_alive: false, fell_silent: false }
+    }
+
+    /// Whether it is a sign of life.
+    fn message(&mut self, message: &Message, now: Moment) -> bool {
+        self.heard = now;
+        let is_alive = is_sign_of_life(message, self.is_filtered);
+        if is_alive {
+            (self.alive, self.was_alive) = (now, true);
+        }
+        is_alive
+    }
+
+    fn deadline(&self) -> Moment {
+        (self.heard + SILENCE).min(self.alive + self.patience)
+    }
+
+    /// Nothing came up to the deadline. Says so.
+    fn fall_silent(&mut self, now: Moment) -> String {
+        self.fell_silent = true;
+        let silent = now - self.alive;
+        if now < self.heard + SILENCE {
+            let is_settled = now - self.since >= SETTLED;
+            let step = if is_settled { SILENCE } else { self.patience };
+            self.patience = (step * 2).min(LONGEST_SILENCE);
+        }
+        format!("silent for {} s", silent.as_secs())
+    }
+
+    /// It ended without news, or never had any: the silence goes on in the next.
+    fn was_silent(&self) -> bool {
+        self.fell_silent || !self.was_alive
+    }
+}
+
 /// Moves frames from the socket into the backlog until either fails. Pings are answered by the library while it reads.
 async fn read(
     mut socket: Socket,
@@ -261,13 +318,12 @@ async fn read(
     mut asked: Interest,
     backlog: &Backlog,
     status: &Status,
-    is_filtered: bool,
+    hearing: &mut Hearing,
 ) -> String {
     let mut interest = config.interest.clone();
     let mut ping = interval(PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
-    let mut heard = tokio::time::Instant::now();
     loop {
         let message = tokio::select! {
             message = socket.next() => message,
@@ -282,7 +338,7 @@ async fn read(
                 }
                 continue;
             }
-            () = tokio::time::sleep_until(heard + SILENCE) => return format!("silent for {} s", SILENCE.as_secs()),
+            () = tokio::time::sleep_until(hearing.deadline()) => return hearing.fall_silent(Moment::now()),
             _ = ping.tick() => {
                 if let Err(error) = socket.send(Message::text(r#"{"type":"ping"}"#)).await {
                     return error.to_string();
@@ -291,9 +347,8 @@ async fn read(
             }
         };
         if let Some(Ok(message)) = &message
-            && is_sign_of_life(message, is_filtered)
+            && hearing.message(message, Moment::now())
         {
-            heard = tokio::time::Instant::now();
             status.last_frame.store(now().0, Relaxed);
         }
         match message {
@@ -332,6 +387,10 @@ struct Feed {
     told_lost: bool,
     keeps_tables: bool,
     is_filtered: bool,
+    /// How long the next connection may be without news.
+    patience: Duration,
+    /// The last connection ended in silence.
+    was_silent: bool,
 }
 
 impl Feed {
@@ -346,24 +405,28 @@ impl Feed {
 
     /// Follows one connection to its end, and says why it ended.
     async fn follow(&mut self, socket: Socket, config: &Config, asked: Interest) -> String {
-        // Without any news the wait for the first ones counts from here.
-        let _ = self.status.last_frame.compare_exchange(0, now().0, Relaxed, Relaxed);
-        self.status.connected.store(true, Relaxed);
+        // The wait for news counts from here, and from an earlier connection that had none.
+        if !self.was_silent {
+            self.status.last_frame.store(now().0, Relaxed);
+        }
+        self.status.connected.store(true, Release);
         self.told_lost = false;
         let live = self.change(true, String::new(), self.gap_from);
         self.send(vec![live]).await;
         let backlog = Backlog::default();
         let status = self.status.clone();
-        let (closed, is_filtered) = (self.out.clone(), self.is_filtered);
+        let closed = self.out.clone();
+        let mut hearing = Hearing::new(self.is_filtered, self.patience, Moment::now());
         let reading = async {
             let why = tokio::select! {
-                why = read(socket, config, asked, &backlog, &status, is_filtered) => why,
+                why = read(socket, config, asked, &backlog, &status, &mut hearing) => why,
                 () = closed.closed() => "nobody listens".into(),
             };
             backlog.close(why);
         };
         let ((), detail) = tokio::join!(reading, self.convert(&backlog));
         self.status.connected.store(false, Relaxed);
+        (self.patience, self.was_silent) = (hearing.patience, hearing.was_silent());
         self.lose(detail.clone()).await;
         detail
     }
@@ -477,6 +540,45 @@ mod tests {
         assert_eq!(all.len(), 6);
         assert_eq!(all.iter().filter(|s| s.contains("RIS_PEER_STATE")).count(), 2);
         assert_eq!(all.iter().filter(|s| s.contains(r#""prefix":"2001:db8::/32""#)).count(), 2);
+    }
+
+    const NEWS: Message = Message::Text(Utf8Bytes::from_static(r#"{"type":"ris_message","data":{}}"#));
+
+    #[tokio::test]
+    async fn a_server_that_answers_and_has_no_news_is_asked_again_with_twice_the_patience() {
+        let (begin, mut patience, mut lasted) = (Moment::now(), SILENCE, Vec::new());
+        for _ in 0..6 {
+            let mut hearing = Hearing::new(false, patience, begin);
+            let mut now = begin;
+            while now + PING < hearing.deadline() {
+                now += PING;
+                assert!(!hearing.message(&Message::Pong(Default::default()), now));
+            }
+            now = hearing.deadline();
+            hearing.fall_silent(now);
+            assert!(hearing.was_silent());
+            lasted.push((now - begin).as_secs());
+            patience = hearing.patience;
+        }
+        assert_eq!(lasted, [90, 180, 360, 720, 900, 900]);
+
+        let mut hearing = Hearing::new(false, patience, begin);
+        for second in (0..=3_600).step_by(30) {
+            assert!(hearing.message(&NEWS, begin + Duration::from_secs(second)));
+        }
+        hearing.message(&Message::Pong(Default::default()), begin + SETTLED + LONGEST_SILENCE - PING);
+        hearing.fall_silent(begin + SETTLED + LONGEST_SILENCE);
+        assert_eq!(hearing.patience, 2 * SILENCE, "what had news for long begins anew");
+    }
+
+    #[tokio::test]
+    async fn who_answers_nothing_is_dead_and_not_waited_for() {
+        let begin = Moment::now();
+        let mut hearing = Hearing::new(false, LONGEST_SILENCE, begin);
+        hearing.message(&NEWS, begin);
+        assert_eq!(hearing.deadline(), begin + SILENCE);
+        assert_eq!(hearing.fall_silent(begin + SILENCE), "silent for 90 s");
+        assert_eq!(hearing.patience, LONGEST_SILENCE);
     }
 
     #[tokio::test]

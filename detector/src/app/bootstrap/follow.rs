@@ -15,6 +15,8 @@ use crate::ledger::Cause;
 
 /// How far one collector has been followed.
 struct Followed {
+    /// The moment of its dump.
+    dump: Timestamp,
     /// Told without a hole up to here.
     covered: Timestamp,
     losses: u64,
@@ -29,15 +31,15 @@ impl Followed {
     fn from(covered: Timestamp, stands: &Standing, times: &Times) -> Self {
         let backoff = Backoff::new(times.first_wait, times.longest_wait);
         let (losses, given_up) = (stands.losses, stands.given_up);
-        Self { covered, losses, given_up, was_whole: false, attempts: 0, backoff }
+        Self { dump: covered, covered, losses, given_up, was_whole: false, attempts: 0, backoff }
     }
 
-    /// After a loss it goes on from where that began.
+    /// After a loss it goes on from where that began; what was before the dump is in it.
     fn note_loss(&mut self, stands: &Standing) {
         if stands.losses != self.losses {
             self.losses = stands.losses;
             let lost = stands.gap_from.unwrap_or(self.covered).plus_secs(-OUT_OF_STEP_SECS);
-            self.covered = if self.was_whole { lost } else { self.covered.min(lost) };
+            self.covered = if self.was_whole { lost } else { self.covered.min(lost) }.max(self.dump);
             self.was_whole = false;
         }
     }
@@ -146,5 +148,31 @@ impl Shared {
             self.give_up(name, file, &why);
         }
         is_given_up
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use feeds::archive::download::Patience;
+
+    use super::*;
+
+    #[test]
+    fn a_loss_that_began_before_the_dump_is_read_from_the_dump_on() {
+        let at = |secs: i64| Timestamp::from_secs(1_772_323_200 + secs);
+        let short = Duration::from_millis(1);
+        let times = Times {
+            patience: Patience::default(),
+            first_wait: short,
+            longest_wait: short,
+            missing_secs: 600,
+            clock: || Timestamp::MIN,
+        };
+        for (gap_from, expected) in [(-86_400, 0), (1_030, 1_000)] {
+            let mut followed = Followed::from(at(0), &Standing::default(), &times);
+            followed.covered = at(2_000);
+            followed.note_loss(&Standing { losses: 1, gap_from: Some(at(gap_from)), ..Standing::default() });
+            assert_eq!(followed.covered, at(expected));
+        }
     }
 }
