@@ -205,7 +205,7 @@ impl App {
             reloaded,
             watched: watched.clone(),
             is_without_memory: memory.is_locked_out,
-            notices: Noticing::new(Decider::new(options.hysteresis, config.notices.heartbeat), &store, notices),
+            notices: Noticing::new(Decider::new(options.hysteresis, config.notices.heartbeat), &store, notices).await,
         };
         let (report, receiver) = watch::channel(Report::default());
         let reporting = tokio::spawn(reporter.run(report));

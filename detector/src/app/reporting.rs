@@ -61,10 +61,14 @@ pub struct Noticing {
 }
 
 impl Noticing {
-    /// Remembers what `store` knows of earlier lives as soon as that answers.
-    pub fn new(decider: Decider, store: &Store, out: mpsc::Sender<Notice>) -> Self {
+    /// Remembers what `store` knows of earlier lives: before the first look, so that nothing is said twice, or as soon as a
+    /// store that fails answers.
+    pub async fn new(decider: Decider, store: &Store, out: mpsc::Sender<Notice>) -> Self {
         let (found, said) = oneshot::channel();
-        tokio::spawn(recall(store.clone(), found));
+        match store.said().await {
+            Ok(known) => drop(found.send(known)),
+            Err(_) => drop(tokio::spawn(recall(store.clone(), found))),
+        }
         Self { decider, said, out, unsent: VecDeque::new() }
     }
 
