@@ -157,7 +157,7 @@ impl App {
     pub async fn start(config: Config, options: Options) -> Result<Self, Failure> {
         let hangup = reload::Hangup::listen();
         let ports = Ports::bind(&config).await?;
-        let rpki = rpki::load(config.rpki.clone())?;
+        let rpki = rpki::load(config.rpki.clone(), now)?;
         let relations = relations(&config, &rpki)?;
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
         let store = Store::start(config.store.location.clone())?;

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::intake::{Input, now};
+use super::intake::Input;
 use crate::config::Rpki;
 use crate::data;
 use crate::failure::Failure;
@@ -66,14 +66,15 @@ pub struct Loaded {
     pub delta: Option<Delta>,
     pub warnings: Vec<String>,
     config: Rpki,
+    clock: fn() -> Timestamp,
     book: Book,
     files: Files,
     slurm: Slurm,
 }
 
-/// Reads files and exceptions for the first time.
-pub fn load(config: Rpki) -> Result<Loaded, Failure> {
-    let at = now();
+/// Reads files and exceptions for the first time. Ages are told by `clock`.
+pub fn load(config: Rpki, clock: fn() -> Timestamp) -> Result<Loaded, Failure> {
+    let at = clock();
     let mut files = Files::default();
     let warnings = files.read(&config, at)?;
     let mut slurm = Slurm::default();
@@ -86,7 +87,7 @@ pub fn load(config: Rpki) -> Result<Loaded, Failure> {
     let policy = Policy { collapse_percent: config.collapse_percent as usize, freeze_secs: config.freeze_secs as i64 };
     let mut book = Book::new(policy);
     let delta = book.settle(&files.given(&config, at).into_iter().collect::<Vec<_>>(), &slurm.exceptions, at);
-    Ok(Loaded { delta, warnings, config, book, files, slurm })
+    Ok(Loaded { delta, warnings, config, clock, book, files, slurm })
 }
 
 impl Loaded {
@@ -120,8 +121,8 @@ impl Loaded {
             tasks.spawn(vrp_poll::run(url, refresh, out));
             endpoint
         });
-        let Self { config, book, files, slurm, .. } = self;
-        let follower = Follower { config, book, files, slurm, caches, endpoint, judged: Vec::new(), health };
+        let Self { config, clock, book, files, slurm, .. } = self;
+        let follower = Follower { config, clock, book, files, slurm, caches, endpoint, judged: Vec::new(), health };
         follower.run(queue, refresh).await;
     }
 }
@@ -244,6 +245,7 @@ type Judged = (usize, SourceState, Option<u64>, Option<Timestamp>);
 
 struct Follower {
     config: Rpki,
+    clock: fn() -> Timestamp,
     book: Book,
     files: Files,
     slurm: Slurm,
@@ -281,7 +283,7 @@ impl Follower {
 
     /// The change of the set in use, if there is one. Nothing is compared while no source changed.
     fn settle(&mut self, has_news: bool) -> Option<Delta> {
-        let at = now();
+        let at = (self.clock)();
         let given = self.given(at);
         let key = |g: &Given| (Arc::as_ptr(&g.set) as usize, g.state, g.serial, g.as_of);
         let judged: Vec<Judged> = given.iter().map(key).collect();
@@ -336,7 +338,7 @@ impl Follower {
             return;
         }
         let (files, aspas): (Vec<PathBuf>, _) = (self.config.files.clone(), self.config.aspas.clone());
-        let at = now();
+        let at = (self.clock)();
         let read =
             tokio::task::spawn_blocking(move || (data::rpki(&files, &aspas, Some(at)), oldest(&files, &aspas))).await;
         let panicked = |_| (Err(Failure::failed("reading VRPs stopped with a panic")), None);
@@ -360,7 +362,7 @@ impl Follower {
         let caches: Vec<rtr::Cache> = self.caches.iter().map(|c| c.borrow().clone()).collect();
         let endpoint = self.endpoint.as_ref().map(|e| e.borrow().clone());
         let mut troubles: Vec<String> = self.files.problem.iter().chain(&self.slurm.problem).cloned().collect();
-        troubles.extend(self.outdated(endpoint.as_ref(), now()));
+        troubles.extend(self.outdated(endpoint.as_ref(), (self.clock)()));
         if let Some(endpoint) = &endpoint
             && let Some((since, why)) = &endpoint.lost
         {

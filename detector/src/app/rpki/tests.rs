@@ -5,6 +5,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::timeout;
 
+use super::super::intake::now;
 use super::*;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -19,7 +20,11 @@ struct Followed {
 
 impl Followed {
     fn start(config: Rpki) -> Self {
-        let mut loaded = load(config).expect("all is well");
+        Self::start_at(config, now)
+    }
+
+    fn start_at(config: Rpki, clock: fn() -> Timestamp) -> Self {
+        let mut loaded = load(config, clock).expect("all is well");
         let mut snapshot = Snapshot::default();
         let health = loaded.health();
         loaded.delta.take().iter().for_each(|delta| snapshot.apply(delta));
@@ -80,7 +85,7 @@ async fn exceptions_are_read_again_when_their_file_changes_and_a_broken_one_keep
     slurm_file(&path, r#"{"asn":64498,"prefix":"198.51.100.0/24"}"#);
     followed.until(&["198.51.100.0/24 AS64498"], 0).await;
     followed.health.first_answers().await;
-    assert!(load(Rpki { slurm: Some(dir.path().join("none.json")), ..Rpki::default() }).is_err());
+    assert!(load(Rpki { slurm: Some(dir.path().join("none.json")), ..Rpki::default() }, now).is_err());
 }
 
 fn pdu(kind: u8, field: u16, body: &[u8]) -> Vec<u8> {
@@ -131,17 +136,20 @@ async fn file_url_and_cache_make_one_set_and_troubles_are_told() {
 
 #[tokio::test]
 async fn a_file_that_is_not_renewed_is_stale_and_said_to_be() {
+    /// 2026-03-01T12:00:00Z.
+    const NOON: i64 = 1_772_366_400;
+    let noon = || Timestamp::from_secs(NOON);
     let dir = tempfile::tempdir().expect("a directory");
     let write = |name: &str, text: &str, age_secs: u64| {
         let path = dir.path().join(name);
         std::fs::write(&path, text).expect("written");
-        let written = SystemTime::now() - Duration::from_secs(age_secs);
+        let written = SystemTime::UNIX_EPOCH + Duration::from_secs(NOON as u64 - age_secs);
         std::fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(written)).expect("dated");
         path
     };
     let vrps = r#""roas":[{"asn":64499,"prefix":"203.0.113.0/24"}]"#;
     let dated = |at: &str| format!(r#"{{"metadata":{{"buildtime":"{at}"}},{vrps}}}"#);
-    let renewed = dated(&now().to_string());
+    let renewed = dated(&noon().to_string());
     for (file, state) in [
         // The validator's own date counts, and of a file without one, when it was written.
         (write("old.json", &dated("2025-01-01T00:00:00Z"), 0), SourceState::Stale),
@@ -150,7 +158,7 @@ async fn a_file_that_is_not_renewed_is_stale_and_said_to_be() {
         (write("plain.json", &format!("{{{vrps}}}"), 0), SourceState::Fresh),
     ] {
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let followed = Followed::start(Rpki { files: vec![file], ..Rpki::default() });
+        let followed = Followed::start_at(Rpki { files: vec![file], ..Rpki::default() }, noon);
         let standing = followed.health.standing();
         assert_eq!((standing.vrps.0, standing.vrps.1.state), (1, state), "{name}: old data stay in use");
         if state == SourceState::Stale {
