@@ -13,7 +13,7 @@ use rules::bgp::{
 use rules::checkpoint::Checkpoint;
 use rules::desk::{Output, Settings};
 use rules::engine::Engine;
-use rules::event::{Event, FeedChange, Stamped};
+use rules::event::{Event, FeedChange, Role, Stamped};
 use rules::relations::{Relation, Relations};
 use rules::rpki::{Delta, Vrp};
 use rules::watch::{AllowRule, Constituent, Resource, Watch};
@@ -149,6 +149,7 @@ fn events() -> Vec<Event> {
         Event::SeedDone { as_of: Timestamp(3) },
         Event::Feed(feed(true, None)),
         Event::PeerUp { vantage, seen },
+        Event::Role(Role { ases: (Asn(64500), Asn(64496)), relation: Relation::Customer }),
         Event::Update(update(odd_path())),
         Event::EndOfRib { vantage, family: Family::Ipv4 },
         Event::EndOfRib { vantage, family: Family::Ipv6 },

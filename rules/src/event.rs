@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::bgp::{Family, Timestamp, Update, VantageId, VantagePoint};
+use crate::bgp::{Asn, Family, Timestamp, Update, VantageId, VantagePoint};
 use crate::checkpoint::Checkpoint;
-use crate::relations::Relations;
+use crate::relations::{Relation, Relations};
 use crate::rpki;
 use crate::session::Standing;
 use crate::watch::Watch;
@@ -17,6 +17,8 @@ pub enum Event {
     Update(Update),
     /// A session came up; its table is about to be sent again, which is not news.
     PeerUp { vantage: VantageId, seen: Timestamp },
+    /// What two ASes said to each other that they are, in the OPENs of a session (RFC 9234 section 4).
+    Role(Role),
     /// A session went down: its routes are gone from sight, which is no proof that they ended.
     PeerDown { vantage: VantageId, seen: Timestamp },
     /// The table transfer of a session is complete (RFC 4724 section 2).
@@ -46,6 +48,13 @@ pub enum Event {
     Tick,
     /// The input is over. The engine's clock stands one hold-down after the last event.
     End,
+}
+
+/// What the second AS is to the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Role {
+    pub ases: (Asn, Asn),
+    pub relation: Relation,
 }
 
 /// What became of a feed. `gap_from` names the start of a stretch that was not seen.

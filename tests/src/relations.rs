@@ -178,9 +178,11 @@ fn in_table(file: &Path, name: &str, files: &[(&str, Relations)], table: &mut Ta
         right.add(&whole, |a, b| relations.between(a, b));
         table.line(format!("   agrees with {source}: {}", right.line()));
         let merged = merge(relations, shown.as_ref(), at);
-        let (before, after) = (blamed(&others, relations), blamed(&others, &merged));
+        let (before, after) = (blamed(&others, relations, true), blamed(&others, &merged, true));
+        let at_all = blamed(&others, &merged, false);
         table.line(format!(
-            "   of {} paths of the other half: {before:.0} per 100,000 are valleys by the file alone, {after:.0} by both",
+            "   of {} paths of the other half: {before:.0} per 100,000 are valleys by the file alone, {after:.0} by both, \
+             {at_all:.0} with unsure ones",
             others.len()
         ));
         table.check(
@@ -198,11 +200,11 @@ fn short(name: &str) -> &str {
     file.split_once('_').map_or(file, |(short, _)| short)
 }
 
-/// Paths per 100,000 that are called a valley by relations that are sure.
-fn blamed(paths: &[&PathAttributes], relations: &Relations) -> f64 {
+/// Paths per 100,000 that are called a valley, by relations that are sure or by any.
+fn blamed(paths: &[&PathAttributes], relations: &Relations, sure: bool) -> f64 {
     let is_blamed = |a: &&&PathAttributes| {
         let check = valley::check(&a.as_path, relations);
-        check.violations.iter().any(|v| !check.unsure.contains(v))
+        check.violations.iter().any(|v| !sure || !check.unsure.contains(v))
     };
     paths.iter().filter(is_blamed).count() as f64 * 1e5 / paths.len().max(1) as f64
 }

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rules::bgp::{AsPath, Asn, SegmentKind, Timestamp, VantageId};
-use rules::event::Event;
+use rules::event::{self, Event};
 use rules::limits::TABLE_TRANSFER_SECS;
+use rules::relations::Relation;
 
 use super::message::{PeerHeader, Rib};
 use super::open::{Open, Role};
@@ -127,6 +128,16 @@ impl Agreed {
             peer_role: received.role,
         }
     }
+
+    /// What the peer is to the router, if what both said fits together (RFC 9234 section 4.2).
+    fn relation(&self) -> Option<Relation> {
+        match (self.local_role?, self.peer_role?) {
+            (Role::Provider, Role::Customer) => Some(Relation::Customer),
+            (Role::Customer, Role::Provider) => Some(Relation::Provider),
+            (Role::LateralPeer, Role::LateralPeer) => Some(Relation::LateralPeer),
+            _ => None,
+        }
+    }
 }
 
 impl Peer {
@@ -166,6 +177,9 @@ impl Peer {
             self.table_until = Some(seen.plus_secs(TABLE_TRANSFER_SECS));
             counts.elements += 1;
             out.push(Item { time: seen, event: Event::PeerUp { vantage, seen } });
+            let role = self.agreed.relation().zip(self.agreed.local_as);
+            let role = role.map(|(relation, local_as)| event::Role { ases: (local_as, key.asn), relation });
+            out.extend(role.map(|role| Item { time: seen, event: Event::Role(role) }));
         }
     }
 

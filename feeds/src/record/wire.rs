@@ -45,6 +45,7 @@ pub(super) enum Event {
     Update(Routes),
     Seed(Routes),
     PeerUp { vantage: u32, seen: i64 },
+    Role { ases: (u32, u32), relation: Relation },
     PeerDown { vantage: u32, seen: i64 },
     EndOfRib { vantage: u32, family: u8 },
     SeedDone { as_of: i64 },
@@ -141,7 +142,7 @@ enum RelationWord {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Relation(#[serde(with = "RelationWord")] relations::Relation);
+pub struct Relation(#[serde(with = "RelationWord")] relations::Relation);
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
@@ -243,6 +244,9 @@ impl Event {
             },
             event::Event::Update(update) => Self::Update(Routes::of(update)),
             event::Event::Seed(update) => Self::Seed(Routes::of(update)),
+            event::Event::Role(role) => {
+                Self::Role { ases: (role.ases.0.0, role.ases.1.0), relation: Relation(role.relation) }
+            }
             event::Event::PeerUp { vantage, seen } => Self::PeerUp { vantage: vantage.0, seen: seen.0 },
             event::Event::PeerDown { vantage, seen } => Self::PeerDown { vantage: vantage.0, seen: seen.0 },
             event::Event::EndOfRib { vantage, family } => {
@@ -277,6 +281,9 @@ impl Event {
             }
             Self::Update(routes) => event::Event::Update(routes.into_update()),
             Self::Seed(routes) => event::Event::Seed(routes.into_update()),
+            Self::Role { ases, relation } => {
+                event::Event::Role(event::Role { ases: (Asn(ases.0), Asn(ases.1)), relation: relation.0 })
+            }
             Self::PeerUp { vantage, seen } => {
                 event::Event::PeerUp { vantage: VantageId(vantage), seen: Timestamp(seen) }
             }

@@ -193,7 +193,7 @@ impl Desk {
             Event::Restore(checkpoint) => self.restore(checkpoint),
             Event::Tick => self.tick(),
             Event::Watch(watch) => self.watch_begins(watch),
-            Event::End | Event::Checkpoint => {}
+            Event::End | Event::Checkpoint | Event::Role(_) => {}
         }
     }
 

@@ -4,16 +4,18 @@
 //! Kept in front of the shards, so that what follows from it does not depend on their number. A row of a dump counts at once,
 //! one of an update when it is seen again a day later: a leak of some hours must not become the measure it is judged by.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
 use crate::bgp::{AsPath, Asn, PathAttributes, Timestamp};
+use crate::event::Role;
 use crate::limits;
 use crate::path::has_loop;
 use crate::registry;
+use crate::relations::Relation;
 
 /// Receiver, giver, and from whom the giver had it. The receiver is 0 where the collector itself is it.
 pub type Row = [u32; 3];
@@ -27,6 +29,8 @@ pub struct Shown {
     pub to_customers: BTreeSet<(Asn, Asn)>,
     /// Lower and higher AS of links over the route server of an exchange.
     pub over_servers: BTreeSet<(Asn, Asn)>,
+    /// What the higher AS is to the lower, as both said (RFC 9234 section 4).
+    pub roles: BTreeMap<(Asn, Asn), Relation>,
 }
 
 /// Hours since the epoch; 0 for what a dump held.
@@ -49,6 +53,7 @@ pub struct Evidence {
     recent_hour: Hour,
     to_customers: BTreeSet<(Asn, Asn)>,
     over_servers: BTreeSet<(Asn, Asn)>,
+    roles: BTreeMap<(Asn, Asn), Relation>,
     /// Rows left out because [`limits::RELATION_ROWS`] were held.
     dropped: u64,
 }
@@ -68,6 +73,15 @@ impl Evidence {
         }
     }
 
+    /// Two ASes agreed on what they are to each other.
+    pub fn role(&mut self, role: Role) {
+        let (a, b) = role.ases;
+        let (ases, relation) = if a < b { ((a, b), role.relation) } else { ((b, a), role.relation.reversed()) };
+        if a != b && (self.roles.len() < limits::MARKED_STEPS || self.roles.contains_key(&ases)) {
+            self.roles.insert(ases, relation);
+        }
+    }
+
     /// What counts now. Rows that were not seen for long are forgotten.
     pub fn shown(&mut self, at: Timestamp) -> Shown {
         let now = hour(at);
@@ -75,7 +89,8 @@ impl Evidence {
         let counts = |s: &&Seen| s.first == 0 || s.last - s.first >= limits::ROW_COUNTS_HOURS;
         let mut rows: Vec<Row> = self.rows.iter().filter(counts).map(|s| s.row).collect();
         rows.sort_unstable();
-        Shown { rows, to_customers: self.to_customers.clone(), over_servers: self.over_servers.clone() }
+        let (to_customers, over_servers) = (self.to_customers.clone(), self.over_servers.clone());
+        Shown { rows, to_customers, over_servers, roles: self.roles.clone() }
     }
 
     /// Rows that were left out for want of room.
@@ -216,5 +231,14 @@ mod tests {
         evidence.seed(&attributes("5511 1299 3356 701 13335", Some(701)), day(0));
         let steps: Vec<_> = evidence.shown(day(0)).to_customers.iter().map(|(a, b)| (a.0, b.0)).collect();
         assert_eq!(steps, [(1299, 5511), (3356, 1299)]);
+    }
+
+    #[test]
+    fn a_role_reads_from_the_lower_number() {
+        let mut evidence = Evidence::default();
+        evidence.role(Role { ases: (Asn(64500), Asn(64496)), relation: Relation::Customer });
+        evidence.role(Role { ases: (Asn(64500), Asn(64500)), relation: Relation::Customer });
+        let roles = evidence.shown(day(0)).roles;
+        assert_eq!(roles, BTreeMap::from([((Asn(64496), Asn(64500)), Relation::Provider)]));
     }
 }

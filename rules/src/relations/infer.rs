@@ -2,9 +2,9 @@
 //!
 //! One rule does the work, read both ways. Of three ASes in a row, the one in the middle sells to the giver if the receiver is
 //! its provider or lateral peer, for it would give them nothing else; and it sells to the receiver if the giver is its provider or
-//! lateral peer. Every row is a vote. ASPAs and the servers of exchanges are known from the start, marks of RFC 9234 decide where
-//! nobody voted. What is left goes to the larger AS if it is the only chance of a provider, and else counts as lateral peering:
-//! such links show below them only.
+//! lateral peer. Every row is a vote. ASPAs, roles and the servers of exchanges are known from the start, marks of RFC 9234
+//! decide where nobody voted. What is left goes to the larger AS if it is the only chance of a provider, and else counts as
+//! lateral peering: such links show below them only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub struct InferredEdge {
     pub relation: Relation,
     /// Several rows say so and none speaks against it, or an ASPA does.
     pub is_sure: bool,
-    /// An ASPA says so.
+    /// An ASPA says so, or both ASes did.
     pub is_signed: bool,
 }
 
@@ -37,6 +37,7 @@ pub struct Inferred {
 /// None if the rows are too few to tell who is on top: [`limits::INFER_PEERS`], [`limits::INFER_LINKS`].
 pub fn infer(shown: &Shown, aspas: &AspaTable) -> Option<Inferred> {
     let mut work = Work::new(&shown.rows, aspas)?;
+    work.follow_roles(&shown.roles);
     work.find_clique()?;
     work.meet_at_exchanges(&shown.over_servers);
     work.vote(Work::is_above);
@@ -126,6 +127,15 @@ impl Work {
                 _ => None,
             };
             self.is_signed[i] = self.relations[i].is_some();
+        }
+    }
+
+    fn follow_roles(&mut self, roles: &BTreeMap<(Asn, Asn), Relation>) {
+        for (ases, relation) in roles {
+            if let Ok(i) = self.links.binary_search_by_key(ases, |(low, high)| (self.asn(*low), self.asn(*high))) {
+                self.relations[i] = Some(*relation);
+                self.is_signed[i] = true;
+            }
         }
     }
 
@@ -329,9 +339,13 @@ impl Work {
         }
     }
 
+    fn asn(&self, place: u32) -> Asn {
+        Asn(self.ases[place as usize])
+    }
+
     fn numbers(&self, link: usize) -> (Asn, Asn) {
         let (low, high) = self.links[link];
-        (Asn(self.ases[low as usize]), Asn(self.ases[high as usize]))
+        (self.asn(low), self.asn(high))
     }
 
     /// The left and the right end.
@@ -366,133 +380,4 @@ fn transit_degrees(rows: &[Row], ases: &[u32]) -> Vec<u32> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// Ten sessions, three ASes on top (1 to 3), ten carriers that buy from two of them (11 to 20), and sixty networks below each.
-    /// Carriers meet as lateral peers; the first networks of two carriers do so too.
-    struct Table {
-        rows: BTreeSet<Row>,
-    }
-
-    const CARRIERS: u32 = 10;
-    const EDGE: u32 = 60;
-
-    fn top(carrier: u32) -> u32 {
-        1 + carrier % 3
-    }
-
-    fn other_top(carrier: u32) -> u32 {
-        1 + (carrier + 1) % 3
-    }
-
-    fn network(carrier: u32, i: u32) -> u32 {
-        1_000 + 100 * carrier + i
-    }
-
-    /// What the carriers hear: of each other over the top, and the next one's networks over the link between them.
-    pub fn paths() -> Vec<Vec<u32>> {
-        let mut paths = Vec::new();
-        for session in 11..11 + CARRIERS {
-            for carrier in (11..11 + CARRIERS).filter(|c| *c != session) {
-                for i in 0..EDGE {
-                    for above in [top(carrier), other_top(carrier)] {
-                        let mut path = vec![session, top(session), above, carrier, network(carrier, i)];
-                        path.dedup();
-                        paths.push(path);
-                    }
-                    if carrier == session + 1 {
-                        paths.push(vec![network(session, 0), session, carrier, network(carrier, i)]);
-                        paths.push(vec![network(session, 1), session, carrier, network(carrier, i)]);
-                    }
-                }
-            }
-        }
-        paths
-    }
-
-    impl Table {
-        fn new() -> Self {
-            let mut table = Self { rows: BTreeSet::new() };
-            paths().iter().for_each(|path| table.add(path));
-            table
-        }
-
-        fn add(&mut self, path: &[u32]) {
-            let mut receiver = 0;
-            for pair in path.windows(2) {
-                self.rows.insert([receiver, pair[0], pair[1]]);
-                receiver = pair[0];
-            }
-        }
-
-        fn infer(&self, aspas: &AspaTable) -> Option<Inferred> {
-            infer(&Shown { rows: self.rows.iter().copied().collect(), ..Shown::default() }, aspas)
-        }
-    }
-
-    fn edge(inferred: &Inferred, a: u32, b: u32) -> Option<InferredEdge> {
-        inferred.edges.iter().find(|e| e.ases == (Asn(a), Asn(b))).copied()
-    }
-
-    #[test]
-    fn the_top_is_found_and_everything_below_it_follows() {
-        let inferred = Table::new().infer(&AspaTable::default()).expect("enough of a table");
-        assert_eq!(inferred.clique, [Asn(1), Asn(2), Asn(3)]);
-        for (a, b, relation, is_sure) in [
-            (1, 2, Relation::LateralPeer, true),
-            (top(12), 12, Relation::Customer, true),
-            (12, network(12, 5), Relation::Customer, true),
-            (12, network(12, 0), Relation::Customer, true),
-            // Nobody above hears of it: what is left, and a guess.
-            (12, 13, Relation::LateralPeer, false),
-        ] {
-            let found = edge(&inferred, a, b).expect("an edge");
-            assert_eq!((found.relation, found.is_sure), (relation, is_sure), "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn what_is_signed_outweighs_what_is_seen() {
-        let mut aspas = AspaTable::default();
-        aspas.insert(Asn(12), &[Asn(top(12)), Asn(13)]);
-        aspas.insert(Asn(network(12, 5)), &[Asn(0)]);
-        let inferred = Table::new().infer(&aspas).expect("enough of a table");
-        let bought = edge(&inferred, 12, 13).expect("an edge");
-        assert_eq!((bought.relation, bought.is_signed), (Relation::Provider, true));
-        let denied = edge(&inferred, 12, network(12, 5)).expect("an edge");
-        assert_ne!(denied.relation, Relation::Customer, "it signed that it buys from nobody");
-    }
-
-    #[test]
-    fn from_a_handful_of_paths_nothing_is_inferred() {
-        let mut small = Table { rows: BTreeSet::new() };
-        small.add(&[11, 1, 12, 1_200]);
-        assert_eq!(small.infer(&AspaTable::default()), None);
-        assert_eq!(infer(&Shown::default(), &AspaTable::default()), None);
-    }
-
-    #[test]
-    fn who_meets_over_a_route_server_is_a_lateral_peer() {
-        let mut table = Table::new();
-        table.add(&[network(12, 5), network(13, 7)]);
-        let mut shown = Shown { rows: table.rows.iter().copied().collect(), ..Shown::default() };
-        shown.over_servers.insert((Asn(network(12, 5)), Asn(network(13, 7))));
-        let inferred = infer(&shown, &AspaTable::default()).expect("enough of a table");
-        let met = edge(&inferred, network(12, 5), network(13, 7)).expect("an edge");
-        assert_eq!((met.relation, met.is_sure), (Relation::LateralPeer, true));
-    }
-
-    #[test]
-    fn a_leak_among_many_votes_changes_no_relation_and_makes_it_unsure() {
-        let mut table = Table::new();
-        let before = edge(&table.infer(&AspaTable::default()).expect("enough of a table"), 12, network(12, 5));
-        // A network with two providers gives the routes of one to the other.
-        table.add(&[14, top(14), top(13), 13, network(12, 5)]);
-        table.add(&[14, 12, network(12, 5), 13, network(13, 7)]);
-        let after = edge(&table.infer(&AspaTable::default()).expect("enough of a table"), 12, network(12, 5));
-        let seen = |e: Option<InferredEdge>| e.map(|e| (e.relation, e.is_sure));
-        assert_eq!(seen(before), Some((Relation::Customer, true)));
-        assert_eq!(seen(after), Some((Relation::Customer, false)));
-    }
-}
+pub(super) mod tests;

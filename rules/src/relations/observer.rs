@@ -44,6 +44,7 @@ impl Observer {
         match event {
             Event::Seed(update) => self.evidence.seed(&update.attributes, at),
             Event::Update(update) if !update.announced.is_empty() => self.evidence.update(&update.attributes, at),
+            Event::Role(role) => self.evidence.role(*role),
             Event::Rpki(delta) => self.signed.apply_aspas(delta),
             Event::SeedDone { .. } => return self.work_out(at),
             Event::Tick if self.is_due(at) => return self.work_out(at),

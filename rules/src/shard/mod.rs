@@ -290,7 +290,7 @@ impl Shard {
             Event::Restore(checkpoint) => self.restore(checkpoint, now),
             Event::Tick => self.tick(now),
             Event::End => self.report_tables(),
-            Event::PeerUp { .. } | Event::EndOfRib { .. } | Event::Feed(_) | Event::Checkpoint => {}
+            Event::PeerUp { .. } | Event::Role(_) | Event::EndOfRib { .. } | Event::Feed(_) | Event::Checkpoint => {}
         }
         let first = out.len();
         out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));

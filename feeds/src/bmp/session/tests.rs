@@ -1,5 +1,6 @@
 use rules::bgp::Family;
-use rules::event::Event;
+use rules::event::{self, Event};
+use rules::relations::Relation;
 
 use super::*;
 use crate::bmp::Role;
@@ -224,7 +225,9 @@ fn narrow_paths_are_read_by_their_flag_or_where_only_that_makes_sense() {
 #[test]
 fn roles_are_kept() {
     let mut router = Router::new();
-    router.says(peer_up_with(&one(), (179, 1), (LOCAL, &[9, 1, 3]), (64_500, &[9, 1, 0])));
+    let said = router.says(peer_up_with(&one(), (179, 1), (LOCAL, &[9, 1, 3]), (64_500, &[9, 1, 0])));
+    let role = event::Role { ases: (Asn(LOCAL), Asn(64_500)), relation: Relation::Provider };
+    assert!(said.contains(&format!("{:?}", Event::Role(role))), "{said:?}");
     let view = router.session.peers().next().expect("a peer");
     assert_eq!((view.local_role, view.peer_role), (Some(Role::Customer), Some(Role::Provider)));
     assert_eq!((view.local_as, view.table.as_deref()), (Some(Asn(LOCAL)), Some("global")));
@@ -419,6 +422,7 @@ mod any_bytes {
                     }
                     Event::Update(update) => prop_assert!(up[update.vantage.0 as usize]),
                     Event::EndOfRib { vantage, .. } => prop_assert!(up[vantage.0 as usize]),
+                    Event::Role(_) => {}
                     other => prop_assert!(false, "{other:?}"),
                 }
             }
