@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use proptest::prelude::*;
-use rules::alert::{Alert, Source, SourceState, Tlp, Transition};
+use rules::alert::{Alert, Class, Source, SourceState, Tlp, Transition};
 use rules::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use rules::desk::Settings;
 use rules::engine::Engine;
@@ -346,7 +346,10 @@ proptest! {
         events.push((end.plus_secs(61), Event::Tick));
         let after = lived(&events);
         prop_assert_eq!(after.engine.sizes().0, 0);
-        prop_assert_eq!(after.engine.desk().open_incidents(), BTreeMap::new(), "{}", told(&after.alerts));
+        let mut open = after.engine.desk().open_incidents();
+        // A route that is missed offends by being gone.
+        open.retain(|(class, ..), _| *class != Class::VisibilityLoss);
+        prop_assert_eq!(open, BTreeMap::new(), "{}", told(&after.alerts));
     }
 
     #[test]

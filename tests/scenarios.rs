@@ -58,6 +58,7 @@ stories! {
     a_missing_digit_in_a_prefix
     a_new_half_that_all_reach_over_a_stranger
     a_new_upstream_is_low
+    a_part_is_withdrawn_under_its_aggregate
     a_path_made_up_behind_an_edge_network
     a_private_as_is_left_in_the_path
     a_repeat_count_taken_for_an_as
@@ -68,6 +69,7 @@ stories! {
     a_rival_that_stays_when_the_holder_is_back_is_a_hijack
     a_roa_of_the_holder_makes_a_hijack_graver
     a_roa_takes_the_alarm_back
+    a_rule_takes_an_alarm_back_and_its_end_brings_it_again
     a_second_victim_joins_the_open_story
     a_session_that_misreads_add_path_accuses_nobody
     a_session_that_never_stays_up_is_no_witness_until_it_does
@@ -76,14 +78,20 @@ stories! {
     a_stranger_announces_half_of_a_network
     a_stranger_announces_the_network_of_another
     a_stranger_that_some_sessions_do_not_follow_is_graver_once_they_rest
+    a_watched_as_hears_of_what_it_signed_and_never_announced
+    a_watched_network_fades_by_and_by
+    a_watched_network_goes_dark
     a_watched_network_hears_at_once_and_is_confirmed_later
     a_watched_origin_is_forged_while_nothing_is_known_yet
     a_wrong_digit_in_an_as_number
     after_thirty_days_it_is_normal_and_stays_so
     an_aggregate_over_the_networks_of_others
+    an_allowed_announcement_is_told_when_its_rule_is_over
     an_aspa_that_is_published_opens_a_leak_and_one_that_is_mended_takes_it_back
     an_edge_network_before_a_larger_one_is_no_everyday_upstream
+    an_open_incident_becomes_one_of_a_watched_network_and_is_none_again
     an_optimizer_behind_one_session_is_taken_back_from_who_watches
+    an_outage_goes_on_across_resets_and_a_restart
     back_within_the_hour_is_the_same_incident
     cantv_leaks_between_two_providers_proven_by_aspa
     cantv_leaks_between_two_providers_proven_by_relations
@@ -93,6 +101,7 @@ stories! {
     one_address_is_hijacked_while_its_network_is_leaked
     ones_own_part_is_longer_than_the_roa_allows
     ones_own_roas_that_harm_nobody_are_silent
+    only_the_path_over_the_scrubber_is_allowed
     pakistan_telecom_announces_youtube
     quad101_for_three_and_a_half_minutes
     shorter_than_the_hold_down_is_told_once_it_is_over
@@ -103,14 +112,10 @@ stories! {
     twenty_victims_within_minutes_are_a_reorigination
     watched_space_that_nobody_used_is_announced
     what_is_gone_after_a_restart_did_not_become_normal
+    what_is_no_outage_is_silent
     what_stands_after_a_restart_becomes_normal_once
     what_stood_in_the_dump_is_history
     what_stood_in_the_dump_is_told_where_somebody_said_who_is_right
-    an_allowed_announcement_is_told_when_its_rule_is_over
-    a_rule_takes_an_alarm_back_and_its_end_brings_it_again
-    only_the_path_over_the_scrubber_is_allowed
-    an_open_incident_becomes_one_of_a_watched_network_and_is_none_again
-    a_watched_as_hears_of_what_it_signed_and_never_announced
     without_a_dump_only_a_turn_to_invalid_is_news
 }
 

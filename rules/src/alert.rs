@@ -58,6 +58,7 @@ words! {
         SuperprefixHijack = "superprefix_hijack",
         InternalMoreSpecifics = "internal_more_specifics",
         RpkiInvalidOwn = "rpki_invalid_own",
+        VisibilityLoss = "visibility_loss",
         BogonPrefix = "bogon_prefix",
         BogonAsn = "bogon_asn",
         ShortPrefix = "short_prefix",

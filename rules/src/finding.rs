@@ -67,6 +67,11 @@ words! {
         LargeLeak = "large_leak",
         InternalMoreSpecific = "internal_more_specific",
         OwnRouteInvalid = "own_route_invalid",
+        LostByTenth = "lost_by_a_tenth",
+        LostByHalf = "lost_by_half",
+        LostByNearlyAll = "lost_by_nearly_all",
+        CoveredByLessSpecific = "covered_by_less_specific",
+        BesideInvalid = "beside_rpki_invalid",
         BogonPrefix = "bogon_prefix",
         BogonAsn = "bogon_asn",
         ShortPrefix = "short_prefix",
@@ -83,10 +88,13 @@ impl Code {
     pub fn points(self) -> i32 {
         match self {
             Self::RovInvalidAsn | Self::AspaNotProvider | Self::AspaLeak | Self::OtcLeakSigned | Self::SquatAs0 => 8,
+            Self::LostByNearlyAll => 8,
+            Self::LostByHalf => 5,
             Self::SubprefixOfStableRoute | Self::ExpectedConfigured | Self::UpstreamConfigured | Self::Funnel => 4,
             Self::SquatWatched | Self::OtcLeakByRelations | Self::ValleyNewTriple | Self::SquatCompanion => 4,
             Self::InternalMoreSpecific => 4,
             Self::HalfOfPeers | Self::BogonPrefix | Self::OwnRouteInvalid => 3,
+            Self::LostByTenth => 2,
             Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
             Self::NewLinkOnPath | Self::NeverCarried => 2,
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
@@ -104,7 +112,7 @@ impl Code {
             Self::SameNeighbor | Self::CarriesOthers => -3,
             Self::Sibling | Self::NewOriginIsProvider | Self::NewOriginAdjacent | Self::ExpectedOriginOnPath => -4,
             Self::BehindExpectedOrigin | Self::TooSpecific | Self::NoFunnel | Self::SeenBothWays => -4,
-            Self::Vacated => -4,
+            Self::Vacated | Self::CoveredByLessSpecific | Self::BesideInvalid => -4,
             Self::PrependTypo => -6,
         }
     }
@@ -126,6 +134,8 @@ impl Code {
             Self::Scrubber | Self::ExchangeLan | Self::BogonPrefix | Self::BogonAsn | Self::BogonAsnOnPath => {
                 "registry"
             }
+            Self::LostByTenth | Self::LostByHalf | Self::LostByNearlyAll => "visibility",
+            Self::BesideInvalid => "incident",
             Self::OnePeer | Self::TwoPeers | Self::TenthOfPeers | Self::HalfOfPeers => "visibility",
             Self::UnrelatedVictims | Self::LargeLeak | Self::SquatCompanion | Self::InternalMoreSpecific => "incident",
             _ => "baseline",
@@ -199,13 +209,14 @@ words! {
         PrivateAsnLeak = "private_asn_leak",
         Bogon = "bogon",
         RpkiInvalidOwn = "rpki_invalid_own",
+        VisibilityLoss = "visibility_loss",
     }
 }
 
 impl Kind {
     /// What happens to a watched network by itself: nobody attacks, so nothing is lost by waiting for the hold-down.
     pub fn is_own(self) -> bool {
-        matches!(self, Self::RpkiInvalidOwn)
+        matches!(self, Self::RpkiInvalidOwn | Self::VisibilityLoss)
     }
 }
 
@@ -226,6 +237,7 @@ impl Class {
             Self::PrivateAsnLeak => Kind::PrivateAsnLeak,
             Self::BogonPrefix | Self::BogonAsn | Self::ShortPrefix => Kind::Bogon,
             Self::RpkiInvalidOwn => Kind::RpkiInvalidOwn,
+            Self::VisibilityLoss => Kind::VisibilityLoss,
         }
     }
 

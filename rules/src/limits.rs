@@ -84,6 +84,10 @@ pub const LONE_VICTIMS: usize = 10;
 pub const LONE_SECS: i64 = 6 * 3_600;
 /// Longest wait for a network that moves from session to session to come to rest (S 6.3: a hand-over takes up to five minutes).
 pub const SETTLE_SECS: i64 = 300;
+/// Withdrawals of one prefix within this time are one loss; what was lost before is how things are.
+pub const LOSS_SECS: i64 = 3_600;
+/// Lost routes of watched prefixes that are remembered: 2,500 prefixes gone at 400 peers, about 150 bytes each, 150 MB.
+pub const LOST_ROUTES: usize = 1_000_000;
 /// Quiet time before `resolved`.
 pub const RESOLVE_SECS: i64 = 60;
 /// Longest wait for a lost vantage point before its routes count as out of sight.

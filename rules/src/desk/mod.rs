@@ -21,6 +21,7 @@ mod tables;
 mod tenure;
 mod timers;
 mod topology;
+mod visibility;
 mod witness;
 
 pub use incident::{Incident, Offence, RouteRecord};
@@ -37,6 +38,7 @@ use crate::checkpoint::{Chapter, Parts};
 use crate::event::{Event, FeedChange, Stamped};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
+use crate::own::visibility_loss::Losses;
 use crate::relations::Relations;
 use crate::rpki::Delta;
 use crate::shard::{EndedBy, FullFeed, Known, Phase, Report, Sighting};
@@ -114,6 +116,7 @@ pub struct Desk {
     /// Routes that allow rules keep aside.
     allowed: AllowedRoutes,
     short: ShortPrefixes,
+    losses: Losses,
     offences: Vec<Offence>,
     by_key: HashMap<OffenceKey, OffenceRef, RandomState>,
     incidents: Vec<Incident>,
@@ -173,7 +176,8 @@ impl Desk {
                 self.timers.set(back, Timer::TableTransfer(*vantage));
             }
             Event::PeerDown { vantage, seen } => {
-                for sighting in self.short.lose(*vantage, *seen) {
+                let lost = self.short.lose(*vantage, *seen).into_iter().chain(self.losses.lose(*vantage, *seen));
+                for sighting in lost.collect::<Vec<_>>() {
                     self.sighting(sighting);
                 }
             }
@@ -203,6 +207,7 @@ impl Desk {
             Report::Table { vantage, family, by } => self.tables.grow(*vantage, *family, *by),
             Report::Sighting(sighting) => self.sighting(sighting.clone()),
             Report::Tenure { prefix, key_as, tenure } => self.tenure_changed(*prefix, *key_as, *tenure),
+            Report::Presence(presence) => self.presence(presence),
         }
     }
 
@@ -217,7 +222,10 @@ impl Desk {
             Event::Vantage(..) => self.tables.refresh(&self.vantage),
             Event::Update(update) if self.is_void(update.vantage) => {}
             Event::Update(update) | Event::Seed(update) => self.heard(update),
-            Event::Watch(_) => self.watch_settles(),
+            Event::Watch(_) => {
+                self.watch_settles();
+                self.forget_unwatched_losses();
+            }
             _ => {}
         }
         self.flush();
@@ -253,7 +261,9 @@ impl Desk {
 
     /// Peers that send a full table.
     pub fn full_feed(&mut self) -> FullFeed {
-        let of = |desk: &mut Self, family| desk.tables.full_feed(family, &desk.vantage).cloned().unwrap_or_default();
+        let of = |desk: &mut Self, family| {
+            desk.tables.full_feed(family, &desk.vantage).map_or_else(BTreeSet::new, |full| BTreeSet::clone(full))
+        };
         [of(self, Family::Ipv4), of(self, Family::Ipv6)]
     }
 
@@ -396,6 +406,7 @@ impl Desk {
     /// A session has sent its table again: what it did not bring is gone.
     fn table_is_back(&mut self, vantage: VantageId) {
         let waiting: Vec<OffenceRef> = self.offences_waiting_for(vantage);
+        let waiting = self.still_lost(vantage, waiting);
         for at in waiting.into_iter().filter(|at| !self.cannot_tell(*at)).collect::<Vec<_>>() {
             let end = End { seen: self.now, code: ReasonCode::Withdrawn, is_unseen: true };
             self.stop_waiting(at, |l| l.vantage == vantage, end);

@@ -11,6 +11,7 @@ use crate::alert::{
     Alert, Class, Detail, Leak, OtcProof, Reason, SamplePath, Severity, Status, Tlp, Transition, Visibility,
 };
 use crate::bgp::{Asn, Family, Timestamp};
+use crate::finding::Kind;
 use crate::limits;
 
 impl Desk {
@@ -108,7 +109,7 @@ impl Desk {
         let family = Family::of(&self.offences[incident.offences[0].0 as usize].key.prefix);
         let peers: Vec<Asn> = incident.peers.keys().copied().collect();
         let share = self.share_of(&peers, family);
-        let full_feed_peers = self.tables.full_feed(family, &self.vantage).map_or(0, BTreeSet::len);
+        let full_feed_peers = self.tables.full_feed(family, &self.vantage).map_or(0, |full| full.len());
         let incident = &self.incidents[at.0 as usize];
         Visibility {
             peer_ases: peers.len(),
@@ -127,7 +128,7 @@ impl Desk {
     /// Other open incidents that share a prefix's first AS: the same suspect in another family.
     fn related(&self, at: IncidentRef) -> Vec<String> {
         let incident = &self.incidents[at.0 as usize];
-        let mut related: Vec<String> = crate::finding::Kind::ALL
+        let mut related: Vec<String> = Kind::ALL
             .iter()
             .filter_map(|kind| self.stories.get(&(*kind, incident.key_as)))
             .flatten()
@@ -204,6 +205,10 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
         },
         Class::InternalMoreSpecifics => format!("{who} lets out {prefixes} more-specifics of its own space"),
         Class::RpkiInvalidOwn => format!("{prefix}{more}{owner} is RPKI Invalid by {}", vrps(&lead.first.rov.covering)),
+        Class::VisibilityLoss => {
+            let covering = best.covering_prefix.map_or_else(String::new, |p| format!(", still covered by {p}"));
+            format!("{prefix}{more}{owner} is lost{covering}")
+        }
         Class::BogonPrefix => format!("{who} announces {prefix}{more}, which is special-purpose space"),
         Class::BogonAsn => format!("{who} passes on {prefix}{more} from a reserved AS"),
         Class::ShortPrefix => format!("{who} announces {prefix}{more}, shorter than any single network"),
@@ -212,12 +217,13 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
         Class::PrefixTypo => format!("{who} announces {prefix}{more}{owner}: a slip in a prefix"),
         Class::PrivateAsnLeak => format!("{who} lets a private AS through in {prefix}{more}"),
     };
+    let by = if incident.kind == Kind::VisibilityLoss { "given up" } else { "seen" };
     let by = match seen.full_feed_share_peak {
         Some(share) => {
             let peers = (share * seen.full_feed_peers as f64).round();
-            format!("seen by {peers} of {} full-feed peers", seen.full_feed_peers)
+            format!("{by} by {peers} of {} full-feed peers", seen.full_feed_peers)
         }
-        None => format!("seen by {} peer ASes", seen.peer_ases_peak),
+        None => format!("{by} by {} peer ASes", seen.peer_ases_peak),
     };
     let mut sentence = format!("{what}; {by} for {}", span_words(duration_secs(incident, now)));
     if sentence.len() > limits::TITLE {

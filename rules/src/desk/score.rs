@@ -21,7 +21,8 @@ impl Desk {
         let peers = offence.peers.clone();
         let share = self.share_of(&peers, Family::of(&offence.key.prefix));
         let codes = self.all_codes(&best, tenure, peers.len(), share);
-        codes.iter().map(|c| c.points()).sum()
+        let beside = self.beside_invalid(&self.offences[at.0 as usize]);
+        codes.iter().chain(&beside).map(|c| c.points()).sum()
     }
 
     /// Codes of the finding, of what only the desk knows, and of visibility.
@@ -83,6 +84,7 @@ impl Desk {
         let gravest = &self.offences[incident.best.0 as usize];
         let best = &gravest.best;
         let mut codes = self.all_codes(best, gravest.tenure, incident.ever_peers.len(), incident.share_peak);
+        codes.extend(self.beside_invalid(gravest));
         let recent = self.recent_victims(incident);
         if incident.kind == Kind::Origin && recent >= 2 {
             codes.push(Code::UnrelatedVictims);
@@ -283,6 +285,15 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
         }
         Code::RelationsSayNoLeak => "yet relations see no valley in the path".to_owned(),
         Code::LargeLeak => format!("{} prefixes", incident.offences.len()),
+        Code::LostByTenth | Code::LostByHalf | Code::LostByNearlyAll => {
+            let share = incident.share_peak.map(|s| format!(", {:.0} % of full-feed peers at its peak", s * 100.0));
+            format!("withdrawn by {} peer ASes{}", incident.ever_peers.len(), share.unwrap_or_default())
+        }
+        Code::CoveredByLessSpecific => {
+            let covering = best.covering_prefix.map_or_else(String::new, |p| p.to_string());
+            format!("{covering} of the same network covers it still")
+        }
+        Code::BesideInvalid => "its own routes are RPKI Invalid, which is told beside this".to_owned(),
         Code::OwnRouteInvalid => format!("networks that validate origins drop it: {}", vrps(&best.rov.covering)),
         Code::BogonPrefix => "special-purpose space, not globally reachable".to_owned(),
         Code::BogonAsn => "an AS number that is reserved or private".to_owned(),

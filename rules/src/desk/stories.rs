@@ -359,8 +359,10 @@ impl Desk {
     fn resolve(&mut self, story: IncidentRef, code: ReasonCode) {
         let members = self.incidents[story.0 as usize].offences.iter().map(|o| &self.offences[o.0 as usize]);
         let ended_unseen = members.max_by_key(|o| o.ended).is_some_and(|o| o.ended_unseen);
+        let is_loss = self.incidents[story.0 as usize].kind == Kind::VisibilityLoss;
         let detail = match code {
             ReasonCode::Withdrawn if ended_unseen => "ended while not watching",
+            ReasonCode::Replaced if is_loss => "it is visible again",
             ReasonCode::Replaced => "the last offending route was replaced",
             ReasonCode::OutOfSight => "the sessions that held it are gone: no proof of an end",
             ReasonCode::BecameNormal => "after 30 days it is the normal state",
@@ -400,7 +402,9 @@ impl Desk {
             incident.episodes[0].started = first.started;
         }
         incident.episodes.push(Episode { started: seen, ended: None });
-        self.announce_transition(story, Transition::Reopened, ReasonCode::SeenAgain, "offending routes are back");
+        let is_loss = self.incidents[story.0 as usize].kind == Kind::VisibilityLoss;
+        let detail = if is_loss { "it is lost again" } else { "offending routes are back" };
+        self.announce_transition(story, Transition::Reopened, ReasonCode::SeenAgain, detail);
     }
 
     fn announce_transition(&mut self, story: IncidentRef, transition: Transition, code: ReasonCode, detail: &str) {

@@ -11,7 +11,7 @@ pub struct Tables {
     sizes: BTreeMap<(Family, VantageId), i64>,
     /// Of before a restart: what is there again never counts for less.
     carried: BTreeMap<(Family, VantageId), i64>,
-    full: BTreeMap<Family, BTreeSet<Asn>>,
+    full: BTreeMap<Family, Arc<BTreeSet<Asn>>>,
     is_stale: bool,
 }
 
@@ -44,7 +44,7 @@ impl Tables {
 
     /// Peers whose table is at least 80 % of the third-largest (by distinct peer AS) of the family; none when fewer
     /// than three tables are known.
-    pub fn full_feed(&mut self, family: Family, vantage: &[Arc<VantagePoint>]) -> Option<&BTreeSet<Asn>> {
+    pub fn full_feed(&mut self, family: Family, vantage: &[Arc<VantagePoint>]) -> Option<&Arc<BTreeSet<Asn>>> {
         if self.is_stale {
             self.refresh(vantage);
         }
@@ -65,7 +65,7 @@ impl Tables {
             sizes.sort_unstable_by(|a, b| b.cmp(a));
             let Some(third) = sizes.get(2) else { continue };
             let full = by_peer.into_iter().filter(|(_, size)| *size * 5 >= *third * 4).map(|(asn, _)| asn);
-            self.full.insert(family, full.collect());
+            self.full.insert(family, Arc::new(full.collect()));
         }
     }
 }

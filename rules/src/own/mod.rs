@@ -3,6 +3,7 @@
 //! One detection, one file. Those that a single route shows are asked by the shards, in [`check`].
 
 pub mod rpki_invalid_own;
+pub mod visibility_loss;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@
 
 mod learn;
 mod memory;
+mod presence;
 mod rejudge;
 mod relations;
 mod rewatch;
@@ -325,6 +326,7 @@ impl Shard {
     fn announce(&mut self, update: &Update, nlri: &Nlri, path: PathRef, now: Timestamp) {
         self.rib.paths.retain(path);
         let since = self.since(update.seen, now);
+        let own = self.own_route(nlri, update.vantage, now);
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, path);
@@ -340,6 +342,8 @@ impl Shard {
             self.revisit_funnel(change.prefix, update, now);
             self.revisit_tenure(change.prefix);
         }
+        self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
+        self.own_route_is_back(nlri.prefix, (change.old, path), update.vantage, update.seen);
         if let Some(old) = change.old {
             self.rib.paths.release(old);
         }
@@ -351,7 +355,9 @@ impl Shard {
     }
 
     fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) {
+        let own = self.own_route(nlri, update.vantage, now);
         let Some(change) = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen) else { return };
+        self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.vacate(&change);
         self.end_route(change, update.vantage, nlri.path_id, EndedBy::Withdrawn, update.seen);
@@ -462,10 +468,10 @@ impl Shard {
             }
     }
 
-    fn findings(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Vec<Finding> {
+    fn scene(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Scene<'_> {
         let entry = self.rib.entry(at);
         let facts = self.rib.paths.facts(path);
-        let scene = Scene {
+        Scene {
             now,
             entry,
             path: facts,
@@ -478,7 +484,12 @@ impl Shard {
             learning: self.learning,
             was_valid,
             is_history: facts.origin_as.is_some_and(|o| entry.is_history(o)),
-        };
+        }
+    }
+
+    fn findings(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Vec<Finding> {
+        let scene = self.scene(at, path, was_valid, now);
+        let entry = scene.entry;
         let mut findings = Vec::new();
         hijack::check(&scene, &mut findings);
         leak::route::check(&scene, &mut findings);

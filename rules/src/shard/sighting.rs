@@ -8,6 +8,7 @@ use crate::alert::{Class, ReasonCode};
 use crate::baseline::Adjacency;
 use crate::bgp::{Asn, Family, PathAttributes, Timestamp, VantageId};
 use crate::finding::Finding;
+use crate::own::visibility_loss::Presence;
 use crate::rib::Tenure;
 
 /// One rule about one route: it began to be wrong, is wrong otherwise, or is no longer.
@@ -93,6 +94,7 @@ pub enum Report {
         key_as: Asn,
         tenure: Tenure,
     },
+    Presence(Presence),
 }
 
 /// A report with the event that caused it.
@@ -121,6 +123,7 @@ impl Keyed {
         let prefix = match &self.report {
             Report::Sighting(s) => Some(s.prefix),
             Report::Tenure { prefix, .. } => Some(*prefix),
+            Report::Presence(p) => Some(p.prefix),
             Report::Known(_) | Report::Table { .. } => None,
         };
         Mark { seq: self.seq, prefix }
@@ -138,6 +141,10 @@ impl Keyed {
             (Report::Table { vantage: a, family: f, .. }, Report::Table { vantage: b, family: g, .. }) => {
                 (a, f).cmp(&(b, g))
             }
+            // What one message did to one prefix stays in the order it was done.
+            (Report::Presence(_), Report::Presence(_)) => Ordering::Equal,
+            (Report::Presence(_), _) => Ordering::Greater,
+            (_, Report::Presence(_)) => Ordering::Less,
             (Report::Known(_), _) => Ordering::Less,
             (_, Report::Known(_)) => Ordering::Greater,
             _ => Ordering::Equal,
