@@ -69,16 +69,17 @@ async fn routes_of_gobgp_and_frr_come_and_go_as_they_do_there() {
     holds(&bgpwarden, "ipv4", 3, 10).await;
     holds(&bgpwarden, "ipv6", 2, 10).await;
 
-    // A session that is reset takes its routes with it and brings them again.
+    // A session that is reset takes its routes with it and brings them again. After a reset gobgp takes no connection for
+    // half a minute, and the neighbor tries every 14 seconds or so.
     router.cli(&["neighbor", &NEIGHBOR.1.to_string(), "reset"]);
     holds(&bgpwarden, "ipv4", 1, 10).await;
-    holds(&bgpwarden, "ipv4", 3, 40).await;
+    holds(&bgpwarden, "ipv4", 3, 90).await;
     holds(&bgpwarden, "ipv6", 2, 10).await;
 
     // So does a router that is gone.
     router.restart().await;
     holds(&bgpwarden, "ipv4", 1, 10).await;
-    holds(&bgpwarden, "ipv4", 3, 60).await;
+    holds(&bgpwarden, "ipv4", 3, 90).await;
     // The prefixes of documentation are no networks, and that is all there is to say.
     let page = bgpwarden.json("/api/v1/incidents").await;
     let others: Vec<_> =
