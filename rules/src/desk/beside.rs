@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::Desk;
 use super::incident::{IncidentRef, OffenceRef};
 use super::score::ORDINARY_MEMBERS;
-use crate::alert::ReasonCode;
 use crate::bgp::Asn;
 use crate::finding::{Code, Kind};
 use crate::limits;
@@ -37,13 +36,7 @@ impl Desk {
         if !self.are_unrelated(&victims) {
             return;
         }
-        self.waiting.remove(&group);
-        for member in ready {
-            match self.open_story(key.kind, key.key_as) {
-                Some(story) => self.join(story, member),
-                None => self.open(member, ReasonCode::Seen),
-            }
-        }
+        self.tell_together(group, ready);
     }
 
     /// Two at least, not all of one organisation.

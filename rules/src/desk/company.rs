@@ -42,9 +42,14 @@ impl Desk {
         if !backed || (same_class.is_none() && !self.are_enough(class, &ready)) {
             return;
         }
+        self.tell_together(group, ready);
+    }
+
+    /// They waited for each other, and are one story from now on.
+    pub(super) fn tell_together(&mut self, group: (Class, Asn), ready: Vec<OffenceRef>) {
         self.waiting.remove(&group);
         for member in ready {
-            match self.open_story(key.kind, key.key_as) {
+            match self.open_story(group.0.kind(), group.1) {
                 Some(story) => self.join(story, member),
                 None => self.open(member, ReasonCode::Seen),
             }
