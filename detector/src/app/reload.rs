@@ -115,7 +115,7 @@ impl Reload {
     pub async fn follow(mut self, mut hangup: Hangup) {
         let mut seen = prints(&self.files);
         // What runs was read before anybody looked at the files.
-        let mut is_due = true;
+        let mut is_due = self.origin.path.is_some();
         let mut look = tokio::time::interval(self.origin.every.unwrap_or(LOOKED_AT));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
