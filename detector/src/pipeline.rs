@@ -293,11 +293,7 @@ fn run_desk(
                 outputs.append(&mut desk.take_output());
                 outputs.push(desk.checkpoint(stamped, merge.memories_of(stamped.seq)));
             }
-            if matches!(stamped.event, Event::SeedDone { .. } | Event::EndOfRib { .. }) {
-                status.has_table.store(true, Ordering::Relaxed);
-            }
             if matches!(stamped.event, Event::Tick | Event::SeedDone { .. } | Event::End) {
-                status.is_learning.store(desk.is_learning(), Ordering::Relaxed);
                 let now = DeskStatus {
                     open: desk.open_incidents(),
                     suppressed: desk.suppressed().clone(),
@@ -306,6 +302,10 @@ fn run_desk(
                     quarantined: desk.quarantined(),
                 };
                 *status.desk.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                status.is_learning.store(desk.is_learning(), Ordering::Release);
+            }
+            if matches!(stamped.event, Event::SeedDone { .. } | Event::EndOfRib { .. }) {
+                status.has_table.store(true, Ordering::Release);
             }
         }
         outputs.append(&mut desk.take_output());

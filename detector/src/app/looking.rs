@@ -18,9 +18,9 @@ const SHARE: u32 = 50;
 /// Asks until the engine is gone.
 pub async fn look(questions: Questions, status: Arc<Status>, out: watch::Sender<Arc<WatchedReport>>) {
     loop {
+        // Before the question: an answer given before the table was whole must not count as one given after.
+        let learning = status.is_learning.load(Ordering::Acquire) || !status.has_table.load(Ordering::Acquire);
         let Some((answers, full_feed, took)) = questions.watched(MOST_TOLD).await else { return };
-        let has_table = status.has_table.load(Ordering::Relaxed);
-        let learning = status.is_learning.load(Ordering::Relaxed) || !has_table;
         let report =
             WatchedReport { as_of: Some(now().to_string()), learning, ..WatchedReport::new(answers, &full_feed) };
         out.send_replace(Arc::new(report));
