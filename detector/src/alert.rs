@@ -3,12 +3,14 @@
 //! `bgpwarden.alert/1`: one JSON object, always the whole state of one incident, every key always there. The
 //! structs below are the contract and its schema; [`to_json`] fills them from what the engine decided.
 
+mod read;
 mod wire;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+pub use read::from_json;
 use rules::alert::{self as model, Alert, Tlp};
 use rules::bgp::{Asn, Timestamp};
 use rules::limits;

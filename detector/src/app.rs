@@ -173,6 +173,7 @@ impl App {
         let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };
+        parts::recall(&store, &shown.view).await;
         memory.open_incidents().for_each(|(id, labels)| shown.metrics.still_open(id, labels));
         let dispatch = Dispatch::new(routes, store.clone());
         let dispatched = dispatch.status();

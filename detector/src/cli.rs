@@ -29,8 +29,30 @@ pub enum Command {
     Check(Check),
     /// Print the JSON Schema of an alert
     Schema,
+    /// Write the history of all incidents to stdout, or take one in
+    #[command(subcommand)]
+    History(History),
     /// A self-contained live run on loopback: feed, detection, alerts, web page
     Demo(Demo),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum History {
+    /// Every alert as it was sent, one a line, to stdout; also while the service runs
+    Export {
+        /// Configuration that names the store
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Take in what `export` wrote; what is there already stays as it is. The service must not run
+    Import {
+        /// Configuration that names the store
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// File, or - for stdin
+        #[arg(value_name = "FILE")]
+        input: PathBuf,
+    },
 }
 
 #[derive(Debug, Default, Args)]
@@ -235,6 +257,7 @@ mod tests {
             ("bgpwarden demo --speed nan", "nan"),
             ("bgpwarden explain 192.0.2.0/24", "ASN"),
             ("bgpwarden rnu", "rnu"),
+            ("bgpwarden history import", "FILE"),
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert!(error.to_string().contains(culprit), "{line}: {error}");

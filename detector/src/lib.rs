@@ -22,6 +22,7 @@ pub mod demo;
 pub mod explain;
 pub mod failure;
 pub mod health;
+pub mod history;
 pub mod http;
 pub mod init;
 pub mod ledger;

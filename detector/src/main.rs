@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use detector::cli::{Cli, Command, WELCOME};
 use detector::failure::Failure;
-use detector::{alert, app, check, demo, explain, init, replay};
+use detector::{alert, app, check, demo, explain, history, init, replay};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Some(Command::Init(args)) => init::command(&args).and_then(|text| print(&text)),
         Some(Command::Check(args)) => check::command(&args).and_then(|text| print(&text)),
         Some(Command::Replay(args)) => replay::command(&args),
+        Some(Command::History(args)) => history::command(&args),
         Some(Command::Run(args)) => app::command(&args),
         Some(Command::Demo(args)) => demo::command(&args),
     };

@@ -260,6 +260,8 @@ impl Metrics {
         self.ways.store_writable.set(i64::from(store.problem().is_none()));
         raise_to(&self.ways.store_failures, store.failures());
         raise_to(&self.ways.store_unreadable, store.unreadable());
+        raise_to(&self.ways.forgotten.with_label_values(&["age"]), store.forgotten_by_age());
+        raise_to(&self.ways.forgotten.with_label_values(&["size"]), store.forgotten_by_size());
         raise_to(&self.ways.alerts_unstored, dispatched.unstored());
         raise_to(&self.told.shed, dispatched.shed());
     }

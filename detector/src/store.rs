@@ -8,24 +8,33 @@
 //! the file is tried again every second.
 
 mod file;
+pub mod history;
 mod keeper;
+mod marks;
 mod notices;
+mod reader;
+mod retention;
 mod rows;
 mod schema;
+pub mod transfer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use file::Spot;
 pub use file::{Location, Problem};
 use rules::bgp::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::failure::Failure;
 use crate::notice::Said;
 use crate::sink::Parcel;
+use history::{Found, Question};
 use keeper::{Command, Keeper};
+use reader::Reader;
+pub use retention::Keep;
 
 /// Commands that may wait: delivery has one out at a time, each sink one, the checkpoint one; the rest is room for
 /// the wake-up calls of acknowledgements.
@@ -87,11 +96,21 @@ pub struct Told {
     last_row: i64,
 }
 
-/// A sink that has to hear that an incident is gone.
-struct Forgotten {
-    sink: Arc<str>,
-    id: Arc<str>,
-    row: i64,
+/// What a step of forgetting did.
+#[derive(Debug)]
+pub struct Forgot {
+    /// For those who keep the latest of each incident, where they wait.
+    pub tombstones: Vec<(Arc<str>, Place, Parcel)>,
+    pub has_more: bool,
+}
+
+/// Up to where there are transitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// When the file began, in microseconds since 1970: numbers of another file mean nothing in this one.
+    pub began: i64,
+    /// Of the newest transition.
+    pub number: i64,
 }
 
 /// What the engine wrote down about itself.
@@ -111,6 +130,11 @@ pub struct Status {
     bytes: AtomicU64,
     failures: AtomicU64,
     unreadable: AtomicU64,
+    forgotten_by_age: AtomicU64,
+    forgotten_by_size: AtomicU64,
+    /// Raised with every file that is opened in the place of another; 0 before the first.
+    file: AtomicU32,
+    position: watch::Sender<Position>,
 }
 
 impl Status {
@@ -140,6 +164,25 @@ impl Status {
         self.unreadable.load(Ordering::Relaxed)
     }
 
+    /// Incidents that went since they were old.
+    pub fn forgotten_by_age(&self) -> u64 {
+        self.forgotten_by_age.load(Ordering::Relaxed)
+    }
+
+    /// Incidents that went to make room.
+    pub fn forgotten_by_size(&self) -> u64 {
+        self.forgotten_by_size.load(Ordering::Relaxed)
+    }
+
+    /// Up to where there are transitions, as it changes.
+    pub fn position(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+
+    fn file(&self) -> u32 {
+        self.file.load(Ordering::Acquire)
+    }
+
     /// Failed attempts to write or read.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
@@ -154,6 +197,7 @@ pub struct Store {
     /// Confirmed by a sink, not yet taken off the outbox; at most what the windows of all outboxes hold.
     acknowledged: Arc<Mutex<Vec<Place>>>,
     status: Arc<Status>,
+    reader: Arc<Reader>,
 }
 
 impl Store {
@@ -161,11 +205,13 @@ impl Store {
     pub fn start(location: Location) -> Result<Self, Failure> {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let name = location.to_string().into();
-        let (acknowledged, status) = (Arc::default(), Arc::default());
-        let keeper = Keeper::new(location, queue, Arc::clone(&acknowledged), Arc::clone(&status));
+        let (acknowledged, status) = (Arc::default(), Arc::<Status>::default());
+        let spot = Spot::new(location);
+        let reader = Arc::new(Reader::new(spot.clone(), status.clone()));
+        let keeper = Keeper::new(spot, queue, Arc::clone(&acknowledged), status.clone());
         let failed = |error| Failure::failed(format!("cannot start a thread: {error}"));
         std::thread::Builder::new().name("store".into()).spawn(move || keeper.run()).map_err(failed)?;
-        Ok(Self { location: name, commands, acknowledged, status })
+        Ok(Self { location: name, commands, acknowledged, status, reader })
     }
 
     /// The path, or `:memory:`.
@@ -205,23 +251,11 @@ impl Store {
         self.ask(|reply| Command::Told(sink.clone(), reply)).await
     }
 
-    /// Forgets incidents that are over and were stored last before `before`, unless one of `sinks` still has to hear
-    /// of them. Gives the tombstones, now in the outboxes of those in `tombstones`.
-    pub async fn forget(
-        &self,
-        before: Timestamp,
-        sinks: &[Arc<str>],
-        tombstones: &[Arc<str>],
-    ) -> Result<Vec<(Arc<str>, Place, Parcel)>, Problem> {
-        let mut all = Vec::new();
-        loop {
-            let (sinks, tombstones) = (sinks.to_vec(), tombstones.to_vec());
-            let (some, more) = self.ask(|reply| Command::Forget { before, sinks, tombstones, reply }).await?;
-            all.extend(some);
-            if !more {
-                return Ok(all);
-            }
-        }
+    /// Forgets some of what is over and more than `keep` says, unless one of `sinks` still has to hear of it. The tombstones
+    /// are in the outboxes of those in `tombstones`.
+    pub async fn forget(&self, keep: Keep, sinks: &[Arc<str>], tombstones: &[Arc<str>]) -> Result<Forgot, Problem> {
+        let (sinks, tombstones) = (sinks.to_vec(), tombstones.to_vec());
+        self.ask(|reply| Command::Forget { keep, sinks, tombstones, reply }).await
     }
 
     /// Keeps what the engine wrote down instead of what it wrote before. Alerts are stored meanwhile: a large one
@@ -243,6 +277,28 @@ impl Store {
     /// What was stored with alerts since that checkpoint, the latest of each incident.
     pub async fn chapters(&self) -> Result<Vec<Vec<u8>>, Problem> {
         self.ask(Command::Chapters).await
+    }
+
+    /// The next incidents that fit, from the one that began last to the first; those behind the number `behind`.
+    pub async fn find(&self, question: Question, behind: Option<i64>, most: usize) -> Result<Found, Problem> {
+        self.reader.read(move |connection| history::find(connection, &question, behind, most)).await
+    }
+
+    /// The latest alert of one incident.
+    pub async fn latest(&self, id: &str) -> Result<Option<String>, Problem> {
+        let id = id.to_owned();
+        self.reader.read(move |connection| history::latest(connection, &id)).await
+    }
+
+    /// The alerts of one incident behind a sequence; the number of each is its sequence.
+    pub async fn timeline(&self, id: &str, behind: i64, most: usize) -> Result<Found, Problem> {
+        let id = id.to_owned();
+        self.reader.read(move |connection| history::timeline(connection, &id, behind, most)).await
+    }
+
+    /// All alerts behind the number of a transition, in the order in which they went out.
+    pub async fn behind(&self, number: i64, most: usize) -> Result<Found, Problem> {
+        self.reader.read(move |connection| history::behind(connection, number, most)).await
     }
 
     /// A sink has it: takes it off the outbox soon, together with others. Never waits.

@@ -9,9 +9,6 @@ use dashmap::DashMap;
 use rules::alert::{Alert, Status};
 use rules::bgp::Timestamp;
 
-/// 10,000 incidents with their alerts of 5 to 20 KB: at most 200 MB, and a usual day has some hundred.
-const INCIDENTS: usize = 10_000;
-
 /// The latest alert of one incident, as decided and as sent.
 #[derive(Clone, Debug)]
 pub struct Incident {
@@ -27,11 +24,14 @@ pub struct IncidentView {
 
 impl Default for IncidentView {
     fn default() -> Self {
-        Self::bounded(INCIDENTS)
+        Self::bounded(Self::INCIDENTS)
     }
 }
 
 impl IncidentView {
+    /// 10,000 incidents with their alerts of 5 to 20 KB: at most 200 MB, and a usual day has some hundred.
+    pub const INCIDENTS: usize = 10_000;
+
     pub fn bounded(most: usize) -> Self {
         Self { incidents: DashMap::new(), most }
     }

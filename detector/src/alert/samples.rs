@@ -98,7 +98,7 @@ pub fn opened() -> Alert {
         },
         otc: OtcProof { value: None, verdict: CheckState::NotEvaluated },
         valley: ValleyProof { verdict: CheckState::Unknown, violations: vec![], unknown_hops: 2 },
-        evidence: vec![evidence("sub_prefix", 4), evidence("rov_invalid_asn", 8)],
+        evidence: vec![evidence("subprefix_of_stable_route", 4), evidence("rov_invalid_asn", 8)],
         related_ids: vec![],
         inputs: Inputs {
             feeds_live: 1,

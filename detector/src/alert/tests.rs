@@ -2,8 +2,8 @@ use rules::alert::{Alert, Tlp};
 use rules::limits;
 use serde_json::Value;
 
-use super::samples::{opened, worst};
-use super::{WireContext, schema, to_json};
+use super::samples::{self, opened, worst};
+use super::{WireContext, from_json, schema, to_json};
 
 fn parsed(alert: &Alert) -> Value {
     serde_json::from_str(&to_json(alert, &WireContext::default())).expect("JSON")
@@ -77,4 +77,20 @@ fn hostile_text_leaves_plain() {
     let value: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(value["title"], "a\u{FFFD}[31m\u{FFFD}\u{FFFD}\u{FFFD}\"}<script>");
     assert_eq!(value["constituents"][0]["name"].as_str().expect("text").chars().count(), 64);
+}
+
+#[test]
+fn what_was_written_is_read_as_it_was_written() {
+    let mut ended = Alert { status: rules::alert::Status::Resolved, ended: Some(samples::at(90)), ..opened() };
+    ended.aspa = worst().aspa;
+    for alert in [opened(), ended, worst()] {
+        let line = to_json(&alert, &WireContext::default());
+        let read = from_json(&line).expect("an alert");
+        assert_eq!(to_json(&read, &WireContext::default()), line);
+    }
+    let later = to_json(&opened(), &WireContext::default()).replacen('{', "{\"of_tomorrow\":1,", 1);
+    assert!(from_json(&later).is_ok(), "readers ignore unknown keys");
+    for bad in ["", "{}", &later.replace("alert/1", "alert/2"), &later.replace("192.0.2.0/25", "192.0.2.0/99")] {
+        assert!(from_json(bad).is_err(), "{bad}");
+    }
 }

@@ -8,7 +8,7 @@ use rules::alert::{
 use rules::bgp::Timestamp;
 use rules::rpki::Authorized;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One of a closed set of words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,15 @@ macro_rules! words_on_the_wire {
         impl Serialize for Word<$name> {
             fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
                 out.serialize_str(self.0.word())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for Word<$name> {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let word = Cow::<str>::deserialize(from)?;
+                let found = $name::ALL.iter().copied().find(|value| value.word() == word);
+                let unknown = || serde::de::Error::custom(format!("{word:?} is no {}", stringify!($name)));
+                found.map(Self).ok_or_else(unknown)
             }
         }
 
@@ -61,6 +70,14 @@ impl Serialize for Time {
     }
 }
 
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(from)?;
+        let malformed = || serde::de::Error::custom(format!("{text:?} is no time"));
+        Timestamp::parse(&text).map(Self).ok_or_else(malformed)
+    }
+}
+
 impl JsonSchema for Time {
     fn schema_name() -> Cow<'static, str> {
         "Time".into()
@@ -89,6 +106,14 @@ impl Serialize for SchemaName {
     }
 }
 
+impl<'de> Deserialize<'de> for SchemaName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = Cow::<str>::deserialize(from)?;
+        let other = || serde::de::Error::custom(format!("{name:?} is not {}", Self::NAME));
+        (name == Self::NAME).then_some(Self).ok_or_else(other)
+    }
+}
+
 impl JsonSchema for SchemaName {
     fn inline_schema() -> bool {
         true
@@ -105,7 +130,7 @@ impl JsonSchema for SchemaName {
 
 /// The whole state of one incident after one transition. Every key is always present: what is unknown or does not
 /// apply is null, what is empty is []. Readers ignore keys they do not know.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "bgpwarden alert")]
 pub struct Wire {
     /// Always this.
@@ -204,7 +229,7 @@ pub struct Wire {
     pub inputs: Inputs,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     pub code: Word<ReasonCode>,
     pub detail: String,
@@ -213,7 +238,7 @@ pub struct Reason {
 }
 
 /// A watched network.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Constituent {
     pub name: String,
     pub role: Word<Role>,
@@ -221,7 +246,7 @@ pub struct Constituent {
 }
 
 /// One announced prefix.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Detail {
     pub prefix: String,
     pub covering_prefix: Option<String>,
@@ -234,7 +259,7 @@ pub struct Detail {
     pub peer_ases: usize,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AsInfo {
     pub asn: u32,
     pub name: Option<String>,
@@ -242,7 +267,7 @@ pub struct AsInfo {
 }
 
 /// `leaker` took the route of `from` and gave it to `to`: those of most prefixes.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Leak {
     /// Null if only a set of suspects is known.
     pub leaker: Option<u32>,
@@ -252,7 +277,7 @@ pub struct Leak {
     pub segments: Vec<Segment>,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
     pub from: Option<u32>,
     pub leaker: Option<u32>,
@@ -262,14 +287,14 @@ pub struct Segment {
     pub prefix_count: usize,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Episode {
     pub started: Time,
     pub ended: Option<Time>,
 }
 
 /// Who holds an offending route. Shares are over the full-feed peers of the family, null if there are too few.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Visibility {
     pub peer_ases: usize,
     pub peer_ases_peak: usize,
@@ -282,7 +307,7 @@ pub struct Visibility {
     pub collectors: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SamplePath {
     pub prefix: String,
     /// Wire order, as received.
@@ -294,7 +319,7 @@ pub struct SamplePath {
 }
 
 /// Route origin validation (RFC 6811) of the first detail.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Rov {
     pub state: Word<RovState>,
     pub reason: Option<Word<RovReason>>,
@@ -303,7 +328,7 @@ pub struct Rov {
     pub covering: Vec<Vrp>,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Vrp {
     pub prefix: String,
     pub max_length: u8,
@@ -312,7 +337,7 @@ pub struct Vrp {
 }
 
 /// ASPA verification of the first sample path.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Aspa {
     pub verdict: Word<AspaState>,
     pub procedure: Option<String>,
@@ -320,7 +345,7 @@ pub struct Aspa {
     pub hops: Vec<Authorization>,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Authorization {
     pub customer: u32,
     pub provider: u32,
@@ -328,21 +353,21 @@ pub struct Authorization {
 }
 
 /// Only to Customer (RFC 9234) of the first sample path.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Otc {
     pub value: Option<u32>,
     pub verdict: Word<CheckState>,
 }
 
 /// Business relations along the first sample path.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Valley {
     pub verdict: Word<CheckState>,
     pub violations: Vec<Violation>,
     pub unknown_hops: usize,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Violation {
     #[schemars(range(min = 1, max = 4))]
     pub rfc7908_type: u8,
@@ -351,7 +376,7 @@ pub struct Violation {
     pub to: u32,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     pub code: String,
     pub points: i32,
@@ -360,7 +385,7 @@ pub struct Evidence {
     pub as_of: Option<Time>,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Inputs {
     pub feeds: Feeds,
     #[schemars(length(max = 8))]
@@ -375,34 +400,34 @@ pub struct Inputs {
     pub version: String,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Feeds {
     pub live: usize,
     pub degraded: Vec<String>,
 }
 
 /// A stretch of time a feed did not see.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     pub feed: String,
     pub from: Time,
     pub to: Option<Time>,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Baseline {
     pub state: BaselineState,
     pub as_of: Option<Time>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BaselineState {
     Learning,
     Ready,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     pub source: String,
     pub serial: Option<u64>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rules::alert::Alert;
 use rules::desk::Output;
 use tokio::sync::mpsc::Receiver;
+use tokio::time::Instant;
 
 use super::memory::Keeper;
 use super::now;
@@ -17,7 +18,7 @@ use crate::notice::Notice;
 use crate::pipeline;
 use crate::sink::dispatch::{Decided, Dispatch, outlived};
 use crate::sink::{Delivery, merely_refreshes};
-use crate::store::Chapter;
+use crate::store::{Chapter, Keep};
 use crate::text;
 use crate::view::IncidentView;
 
@@ -25,6 +26,8 @@ use crate::view::IncidentView;
 const TOGETHER: usize = 64;
 /// How often incidents are looked for that have outlived their time.
 const RETENTION: Duration = Duration::from_secs(3_600);
+/// The same while there is more: alerts go in between.
+const NEXT_STEP: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug, Default)]
 pub struct Delivered {
@@ -38,6 +41,7 @@ pub struct Delivering {
     pub dispatch: Dispatch,
     pub keeper: Keeper,
     pub retention_days: u64,
+    pub most_bytes: u64,
     pub context: WireContext,
     pub view: Arc<IncidentView>,
     pub metrics: Arc<Metrics>,
@@ -49,7 +53,7 @@ impl Delivering {
     pub async fn run(mut self, mut outputs: Receiver<Vec<Output>>, mut notices: Receiver<Notice>) -> Delivered {
         let mut delivered = Delivered::default();
         let mut second = tokio::time::interval(Duration::from_secs(1));
-        let mut retention = tokio::time::interval(RETENTION);
+        let mut retention = Instant::now();
         let mut batches = Vec::new();
         loop {
             tokio::select! {
@@ -62,7 +66,10 @@ impl Delivering {
                 }
                 Some(notice) = notices.recv() => self.tell(notice, &mut notices).await,
                 _ = second.tick() => self.dispatch.retry().await,
-                _ = retention.tick() => self.dispatch.forget(outlived(self.retention_days)).await,
+                () = tokio::time::sleep_until(retention) => {
+                    let has_more = self.dispatch.forget(self.keep()).await;
+                    retention = Instant::now() + if has_more { NEXT_STEP } else { RETENTION };
+                }
             }
             // Read before the queue is looked at: what was judged by then is in it, or delivered.
             let judged = self.engine.judged.load(Ordering::Acquire);
@@ -77,6 +84,11 @@ impl Delivering {
         self.keeper.finish().await;
         delivered.late = self.dispatch.late();
         delivered
+    }
+
+    /// How much history there may be.
+    fn keep(&self) -> Keep {
+        Keep { since: outlived(self.retention_days), most_bytes: self.most_bytes }
     }
 
     /// One, and what waits behind it.

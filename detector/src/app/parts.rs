@@ -4,20 +4,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rules::alert::Status;
 use rules::checkpoint::Checkpoint;
 use rules::relations::Relations;
 use tokio::net::TcpListener;
 
 use super::delivery::Delivering;
 use super::{bmp, memory, rpki};
-use crate::alert::WireContext;
+use crate::alert::{self, WireContext};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::metrics::{Labels, Metrics};
 use crate::sink::dispatch::Dispatch;
+use crate::store::history::Question;
 use crate::store::{self, Store};
 use crate::view::IncidentView;
 use crate::{data, http, pipeline};
+
+/// Incidents that are over and shown again at the start, and those of one question.
+const RECALLED: usize = 500;
 
 /// Where others connect.
 pub struct Ports {
@@ -80,6 +85,41 @@ impl Memory {
     }
 }
 
+/// Shows what the store holds: all that is open, then the newest of what is over.
+pub async fn recall(store: &Store, view: &IncidentView) {
+    let open = Question { statuses: vec![Status::Open], ..Question::default() };
+    let over = Question { statuses: vec![Status::Resolved, Status::Retracted], ..Question::default() };
+    for (question, most) in [(open, IncidentView::INCIDENTS), (over, RECALLED)] {
+        if let Err(problem) = recall_some(store, view, &question, most).await {
+            return tracing::warn!("incidents of earlier lives are not shown: {problem}");
+        }
+    }
+}
+
+async fn recall_some(
+    store: &Store,
+    view: &IncidentView,
+    question: &Question,
+    most: usize,
+) -> Result<(), store::Problem> {
+    let (mut behind, mut recalled) = (None, 0);
+    while recalled < most {
+        let found = store.find(question.clone(), behind, RECALLED.min(most - recalled)).await?;
+        for sent in &found.alerts {
+            match alert::from_json(&sent.json) {
+                Ok(alert) => view.put(Arc::new(alert), sent.json.as_str().into()),
+                Err(error) => tracing::warn!("an incident of the store is not shown: {error}"),
+            }
+        }
+        recalled += found.alerts.len();
+        behind = found.alerts.last().map(|sent| sent.number);
+        if !found.has_more {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// What pages and metrics show.
 pub struct Shown {
     pub view: Arc<IncidentView>,
@@ -100,6 +140,7 @@ pub async fn delivering(
         dispatch,
         keeper: memory::Keeper::new(store.clone()),
         retention_days: config.store.retention_days,
+        most_bytes: config.store.max_mb.saturating_mul(1_000_000),
         // The least strict marking is a threshold that may change: the desk applies it.
         context: WireContext { public_url: config.http.public_url.clone(), ..WireContext::default() },
         view: shown.view.clone(),

@@ -69,6 +69,30 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
     assert_eq!(replayed(&dir.path().join("events")), told, "a recording gives the same bytes as the live run");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_of_an_earlier_life_is_shown_before_anything_changes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let location = Location::File(dir.path().join("store.db"));
+    let alert = crate::alert::samples::opened();
+    let json = crate::alert::to_json(&alert, &WireContext::default());
+    let store = Store::start(location.clone()).expect("a store");
+    let parcel = sink::Parcel::Alert(sink::Delivery::new(&alert, json.clone().into()));
+    store.put(vec![crate::store::Put { parcel, sinks: Vec::new(), chapter: None }]).await.expect("stored");
+    store.close().await;
+    let mut config = Config::parse("test", "[rpki]", dir.path()).expect("fine");
+    config.http.listen = "127.0.0.1:0".parse().expect("an address");
+    config.store.location = location;
+    config.feeds = vec![Feed::new("file", FeedKind::Mrt { files: vec![], rib: vec![] })];
+    config.sinks = Vec::new();
+    let app = App::start(config, Options::default()).await.expect("started");
+    let base = format!("http://{}", app.address);
+    let get = async |path: &str| reqwest::get(format!("{base}{path}")).await.expect("an answer").text().await;
+    assert_eq!(get(&format!("/api/v1/incidents/{}", alert.id)).await.expect("text"), json);
+    let page = get("/").await.expect("text");
+    assert!(page.contains(&alert.title), "{page}");
+    app.run_until(std::future::ready(())).await.expect("an end");
+}
+
 /// What the engine says of a recording, without the hold-down that an end of input adds.
 pub(super) fn replayed(recording: &std::path::Path) -> String {
     let settings = crate::config::Alerts::default().settings();

@@ -31,6 +31,7 @@ impl Display for Config {
         writeln!(f, "min_peer_ases = {}\ntlp = \"{}\"", self.alerts.min_peer_ases, self.alerts.tlp)?;
         writeln!(f, "\n[store]\npath = {}", quoted(&self.store.location))?;
         writeln!(f, "retention_days = {}", self.store.retention_days)?;
+        writeln!(f, "max_mb = {}", self.store.max_mb)?;
         writeln!(f, "checkpoint_secs = {}", self.store.checkpoint_secs)?;
         writeln!(f, "\n[notices]\nheartbeat = {}", self.notices.heartbeat)?;
         for sink in &self.sinks {

@@ -48,6 +48,7 @@ pub struct Ways {
     pub store_writable: IntGauge,
     pub store_failures: IntCounter,
     pub store_unreadable: IntCounter,
+    pub forgotten: IntCounterVec,
     pub alerts_unstored: IntCounter,
 }
 
@@ -186,6 +187,11 @@ impl Ways {
                 "store_unreadable_total",
                 "Rows that wait for a sink and were passed over, since a newer program wrote them.",
             ))),
+            forgotten: f.counters(
+                "incidents_forgotten_total",
+                "Incidents that are over and went out of the store, by what there was too much of.",
+                &["reason"],
+            ),
             alerts_unstored: f.add(IntCounter::with_opts(options(
                 "alerts_unstored_total",
                 "Alerts that went to the sinks without the store, since it failed.",

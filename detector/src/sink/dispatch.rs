@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::{Delivery, Parcel, Route};
 use crate::app::now;
 use crate::notice::Notice;
-use crate::store::{Chapter, Place, Problem, Put, Store};
+use crate::store::{Chapter, Keep, Place, Problem, Put, Store};
 
 /// How long alerts wait for a disk that does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -159,23 +159,25 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Forgets incidents that are over since `before`, and tells those who keep the latest of each.
-    pub async fn forget(&mut self, before: Timestamp) {
+    /// Forgets some of what is over and more than `keep` says, and tells those who keep the latest of each incident. True if
+    /// there is more to forget.
+    pub async fn forget(&mut self, keep: Keep) -> bool {
         let names = |wanted: fn(&Route) -> bool| {
             self.routes.iter().filter(|route| wanted(route)).map(|route| route.name.clone()).collect::<Vec<_>>()
         };
         let (sinks, tombstones) = (names(|_| true), names(|route| route.keeps_latest));
         // What the store missed goes in first, so that places stand in the order in which sinks hear of them.
         if !self.unstored.is_empty() || self.left_alone_until.is_some_and(|until| Instant::now() < until) {
-            return;
+            return false;
         }
-        let forgetting = timeout(PATIENCE, self.store.forget(before, &sinks, &tombstones)).await;
-        let Ok(Ok(forgotten)) = forgetting else { return };
-        for (sink, place, parcel) in forgotten {
+        let forgetting = timeout(PATIENCE, self.store.forget(keep, &sinks, &tombstones)).await;
+        let Ok(Ok(forgot)) = forgetting else { return false };
+        for (sink, place, parcel) in forgot.tombstones {
             if let Some(route) = self.routes.iter().find(|route| route.name == sink) {
                 route.outbox.offer(place, parcel);
             }
         }
+        forgot.has_more
     }
 
     /// Which sinks get it. One that owes too much does not get what merely refreshes.

@@ -6,10 +6,12 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rules::bgp::Timestamp;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema;
 
@@ -38,6 +40,22 @@ impl std::fmt::Display for Location {
     }
 }
 
+/// One store, to which several connections lead.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub location: Location,
+    /// Under which name connections meet that share it in memory.
+    memory: Arc<str>,
+}
+
+impl Spot {
+    pub fn new(location: Location) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self { location, memory: format!("file:/bgpwarden-{number}?vfs=memdb").into() }
+    }
+}
+
 /// Why the store cannot be used now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -56,6 +74,10 @@ pub enum Problem {
     Newer(String, i64),
     #[error("cannot use \"{0}\": {1}; check the path and its permissions")]
     Unusable(String, String),
+    #[error("too much is asked of \"{0}\" at once; ask again later")]
+    Busy(String),
+    #[error("finding it in \"{0}\" takes too long; ask for less, as for a shorter time")]
+    TooMuch(String),
 }
 
 impl Problem {
@@ -66,6 +88,7 @@ impl Problem {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(name),
             Some(ErrorCode::DiskFull) => Self::Full(name),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(name, error.to_string()),
+            Some(ErrorCode::OperationInterrupted) => Self::TooMuch(name),
             _ => Self::Unusable(name, error.to_string()),
         }
     }
@@ -88,9 +111,10 @@ pub struct Opened {
 
 /// Opens the store, makes it if it is not there, moves a damaged one aside; `is_damaged` if it was found to be.
 /// `now` dates what is written.
-pub fn open(location: &Location, now: Timestamp, is_damaged: bool) -> Result<Opened, Problem> {
+pub fn open(spot: &Spot, now: Timestamp, is_damaged: bool) -> Result<Opened, Problem> {
+    let location = &spot.location;
     let Location::File(path) = location else {
-        let connection = Connection::open_in_memory().map_err(|error| Problem::of(location, &error))?;
+        let connection = Connection::open(&*spot.memory).map_err(|error| Problem::of(location, &error))?;
         return Ok(Opened { connection: prepare(connection, location, now)?, moved_aside: None, _lock: None });
     };
     let lock = lock(path)?;
@@ -108,6 +132,20 @@ pub fn open(location: &Location, now: Timestamp, is_damaged: bool) -> Result<Ope
         other => (other?, None),
     };
     Ok(Opened { connection, moved_aside, _lock: Some(lock) })
+}
+
+/// Opens it beside whoever writes to it.
+pub fn open_to_read(spot: &Spot) -> Result<Connection, Problem> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = match &spot.location {
+        Location::File(path) => Connection::open_with_flags(path, flags & !OpenFlags::SQLITE_OPEN_URI),
+        Location::Memory => Connection::open_with_flags(&*spot.memory, flags),
+    };
+    let prepared = connection.and_then(|connection| {
+        connection.busy_timeout(BUSY)?;
+        Ok(connection)
+    });
+    prepared.map_err(|error| Problem::of(&spot.location, &error))
 }
 
 /// One process at a time: two would both deliver what waits. The lock goes with the process, however it ends.
@@ -253,12 +291,12 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_772_334_242_000_000);
 
-    fn at(folder: &tempfile::TempDir) -> (Location, PathBuf) {
+    fn at(folder: &tempfile::TempDir) -> (Spot, PathBuf) {
         let path = folder.path().join("bgpwarden.db");
-        (Location::File(path.clone()), path)
+        (Spot::new(Location::File(path.clone())), path)
     }
 
-    fn problem(location: &Location) -> Problem {
+    fn problem(location: &Spot) -> Problem {
         open(location, NOW, false).err().expect("a problem")
     }
 
@@ -266,7 +304,7 @@ mod tests {
     fn folders_on_the_way_are_made() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a/b/bgpwarden.db");
-        let opened = open(&Location::File(path.clone()), NOW, false).expect("opened");
+        let opened = open(&Spot::new(Location::File(path.clone())), NOW, false).expect("opened");
         assert!(opened.moved_aside.is_none() && path.exists());
         assert!(bytes(&Location::File(path), &opened.connection) > 0);
     }
@@ -321,7 +359,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let said = problem(&Location::File(file.path().join("bgpwarden.db"))).to_string();
+        let said = problem(&Spot::new(Location::File(file.path().join("bgpwarden.db")))).to_string();
         assert!(said.contains("bgpwarden.db\"") && said.contains("check the path"), "{said}");
     }
 }

@@ -9,8 +9,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::file::{self, Location, Opened, Problem};
-use super::{Checkpoint, Page, Place, Put, Reply, Status, TOLD, Told, notices, rows};
+use super::file::{self, Location, Opened, Problem, Spot};
+use super::retention::{self, Keep};
+use super::{Checkpoint, Forgot, Page, Place, Put, Reply, Status, TOLD, Told, notices, rows, schema};
 use crate::app::now;
 use crate::notice::Said;
 use crate::sink::Parcel;
@@ -29,10 +30,10 @@ pub enum Command {
     Page(Arc<str>, Place, Reply<Page>),
     Told(Arc<str>, Reply<(Told, Place)>),
     Forget {
-        before: Timestamp,
+        keep: Keep,
         sinks: Vec<Arc<str>>,
         tombstones: Vec<Arc<str>>,
-        reply: Reply<Tombstones>,
+        reply: Reply<Forgot>,
     },
     CheckpointBegin {
         seq: u64,
@@ -57,14 +58,11 @@ pub enum Command {
     Close(Reply<()>),
 }
 
-/// The flag: there may be more.
-type Tombstones = (Vec<(Arc<str>, Place, Parcel)>, bool);
-
 /// Says the outcome to whoever waits for it, once the transaction has one.
 type Answer = Box<dyn FnOnce(Option<&Problem>)>;
 
 pub struct Keeper {
-    location: Location,
+    spot: Spot,
     queue: mpsc::Receiver<Command>,
     acknowledged: Arc<Mutex<Vec<Place>>>,
     status: Arc<Status>,
@@ -77,12 +75,12 @@ pub struct Keeper {
 
 impl Keeper {
     pub fn new(
-        location: Location,
+        spot: Spot,
         queue: mpsc::Receiver<Command>,
         acknowledged: Arc<Mutex<Vec<Place>>>,
         status: Arc<Status>,
     ) -> Self {
-        Self { location, queue, acknowledged, status, opened: None, file: 0, failed: None }
+        Self { spot, queue, acknowledged, status, opened: None, file: 0, failed: None }
     }
 
     /// Until it is told to close or nobody is left who could say something.
@@ -139,9 +137,7 @@ impl Keeper {
         }
         let problem = outcome.err();
         answers.into_iter().for_each(|answer| answer(problem.as_ref()));
-        if let Some(opened) = &self.opened {
-            self.status.bytes.store(file::bytes(&self.location, &opened.connection), Ordering::Relaxed);
-        }
+        self.publish();
     }
 
     fn in_one_transaction(&mut self, batch: Vec<Command>, acked: &[Place]) -> (Vec<Answer>, Result<(), Problem>) {
@@ -151,7 +147,7 @@ impl Keeper {
             Ok(transaction) => transaction,
             Err(error) => {
                 let answers = batch.into_iter().filter_map(refusal).collect();
-                return (answers, Err(Problem::of(&self.location, &error)));
+                return (answers, Err(Problem::of(&self.spot.location, &error)));
             }
         };
         let mut answers = Vec::new();
@@ -167,7 +163,7 @@ impl Keeper {
             });
         }
         let outcome = outcome.and_then(|()| transaction.commit());
-        (answers, outcome.map_err(|error| Problem::of(&self.location, &error)))
+        (answers, outcome.map_err(|error| Problem::of(&self.spot.location, &error)))
     }
 
     /// Keeps for the next attempt what could not be taken off.
@@ -190,18 +186,30 @@ impl Keeper {
             return Ok(());
         }
         let is_damaged = matches!(self.failed, Some((_, Problem::Damaged(..))));
-        let opened = file::open(&self.location, now(), is_damaged)?;
+        let opened = file::open(&self.spot, now(), is_damaged)?;
         if let Some(aside) = &opened.moved_aside {
             tracing::error!(
-                store = %self.location, moved_to = %aside.display(),
+                store = %self.spot.location, moved_to = %aside.display(),
                 "the store was damaged; it is kept under its new name, and a new one begins. What had not been \
                  delivered from it is in there only"
             );
             self.file += 1;
             *self.status.moved_aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(aside.clone());
         }
+        let began = schema::began(&opened.connection).map_err(|error| Problem::of(&self.spot.location, &error))?;
+        self.status.position.send_modify(|position| position.began = began);
         self.opened = Some(opened);
+        self.publish();
+        self.status.file.store(self.file + 1, Ordering::Release);
         Ok(())
+    }
+
+    /// Says how large it is, and up to where there are transitions.
+    fn publish(&self) {
+        let Some(Opened { connection, .. }) = &self.opened else { return };
+        self.status.bytes.store(file::bytes(&self.spot.location, connection), Ordering::Relaxed);
+        let Ok(newest) = rows::newest(connection) else { return };
+        self.status.position.send_if_modified(|position| std::mem::replace(&mut position.number, newest) != newest);
     }
 
     fn fail(&mut self, problem: Problem) {
@@ -216,7 +224,7 @@ impl Keeper {
             }
         }
         // What is only locked or full is still the right file.
-        if matches!(problem, Problem::Damaged(..) | Problem::Unusable(..)) && self.location != Location::Memory {
+        if matches!(problem, Problem::Damaged(..) | Problem::Unusable(..)) && self.spot.location != Location::Memory {
             self.opened = None;
         }
         self.failed = Some((again, problem));
@@ -225,7 +233,7 @@ impl Keeper {
     fn recover(&mut self) {
         let problem = self.status.problem.lock().unwrap_or_else(PoisonError::into_inner).take();
         if self.failed.take().is_some() || problem.is_some() {
-            tracing::info!(store = %self.location, "the store can be used again");
+            tracing::info!(store = %self.spot.location, "the store can be used again");
         }
     }
 }
@@ -270,12 +278,15 @@ fn act(
                 outcome,
             )
         }
-        Command::Forget { before, sinks, tombstones, reply } => {
-            let forgotten = rows::forget(connection, before.0, &sinks, &tombstones, now.0);
-            let parcels = forgotten.map(|(all, more)| {
-                (all.into_iter().map(|f| (f.sink, place(f.row), Parcel::Forget(f.id))).collect(), more)
+        Command::Forget { keep, sinks, tombstones, reply } => {
+            let step = retention::step(connection, keep, &sinks, &tombstones, now.0);
+            let forgot = step.map(|step| {
+                status.forgotten_by_age.fetch_add(step.by_age, Ordering::Relaxed);
+                status.forgotten_by_size.fetch_add(step.by_size, Ordering::Relaxed);
+                let tombstones = step.forgotten.into_iter().map(|f| (f.sink, place(f.row), Parcel::Forget(f.id)));
+                Forgot { tombstones: tombstones.collect(), has_more: step.has_more }
             });
-            later(reply, parcels, outcome)
+            later(reply, forgot, outcome)
         }
         Command::CheckpointBegin { seq, time, reply } => {
             later(reply, rows::checkpoint_begin(connection, seq, time), outcome)

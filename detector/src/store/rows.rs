@@ -6,15 +6,14 @@ use rules::alert::{Class, Severity, Status, Transition};
 use rules::bgp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Chapter, Checkpoint, Forgotten, Put, Told, Waiting, notices};
+use super::marks::{self, Marks};
+use super::{Chapter, Checkpoint, Put, Told, Waiting, notices};
 use crate::sink::{Delivery, Parcel};
 
 /// Rows of an outbox that are read at once.
 pub const PAGE_ROWS: i64 = 256;
 /// Their JSON: 16 of the largest alerts, 800 usual ones.
 const PAGE_BYTES: usize = 4 * 1_024 * 1_024;
-/// Incidents forgotten in one transaction: alerts wait for it.
-const FORGET_AT_ONCE: i64 = 100;
 
 /// Writes what is put, and a row per sink. Gives the row of each sink, in the order of `put.sinks`; none where the sink
 /// has it.
@@ -33,7 +32,6 @@ pub fn put(connection: &Connection, put: &Put, now: i64) -> rusqlite::Result<Vec
 
 /// Writes a transition and the latest state of its incident.
 fn transition(connection: &Connection, d: &Delivery, chapter: Option<&Chapter>, now: i64) -> rusqlite::Result<()> {
-    let status = status_after(d.transition).word();
     let first_prefix = d.first_prefix.map(|prefix| prefix.to_string());
     connection
         .prepare_cached(
@@ -51,21 +49,39 @@ fn transition(connection: &Connection, d: &Delivery, chapter: Option<&Chapter>, 
             d.json,
             now
         ])?;
-    connection
-        .prepare_cached(
-            "INSERT INTO incidents (id, sequence, status, class, severity, time, stored)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT DO UPDATE SET sequence = excluded.sequence, status = excluded.status, class = excluded.class,
-                 severity = excluded.severity, time = excluded.time, stored = excluded.stored
-             WHERE excluded.sequence > incidents.sequence",
-        )?
-        .execute(params![d.id, d.sequence, status, d.class.word(), d.severity.word(), d.time.0, now])?;
+    incident(connection, d, now)?;
     if let Some(chapter) = chapter {
         connection
             .prepare_cached("INSERT OR REPLACE INTO chapters (incident, seq, bytes) VALUES (?1, ?2, ?3)")?
             .execute(params![d.id, chapter.seq.cast_signed(), &*chapter.bytes])?;
     }
     Ok(())
+}
+
+/// Brings an incident to this transition, unless it is at a later one.
+fn incident(connection: &Connection, d: &Delivery, now: i64) -> rusqlite::Result<()> {
+    let known: Option<(i64, u32)> = connection
+        .prepare_cached("SELECT number, sequence FROM incidents WHERE id = ?1")?
+        .query_row([&d.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if known.is_some_and(|(_, sequence)| sequence >= d.sequence) {
+        return Ok(());
+    }
+    let marks = Marks::of(&d.json);
+    let number = match known {
+        Some((number, _)) => number,
+        None => marks::next_number(connection, marks.started.unwrap_or(d.time))?,
+    };
+    let status = status_after(d.transition).word();
+    connection
+        .prepare_cached(
+            "INSERT INTO incidents (number, id, sequence, status, class, severity, time, stored)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT DO UPDATE SET sequence = excluded.sequence, status = excluded.status, class = excluded.class,
+                 severity = excluded.severity, time = excluded.time, stored = excluded.stored",
+        )?
+        .execute(params![number, d.id, d.sequence, status, d.class.word(), d.severity.word(), d.time.0, now])?;
+    marks.write(connection, number)
 }
 
 fn status_after(transition: Transition) -> Status {
@@ -203,43 +219,9 @@ pub fn told(connection: &Connection, sink: &str, most: i64) -> rusqlite::Result<
     Ok(Told { first: first.collect::<rusqlite::Result<_>>()?, waiting: waiting.unsigned_abs(), last_row: last })
 }
 
-/// Forgets some incidents that are over and were stored last before `before`. Those of which one of `sinks` still has
-/// to hear stay. Of the sinks in `tombstones`, those that were told of an incident are to be told that it is gone.
-/// The flag: there may be more.
-pub fn forget(
-    connection: &Connection,
-    before: i64,
-    sinks: &[Arc<str>],
-    tombstones: &[Arc<str>],
-    now: i64,
-) -> rusqlite::Result<(Vec<Forgotten>, bool)> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id FROM incidents WHERE status <> 'open' AND stored < ?1
-         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.incident = id AND o.sink IN (SELECT value FROM json_each(?2)))
-         ORDER BY stored LIMIT ?3",
-    )?;
-    let named = serde_json::to_string(&sinks.iter().map(|sink| &**sink).collect::<Vec<_>>()).unwrap_or_default();
-    let ids = statement.query_map(params![before, named, FORGET_AT_ONCE], |row| row.get(0))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<Arc<str>>>>()?;
-    let mut forgotten = Vec::new();
-    for id in &ids {
-        let mut told = connection.prepare_cached("SELECT 1 FROM deliveries WHERE sink = ?1 AND incident = ?2")?;
-        let heard: Vec<bool> =
-            tombstones.iter().map(|sink| told.exists(params![sink, id])).collect::<Result<_, _>>()?;
-        for table in ["outbox", "deliveries", "transitions"] {
-            connection.prepare_cached(&format!("DELETE FROM {table} WHERE incident = ?1"))?.execute([id])?;
-        }
-        connection.prepare_cached("DELETE FROM incidents WHERE id = ?1")?.execute([id])?;
-        for (sink, _) in tombstones.iter().zip(heard).filter(|(_, heard)| *heard) {
-            let row = queue(connection, sink, id, Queued::Tombstone, now)?;
-            forgotten.push(Forgotten { sink: sink.clone(), id: id.clone(), row });
-        }
-    }
-    let has_more = ids.len() as i64 == FORGET_AT_ONCE;
-    if !has_more {
-        notices::forget(connection, before, &named)?;
-    }
-    Ok((forgotten, has_more))
+/// The number of the newest transition; 0 before the first.
+pub fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT coalesce(max(number), 0) FROM transitions")?.query_row([], |row| row.get(0))
 }
 
 /// Begins a checkpoint that does not count before [`checkpoint_done`]; gives its number. What an earlier life left

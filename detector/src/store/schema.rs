@@ -2,12 +2,14 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::marks;
+
 /// Marks a file as a store of this program: "bgpw".
 pub const APPLICATION_ID: i32 = 0x6267_7077;
 
 /// Each entry brings a file from the version before to its own, which is its place in the list. What was released
 /// never changes; a new version is a new entry.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     // 1: every transition, the latest state of each incident, what each sink still has to be told, checkpoints.
     "CREATE TABLE transitions (
         number INTEGER PRIMARY KEY,
@@ -83,7 +85,35 @@ const MIGRATIONS: [&str; 3] = [
     );
     CREATE INDEX notices_of ON notices (id, number);
     ALTER TABLE outbox ADD COLUMN notice INTEGER;",
+    // 4: the history can be searched. Numbers of incidents grow with their beginning; what else an incident is found by
+    // stands in `marks`, which is filled from the alerts.
+    "DROP INDEX incidents_over;
+    ALTER TABLE incidents RENAME TO incidents_before;
+    CREATE TABLE incidents (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        sequence INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        class TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        stored INTEGER NOT NULL
+    );
+    CREATE INDEX incidents_over ON incidents (stored) WHERE status <> 'open';
+    CREATE INDEX incidents_by_status ON incidents (status);
+    CREATE INDEX incidents_by_class ON incidents (class);
+    CREATE INDEX incidents_by_severity ON incidents (severity);
+    CREATE TABLE marks (
+        kind INTEGER NOT NULL,
+        value NOT NULL,
+        incident INTEGER NOT NULL REFERENCES incidents (number) ON DELETE CASCADE,
+        PRIMARY KEY (kind, value, incident)
+    ) WITHOUT ROWID;
+    CREATE INDEX marks_of ON marks (incident, kind, value);",
 ];
+
+/// The version whose incidents got numbers and marks.
+const SEARCHABLE: i64 = 4;
 
 /// The version this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -96,6 +126,11 @@ pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
         return Ok(0);
     }
     connection.query_row("SELECT coalesce(max(version), 0) FROM migrations", [], |row| row.get(0))
+}
+
+/// When the file began, in microseconds since 1970: tells it from another one.
+pub fn began(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT min(applied) FROM migrations", [], |row| row.get(0))
 }
 
 /// Brings a file to [`VERSION`]: all of it or nothing. `now` in microseconds since 1970.
@@ -113,10 +148,19 @@ fn migrate_with(connection: &mut Connection, migrations: &[&str], now: i64) -> r
     }
     for (version, sql) in (1_i64..).zip(migrations).filter(|(version, _)| *version > from) {
         transaction.execute_batch(sql)?;
+        if version == SEARCHABLE {
+            marks::number_all(&transaction)?;
+        }
         let program = env!("CARGO_PKG_VERSION");
         transaction.execute("INSERT INTO migrations VALUES (?1, ?2, ?3)", (version, program, now))?;
     }
     transaction.commit()
+}
+
+/// An older file.
+#[cfg(test)]
+pub fn migrate_to(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
+    migrate_with(connection, &MIGRATIONS[..version], 7)
 }
 
 #[cfg(test)]

@@ -183,12 +183,14 @@ async fn retention_forgets_what_is_over_and_told_and_leaves_a_tombstone() {
     }
     store.put(vec![to(&["bus"], "bw-open", 1)]).await.expect("stored");
     let later = crate::app::now().plus_secs(60);
-    let forgotten = store.forget(later, &[bus.clone(), log], std::slice::from_ref(&bus)).await.expect("done");
-    let told: Vec<_> = forgotten.iter().map(|(sink, _, parcel)| (sink.clone(), parcel.clone())).collect();
+    let keep = Keep { since: later, most_bytes: u64::MAX };
+    let forgot = store.forget(keep, &[bus.clone(), log], std::slice::from_ref(&bus)).await.expect("done");
+    let told: Vec<_> = forgot.tombstones.iter().map(|(sink, _, parcel)| (sink.clone(), parcel.clone())).collect();
     assert_eq!(told, [(bus.clone(), Parcel::Forget("bw-over".into()))]);
     let waits: Vec<_> = waiting(&store, "bus").await.into_iter().map(|(id, _)| id).collect();
     assert_eq!(waits, ["bw-not-told", "bw-not-told", "bw-open", "bw-over"]);
-    assert!(store.forget(later, &[bus], &[]).await.expect("done").is_empty(), "once is enough");
+    assert!(store.forget(keep, &[bus], &[]).await.expect("done").tombstones.is_empty(), "once is enough");
+    assert_eq!(store.status().forgotten_by_age(), 1);
 }
 
 #[tokio::test]
@@ -219,6 +221,78 @@ async fn the_state_of_an_incident_stands_beside_a_checkpoint_until_one_contains_
     assert_eq!(store.chapters().await, Ok(vec![b"bw-a 2".to_vec(), b"bw-b 1".to_vec()]), "the latest of each");
     store.put_checkpoint(vec![1], 9, at(1)).await.expect("stored");
     assert_eq!(store.chapters().await, Ok(vec![b"bw-b 1".to_vec()]), "what came after the checkpoint");
+}
+
+fn over(id: &str) -> Vec<Put> {
+    let end = Parcel::Alert(delivery(id, 2, Transition::Resolved));
+    vec![to(&[], id, 1), Put { parcel: end, ..to(&[], id, 2) }]
+}
+
+async fn ids(store: &Store) -> Vec<String> {
+    let found = store.find(Question::default(), None, 1_000).await.expect("found");
+    let id = |sent: history::Sent| sent.json.split('"').nth(3).expect("an id").to_owned();
+    found.alerts.into_iter().rev().map(id).collect()
+}
+
+#[tokio::test]
+async fn what_was_over_first_makes_room_and_what_is_open_or_owed_stays() {
+    let store = memory();
+    store.put(vec![to(&[], "bw-open", 1)]).await.expect("stored");
+    store.put(over("bw-first").into_iter().chain(over("bw-second")).collect()).await.expect("stored");
+    let owed = over("bw-owed").into_iter().map(|put| Put { sinks: vec!["bus".into()], ..put });
+    store.put(owed.collect()).await.expect("stored");
+    let never = Timestamp::from_secs(0);
+    let roomy = Keep { since: never, most_bytes: u64::MAX };
+    let forgot = store.forget(roomy, &["bus".into()], &[]).await.expect("done");
+    assert!(!forgot.has_more && ids(&store).await.len() == 4, "there is room");
+    let narrow = Keep { since: never, most_bytes: 1 };
+    while store.forget(narrow, &["bus".into()], &[]).await.expect("done").has_more {}
+    assert_eq!(ids(&store).await, ["bw-open", "bw-owed"]);
+    assert_eq!((store.status().forgotten_by_age(), store.status().forgotten_by_size()), (0, 2));
+}
+
+#[tokio::test]
+async fn a_long_history_goes_by_steps_and_numbers_never_come_twice() {
+    let store = memory();
+    let many = (1..=1_500).map(|sequence| to(&[], "bw-long", sequence)).collect();
+    store.put(many).await.expect("stored");
+    let end = Parcel::Alert(delivery("bw-long", 1_501, Transition::Resolved));
+    store.put(vec![Put { parcel: end, ..to(&[], "bw-long", 1) }]).await.expect("stored");
+    let keep = Keep { since: crate::app::now().plus_secs(60), most_bytes: u64::MAX };
+    assert!(!store.forget(keep, &[], &[]).await.expect("done").has_more, "the newest transition stays");
+    let newest = store.put(over("bw-newer")).await.map(|_| store.status().position().borrow().number);
+    let mut steps = 0;
+    while store.forget(keep, &[], &[]).await.expect("done").has_more {
+        steps += 1;
+    }
+    assert_eq!(steps, 1, "1,501 transitions are more than one step takes");
+    assert_eq!(ids(&store).await, ["bw-newer"]);
+    store.put(over("bw-newest")).await.expect("stored");
+    assert_eq!(store.status().position().borrow().number, newest.expect("stored") + 2);
+}
+
+#[tokio::test]
+async fn a_question_is_answered_while_another_program_holds_the_file_and_from_the_file_in_use() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.db");
+    let store = at_path(&path);
+    store.put(over("bw-a")).await.expect("stored");
+    let shell = Connection::open(&path).expect("opened");
+    shell.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    assert!(store.put(over("bw-b")).await.is_err());
+    assert_eq!(ids(&store).await, ["bw-a"], "reading goes on");
+    assert_eq!(store.timeline("bw-a", 0, 9).await.expect("found").alerts.len(), 2);
+    assert_eq!(store.latest("bw-b").await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_question_that_takes_too_long_ends_and_says_so() {
+    let store = memory();
+    store.put(over("bw-a")).await.expect("stored");
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+    let answer = store.reader.read(move |connection| connection.query_row(endless, [], |row| row.get::<_, i64>(0)));
+    assert_eq!(answer.await, Err(Problem::TooMuch(":memory:".into())));
+    assert_eq!(ids(&store).await, ["bw-a"], "and nothing is left of it");
 }
 
 fn notice(kind: NoticeKind, state: NoticeState, secs: i64) -> Notice {
@@ -256,7 +330,7 @@ async fn notices_wait_in_their_order_and_what_is_not_over_is_known_to_the_next_l
     let parcels: Vec<_> = page.parcels.into_iter().map(|(_, _, parcel)| parcel.expect("readable")).collect();
     assert_eq!(parcels, story.map(Parcel::notice));
     // What a sink still has to hear stays, and so does what is not over.
-    let later = crate::app::now().plus_secs(60);
+    let later = Keep { since: crate::app::now().plus_secs(60), most_bytes: u64::MAX };
     store.forget(later, &["bus".into()], &[]).await.expect("done");
     assert_eq!(waiting(&store, "bus").await.len(), 6);
     store.forget(later, &[], &[]).await.expect("done");
