@@ -80,7 +80,13 @@ fn shorten(wire: &mut Wire) -> bool {
 
 /// The JSON Schema of an alert (draft 2020-12).
 pub fn schema() -> serde_json::Value {
-    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    schema_with("/$defs")
+}
+
+/// The same with the types of its parts under this path.
+pub fn schema_with(definitions: &'static str) -> serde_json::Value {
+    let mut settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    settings.definitions_path = definitions.into();
     settings.into_generator().into_root_schema_for::<Wire>().to_value()
 }
 

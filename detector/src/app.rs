@@ -149,6 +149,7 @@ pub struct App {
     store: Store,
     sinks: JoinSet<Result<(), Failure>>,
     stop_http: Vec<oneshot::Sender<()>>,
+    stop_streams: watch::Sender<()>,
     servers: JoinSet<std::io::Result<()>>,
 }
 
@@ -209,6 +210,7 @@ impl App {
             notices: Noticing::new(Decider::new(options.hysteresis, config.notices.heartbeat), &store, notices).await,
         };
         let (report, receiver) = watch::channel(Report::default());
+        let (stop_streams, stopping) = watch::channel(());
         let reporting = tokio::spawn(reporter.run(report));
         let mut app = Self {
             address: ports.listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?,
@@ -221,10 +223,12 @@ impl App {
             store,
             sinks,
             stop_http: Vec::new(),
+            stop_streams,
             servers: JoinSet::new(),
         };
-        let site = Site { view: shown.view, report: receiver, watched, metrics: shown.metrics };
-        app.serve(ports.listener, http::router(site.clone(), config.http.token));
+        let (view, store, metrics, turns) = (shown.view, app.store.clone(), shown.metrics, Arc::default());
+        let site = Site { view, store, report: receiver, watched, metrics, turns, stopping };
+        app.serve(ports.listener, http::router(site.clone(), &config.http));
         if let Some(listener) = ports.metrics_listener {
             app.serve(listener, http::metrics_router(site));
         }
@@ -280,8 +284,8 @@ impl App {
         let all = async { while self.sinks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LAST_DELIVERIES, all).await;
         self.reporting.abort();
-        // Each server stops as soon as its sender is gone.
-        drop(self.stop_http);
+        // Each server stops as soon as its sender is gone, and so does each stream.
+        drop((self.stop_http, self.stop_streams));
         let closed = async { while self.servers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
         let _ = tokio::time::timeout(LAST_DELIVERIES, self.store.close()).await;

@@ -4,14 +4,15 @@
 //!  feed tasks ──mpsc──> sequencer ──mpsc──> N shards ──mpsc──> desk ──mpsc──> delivery ──outbox──> sink tasks
 //!  (ris_live, bmp, …)   (one task)          (std threads)      (std thread)   (one task)           (ndjson, kafka)
 //!                                                                                │  ▲
-//!                                                                                │  └──> store (std thread, SQLite)
-//!                                                                                ├──> view ──> web pages, API
+//!                                                                                │  └──> store (std thread, SQLite) ──> API
+//!                                                                                ├──> view ──> web pages
 //!                                                                                └──> metrics ──> /metrics
 //! ```
 //! Every queue is bounded and its producer waits; nothing on the way is dropped. A stop runs along the picture
 //! from left to right: feeds first, sinks last.
 
 pub mod alert;
+pub mod api;
 pub mod app;
 pub mod canary;
 pub mod check;

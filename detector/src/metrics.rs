@@ -14,6 +14,7 @@ use prometheus::{Encoder, IntCounter, IntGauge, Registry, TextEncoder};
 use rules::alert::{Alert, Class, Severity, Source, SourceState, Status, Transition};
 use rules::bgp::{Family, Timestamp};
 
+use crate::api::Turns;
 use crate::health::FeedState;
 use crate::notice::NoticeKind;
 use crate::sink::dispatch::DispatchStatus;
@@ -264,6 +265,12 @@ impl Metrics {
         raise_to(&self.ways.forgotten.with_label_values(&["size"]), store.forgotten_by_size());
         raise_to(&self.ways.alerts_unstored, dispatched.unstored());
         raise_to(&self.told.shed, dispatched.shed());
+    }
+
+    /// Who follows what happens over HTTP, and who could not.
+    pub fn streams(&self, turns: &Turns) {
+        self.ways.streams_open.set(turns.open_streams() as i64);
+        raise_to(&self.ways.clients_cut, turns.cut());
     }
 
     pub fn config_in_use(&self, in_use: bool) {

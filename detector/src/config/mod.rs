@@ -5,20 +5,23 @@
 
 mod archive;
 mod bmp;
+mod http;
 mod reader;
 mod rpki;
 mod show;
 mod store;
 mod watch;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use archive::Archive;
 pub use bmp::{Bmp, OpenBmp, Router};
+pub use http::{Http, Role, Token};
 use ipnet::IpNet;
 pub use reader::Secret;
+pub(crate) use reader::suggestion;
 use reader::{Section, Source};
 pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
@@ -47,22 +50,6 @@ pub struct Config {
     pub notices: Notices,
     pub sinks: Vec<Sink>,
     pub watch: WatchList,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Http {
-    pub listen: SocketAddr,
-    /// `/metrics`, `/healthz` and `/readyz` without a token.
-    pub metrics_listen: Option<SocketAddr>,
-    pub public_url: Option<String>,
-    pub token: Option<Secret>,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 8179));
-        Self { listen, metrics_listen: None, public_url: None, token: None }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,7 +239,7 @@ impl Config {
         };
         let mut root = Section::root(&source, &table);
         let config = Self {
-            http: http(root.section("http")),
+            http: http::read(root.section("http")),
             feeds: feeds(&mut root),
             rpki: rpki::read(&mut root),
             relations: relations(root.section("relations")),
@@ -283,27 +270,6 @@ fn default_feeds() -> Vec<Feed> {
 fn default_sinks() -> Vec<Sink> {
     let kind = SinkKind::Ndjson { to: NdjsonTarget::Stdout };
     vec![Sink { name: "stdout".into(), min_severity: Severity::Low, notices: false, kind }]
-}
-
-fn http(mut section: Section<'_>) -> Http {
-    let default = Http::default();
-    let http = Http {
-        listen: section.address("listen").unwrap_or(default.listen),
-        metrics_listen: section.address("metrics_listen"),
-        public_url: section.text("public_url", "a URL such as https://bgp.example.net"),
-        token: section.secret("token"),
-    };
-    if http.public_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-        section.problem("public_url", "expected a URL that begins with http:// or https://");
-    }
-    if http.token.as_ref().is_some_and(|token| token.expose().is_empty()) {
-        section.problem("token", "is empty");
-    }
-    if !http.listen.ip().is_loopback() && http.token.is_none() {
-        section.problem("listen", "an address that others can reach demands http.token = { file = \"…\" }");
-    }
-    section.finish();
-    http
 }
 
 #[derive(Clone, Copy)]

@@ -15,9 +15,12 @@ impl Display for Config {
         writeln!(f, "listen = \"{}\"", self.http.listen)?;
         optional(f, "metrics_listen", self.http.metrics_listen.as_ref(), "no address of its own")?;
         optional(f, "public_url", self.http.public_url.as_ref(), "alerts carry no link")?;
-        match self.http.token {
-            Some(_) => writeln!(f, "# token: set")?,
-            None => writeln!(f, "# token: none, loopback only")?,
+        writeln!(f, "requests_per_sec = {}", self.http.requests_per_sec)?;
+        if self.http.tokens.is_empty() {
+            writeln!(f, "# tokens: none, loopback only, and only to look")?;
+        }
+        for token in &self.http.tokens {
+            writeln!(f, "# token {}: set, role {}", key(&token.name), token.role.word())?;
         }
         for feed in &self.feeds {
             show_feed(f, feed)?;

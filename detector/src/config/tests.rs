@@ -159,6 +159,15 @@ fn problems_name_key_line_and_way_out() {
         ),
         ("[http]\nlisten = 'localhost'", "expected an address with port such as 127.0.0.1:8179, found \"localhost\""),
         ("[http]\nlisten = '0.0.0.0:80'", "http.listen: an address that others can reach demands http.token"),
+        ("[http]\nlisten = '0.0.0.0:80'", "or [http.tokens.NAME] with role and secret"),
+        ("[http.tokens.duty]\nrole = 'triage'", "http.tokens.duty.secret: is missing"),
+        ("[http.tokens.duty]\nsecret = { env = 'PATH' }", "http.tokens.duty.role: is missing"),
+        ("[http.tokens.duty]\nsecret = 'hunter2'", "http.tokens.duty.secret: a secret does not belong into the file"),
+        ("[http.tokens.duty]\nrole = 'root'", "http.tokens.duty.role: "),
+        (
+            "[http]\ntoken = { env = 'PATH' }\n[http.tokens.a]\nrole = 'read'\nsecret = { env = 'PATH' }",
+            "http.tokens.a.secret: another token has the same",
+        ),
         ("[http]\ntoken = 'hunter2'", "http.token: a secret does not belong into the file"),
         (
             "[http]\ntoken = { env = 'BGPWARDEN_TEST_UNSET' }",
@@ -271,5 +280,5 @@ fn the_example_means_the_defaults_and_shows_keys_that_exist() {
     let found = parse(&everything.join("\n")).expect_err("its secrets are not there");
     let (secrets, files): (Vec<_>, Vec<_>) = found.iter().partition(|p| p.contains("cannot read \"/run/secrets/"));
     assert!(files.iter().all(|problem| problem.contains("watch.toml:1: cannot be read")), "{found:#?}");
-    assert_eq!((secrets.len(), files.len()), (2, 1));
+    assert_eq!((secrets.len(), files.len()), (3, 1));
 }

@@ -1,80 +1,89 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use rules::alert::Alert;
+use rules::alert::{Alert, Status};
 use serde_json::Value;
 
 use super::*;
 use crate::alert::samples::{opened, worst};
 use crate::alert::{WireContext, to_json};
+use crate::config::{Role, Secret, Token};
 use crate::health::{BaselineState, FeedReport, FeedState};
+use crate::sink::{Delivery, Parcel};
+use crate::store::{Location, Put};
 
-struct Served {
-    base: String,
+pub(crate) struct Served {
+    pub base: String,
+    pub site: Site,
+    pub client: reqwest::Client,
     report: watch::Sender<Report>,
-    client: reqwest::Client,
+    _stop: watch::Sender<()>,
 }
 
-fn put(view: &IncidentView, alert: Alert) {
-    let json = to_json(&alert, &WireContext::default());
-    view.put(Arc::new(alert), json.into());
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"'&";
+
+/// As it is while it runs: what is told is stored and shown.
+pub(crate) async fn tell(site: &Site, alert: Alert) {
+    let json: Arc<str> = to_json(&alert, &WireContext::default()).into();
+    let parcel = Parcel::Alert(Delivery::new(&alert, json.clone()));
+    site.store.put(vec![Put { parcel, sinks: Vec::new(), chapter: None }]).await.expect("stored");
+    site.view.put(Arc::new(alert), json);
 }
 
-async fn served(token: Option<&str>) -> Served {
-    let view = Arc::new(IncidentView::default());
-    let hostile = "<script>alert(1)</script>\"'&";
-    let mut named = Alert { id: "bw-hostile".into(), status: Status::Resolved, title: hostile.into(), ..opened() };
-    named.constituents[0].name = hostile.into();
-    named.sample_paths[0].as_path = hostile.into();
-    named.evidence[0].detail = hostile.into();
-    put(&view, opened());
-    put(&view, named);
-    put(&view, Alert { id: "bw-worst".into(), ..worst() });
-    let feed = FeedReport { name: hostile.into(), kind: "ris_live", state: FeedState::Live, ..FeedReport::default() };
+pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
+    let feed = FeedReport { name: HOSTILE.into(), kind: "ris_live", state: FeedState::Live, ..FeedReport::default() };
     let (report, receiver) =
         watch::channel(Report { feeds: vec![feed], baseline: BaselineState::Learning, ..Report::default() });
-    let metrics = Arc::new(Metrics::new());
-    metrics.alert(&opened());
-    let router = router(
-        Site { view, report: receiver, watched: watch::channel(Arc::default()).1, metrics },
-        token.map(Secret::new),
-    );
+    let (stop, stopping) = watch::channel(());
+    let site = Site {
+        view: Arc::default(),
+        store: Store::start(Location::Memory).expect("a store"),
+        report: receiver,
+        watched: watch::channel(Arc::default()).1,
+        metrics: Arc::new(Metrics::new()),
+        turns: Arc::new(turns),
+        stopping,
+    };
+    site.metrics.alert(&opened());
+    site.store.said().await.expect("it is open");
     let listener = bind("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(serve(listener, router, std::future::pending()));
+    tokio::spawn(serve(listener, router(site.clone(), &http), std::future::pending()));
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Served { base, report, client: reqwest::Client::new() }
+    Served { base, site, client: reqwest::Client::new(), report, _stop: stop }
+}
+
+fn token(name: &str, role: Role, secret: &str) -> Token {
+    Token { name: name.into(), role, secret: Secret::new(secret) }
+}
+
+async fn served(tokens: Vec<Token>) -> Served {
+    let served = served_by(Http { tokens, ..Http::default() }, api::Turns::default()).await;
+    let mut named = Alert { id: "bw-hostile".into(), status: Status::Resolved, title: HOSTILE.into(), ..opened() };
+    named.transition = rules::alert::Transition::Resolved;
+    named.constituents[0].name = HOSTILE.into();
+    named.sample_paths[0].as_path = HOSTILE.into();
+    named.evidence[0].detail = HOSTILE.into();
+    for alert in [opened(), named, Alert { id: "bw-worst".into(), ..worst() }] {
+        tell(&served.site, alert).await;
+    }
+    served
 }
 
 impl Served {
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub async fn get(&self, path: &str) -> (u16, String) {
         let response = self.client.get(format!("{}{path}", self.base)).send().await.expect("an answer");
         (response.status().as_u16(), response.text().await.expect("text"))
     }
 
-    async fn json(&self, path: &str) -> Value {
+    pub async fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.get(path).await.1).expect("JSON")
     }
 }
 
 #[tokio::test]
-async fn incidents_are_the_alerts_themselves() {
-    let site = served(None).await;
-    let list = site.json("/api/v1/incidents").await;
-    assert_eq!(list["count"], 3);
-    let one = site.json(&format!("/api/v1/incidents/{}", opened().id)).await;
-    assert_eq!(one, serde_json::from_str::<Value>(&to_json(&opened(), &WireContext::default())).expect("JSON"));
-    assert_eq!(site.json("/api/v1/incidents?status=resolved").await["incidents"][0]["id"], "bw-hostile");
-    assert_eq!(site.json("/api/v1/incidents?limit=1").await["count"], 1);
-    assert_eq!(site.get("/api/v1/incidents/none").await.0, 404);
-    for bad in ["status=opn", "min_severity=9", "limit=-1"] {
-        assert_eq!(site.get(&format!("/api/v1/incidents?{bad}")).await.0, 400, "{bad}");
-    }
-}
-
-#[tokio::test]
 async fn pages_escape_everything_and_load_nothing_from_elsewhere() {
-    let site = served(None).await;
+    let site = served(Vec::new()).await;
     for path in ["/", "/incidents/bw-hostile", "/incidents/bw-worst", "/nowhere"] {
         let (code, page) = site.get(path).await;
         assert_eq!(code, if path == "/nowhere" { 404 } else { 200 }, "{path}");
@@ -92,7 +101,7 @@ async fn pages_escape_everything_and_load_nothing_from_elsewhere() {
 
 #[tokio::test]
 async fn readiness_falls_only_when_it_cannot_judge() {
-    let site = served(None).await;
+    let site = served(Vec::new()).await;
     let (code, body) = site.get("/readyz").await;
     assert_eq!(code, 200);
     assert!(body.contains("learning"), "{body}");
@@ -103,26 +112,67 @@ async fn readiness_falls_only_when_it_cannot_judge() {
     assert_eq!(site.get("/healthz").await.0, 200);
 }
 
+async fn code(request: reqwest::RequestBuilder) -> u16 {
+    request.send().await.expect("an answer").status().as_u16()
+}
+
 #[tokio::test]
 async fn a_token_guards_all_but_the_probes() {
-    let site = served(Some("s3cret")).await;
-    for path in ["/", "/metrics", "/api/v1/incidents", "/style.css", "/nowhere"] {
+    let site = served(vec![token("token", Role::Admin, "s3cret"), token("eve", Role::Read, "0ther")]).await;
+    for path in ["/", "/metrics", "/api/v1/incidents", "/api/v1/stream", "/style.css", "/nowhere"] {
         assert_eq!(site.get(path).await.0, 401, "{path}");
     }
     for path in ["/healthz", "/readyz"] {
         assert_eq!(site.get(path).await.0, 200, "{path}");
     }
     let url = format!("{}/", site.base);
-    let code = async |request: reqwest::RequestBuilder| request.send().await.expect("an answer").status().as_u16();
     assert_eq!(code(site.client.get(&url).bearer_auth("s3cret")).await, 200);
+    assert_eq!(code(site.client.get(&url).bearer_auth("0ther")).await, 200);
     assert_eq!(code(site.client.get(&url).bearer_auth("s3cre")).await, 401);
     assert_eq!(code(site.client.get(&url).basic_auth("me", Some("s3cret"))).await, 200);
     assert_eq!(code(site.client.get(&url).basic_auth("s3cret", None::<&str>)).await, 401);
 }
 
 #[tokio::test]
+async fn changing_takes_a_role_and_a_page_of_ones_own() {
+    let guarded = served(vec![token("duty", Role::Triage, "s3cret"), token("eve", Role::Read, "0ther")]).await;
+    let post = |secret: &str| guarded.client.post(format!("{}/api/v1/incidents", guarded.base)).bearer_auth(secret);
+    assert_eq!(code(post("0ther")).await, 403, "who may read may not change");
+    assert_eq!(code(post("s3cret")).await, 405, "nothing to change here, but it came through");
+    assert_eq!(code(post("s3cret").header("origin", &guarded.base)).await, 405);
+    assert_eq!(code(post("s3cret").header("origin", "https://example.net")).await, 403);
+    assert_eq!(code(post("s3cret").header("sec-fetch-site", "cross-site")).await, 403);
+    let open = served(Vec::new()).await;
+    assert_eq!(code(open.client.post(format!("{}/api/v1/incidents", open.base))).await, 403, "nobody in particular");
+}
+
+#[tokio::test]
+async fn without_a_token_only_names_of_this_machine_lead_here() {
+    let public_url = Some("https://bgp.example.net/x".to_owned());
+    let open = served_by(Http { public_url, ..Http::default() }, api::Turns::default()).await;
+    let named = |host: &str| code(open.client.get(format!("{}/api/v1/status", open.base)).header("host", host));
+    for host in ["localhost:8179", "127.0.0.1", "[::1]:8179", "127.9.9.9:1", "BGP.example.net"] {
+        assert_eq!(named(host).await, 200, "{host}");
+    }
+    for host in ["rebound.example.org", "rebound.example.org:8179", "192.0.2.1", "localhost.example.org"] {
+        assert_eq!(named(host).await, 403, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_so_and_the_probes_answer() {
+    let site = served_by(Http { requests_per_sec: 1, ..Http::default() }, api::Turns::default()).await;
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        codes.push(site.get("/api/v1/status").await.0);
+    }
+    assert!(codes[0] == 200 && codes.contains(&429), "{codes:?}");
+    assert_eq!(site.get("/healthz").await.0, 200);
+}
+
+#[tokio::test]
 async fn promtool_accepts_the_metrics() {
-    let site = served(None).await;
+    let site = served(Vec::new()).await;
     let (code, text) = site.get("/metrics").await;
     assert_eq!(code, 200);
     assert!(text.contains("bgpwarden_alerts_total"));

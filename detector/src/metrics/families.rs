@@ -50,6 +50,8 @@ pub struct Ways {
     pub store_unreadable: IntCounter,
     pub forgotten: IntCounterVec,
     pub alerts_unstored: IntCounter,
+    pub streams_open: IntGauge,
+    pub clients_cut: IntCounter,
 }
 
 /// Counters of seconds: Prometheus counters that grow by fractions.
@@ -186,6 +188,11 @@ impl Ways {
             store_unreadable: f.add(IntCounter::with_opts(options(
                 "store_unreadable_total",
                 "Rows that wait for a sink and were passed over, since a newer program wrote them.",
+            ))),
+            streams_open: f.add(IntGauge::with_opts(options("http_streams", "Clients of /api/v1/stream."))),
+            clients_cut: f.add(IntCounter::with_opts(options(
+                "http_clients_cut_total",
+                "Streams and exports that ended since the client did not take what was sent to it.",
             ))),
             forgotten: f.counters(
                 "incidents_forgotten_total",

@@ -25,7 +25,8 @@ fn keys_that_need_a_restart_are_named_and_the_others_are_not() {
     assert!(!named.iter().any(|key| key.starts_with("watch") || key.starts_with("alerts")), "{named:?}");
     assert!(needs_restart(&before, &before).is_empty());
     let mut secret = before.clone();
-    secret.http.token = Some(crate::config::Secret::new("x"));
+    let (name, role) = ("a".into(), crate::config::Role::Read);
+    secret.http.tokens = vec![crate::config::Token { name, role, secret: crate::config::Secret::new("x") }];
     assert_eq!(needs_restart(&before, &secret), ["a secret of http"]);
 }
 

@@ -1,0 +1,53 @@
+//! What can programs ask?
+//!
+//! `/api/v1`: incidents with filters, pages, exports and a stream, all read from the store; the words of every answer are
+//! those of the alert. What is wrong with a question is told in one form, [`problem::Problem`].
+
+mod export;
+mod filter;
+mod incidents;
+mod instance;
+pub mod openapi;
+mod parameters;
+pub mod problem;
+mod stream;
+mod turns;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+pub use turns::Turns;
+
+use crate::http::Site;
+use problem::Problem;
+
+/// Everything below `/api`.
+pub fn router() -> Router<Site> {
+    Router::new()
+        .route("/api/v1/incidents", get(incidents::list))
+        .route("/api/v1/incidents.ndjson", get(export::ndjson))
+        .route("/api/v1/incidents.csv", get(export::csv))
+        .route("/api/v1/incidents/{id}", get(incidents::one))
+        .route("/api/v1/incidents/{id}/timeline", get(incidents::timeline))
+        .route("/api/v1/stream", get(stream::stream))
+        // The names of the first contract.
+        .route("/api/v1/incidents/{id}/alerts", get(incidents::timeline))
+        .route("/api/v1/alerts/stream", get(stream::stream))
+        .route("/api/v1/status", get(instance::status))
+        .route("/api/v1/watched", get(instance::watched))
+        .route("/api/v1/openapi.json", get(instance::openapi))
+        .route("/api/{*path}", axum::routing::any(nowhere))
+        .method_not_allowed_fallback(wrong_method)
+}
+
+async fn nowhere() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "nothing is here; /api/v1/openapi.json says what there is")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method; /api/v1/openapi.json says by which")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use rules::alert::{Alert, Severity, Status, Transition};
+use rules::bgp::Asn;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::*;
+use crate::alert::samples::{at, opened};
+use crate::alert::{WireContext, to_json};
+use crate::config::Http;
+use crate::http::tests::{HOSTILE, Served, served_by, tell};
+use crate::sink::{Delivery, Parcel};
+use crate::store::Put;
+
+/// Nobody asks as often as tests do.
+async fn served() -> Served {
+    served_by(Http { requests_per_sec: 1_000_000, ..Http::default() }, Turns::default()).await
+}
+
+fn numbered(n: u32) -> Alert {
+    let severity = if n.is_multiple_of(2) { Severity::Low } else { Severity::High };
+    let started = at(i64::from(n));
+    Alert { id: format!("bw-{n:04}"), severity, started, suspect_ases: vec![Asn(64500 + n % 3)], ..opened() }
+}
+
+fn later(alert: &Alert, sequence: u32, transition: Transition) -> Alert {
+    let status = if transition == Transition::Resolved { Status::Resolved } else { Status::Open };
+    Alert { sequence, transition, status, ..alert.clone() }
+}
+
+fn ids(page: &Value) -> Vec<&str> {
+    let incidents = page["incidents"].as_array().expect("a list");
+    incidents.iter().map(|incident| incident["id"].as_str().expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn incidents_are_the_alerts_themselves_and_pages_lead_to_the_next() {
+    let site = served().await;
+    for n in 0..5 {
+        tell(&site.site, numbered(n)).await;
+    }
+    tell(&site.site, later(&numbered(3), 2, Transition::Resolved)).await;
+    let first = site.json("/api/v1/incidents?limit=2").await;
+    assert_eq!((ids(&first), &first["count"]), (vec!["bw-0004", "bw-0003"], &json!(2)));
+    let next = first["next"].as_str().expect("a cursor");
+    tell(&site.site, numbered(9)).await;
+    let second = site.json(&format!("/api/v1/incidents?limit=3&cursor={next}")).await;
+    assert_eq!((ids(&second), &second["next"]), (vec!["bw-0002", "bw-0001", "bw-0000"], &Value::Null));
+    for (query, expected) in [
+        ("status=resolved", vec!["bw-0003"]),
+        ("min_severity=high&status=open", vec!["bw-0009", "bw-0001"]),
+        ("severity=low,critical&suspect=AS64502", vec!["bw-0002"]),
+        ("prefix=192.0.2.1&victim=64496&limit=1", vec!["bw-0009"]),
+        ("prefix=192.0.2.0/24&match=exact", vec![]),
+        ("prefix=192.0.2.0/24&match=more&until=2026-03-01T03:04:03Z", vec!["bw-0000"]),
+        ("constituent=Example%20Bank&since=1772334250", vec!["bw-0009"]),
+        ("class=route_leak", vec![]),
+    ] {
+        assert_eq!(ids(&site.json(&format!("/api/v1/incidents?{query}")).await), expected, "{query}");
+    }
+    let one = site.get("/api/v1/incidents/bw-0004").await;
+    assert_eq!(one, (200, to_json(&numbered(4), &WireContext::default())));
+    let timeline = site.json("/api/v1/incidents/bw-0003/timeline").await;
+    let alerts = timeline["alerts"].as_array().expect("a list");
+    let transitions: Vec<_> = alerts.iter().map(|a| a["transition"].as_str().expect("a word")).collect();
+    assert_eq!((transitions, &timeline["count"]), (vec!["opened", "resolved"], &json!(2)));
+    let first = site.json("/api/v1/incidents/bw-0003/timeline?limit=1").await;
+    let rest = format!("/api/v1/incidents/bw-0003/alerts?cursor={}", first["next"].as_str().expect("a cursor"));
+    assert_eq!(site.json(&rest).await["alerts"][0]["sequence"], 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_told_in_one_form_that_names_the_parameter() {
+    let site = served().await;
+    for (query, parameter) in [
+        ("since=yesterday", "since"),
+        ("until=2026-13-01", "until"),
+        ("status=opn", "status"),
+        ("status=open,", "status"),
+        ("class=hijack", "class"),
+        ("severity=9", "severity"),
+        ("min_severity=9", "min_severity"),
+        ("severity=low&min_severity=high", "min_severity"),
+        ("suspect=4294967296", "suspect"),
+        ("victim=-1", "victim"),
+        ("prefix=192.0.2.0/33", "prefix"),
+        ("match=inside", "match"),
+        ("constituent=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "constituent"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("cursor=-1", "cursor"),
+        ("cursor=x", "cursor"),
+        ("suspekt=1", "suspekt"),
+        ("limit=1&limit=2", "limit"),
+        ("%00%ff=1", "\u{fffd}\u{fffd}"),
+    ] {
+        let response = site.client.get(format!("{}/api/v1/incidents?{query}", site.base)).send().await;
+        let response = response.expect("an answer");
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (400, &"application/problem+json".parse().expect("a value")),
+            "{query}"
+        );
+        let problem: Value = serde_json::from_str(&response.text().await.expect("text")).expect("JSON");
+        assert_eq!((&problem["parameter"], &problem["status"]), (&json!(parameter), &json!(400)), "{query}");
+    }
+    for path in ["/api/v1/incidents/none", "/api/v1/incidents/none/timeline", "/api/v1/nowhere", "/api"] {
+        assert_eq!(site.get(path).await.0, 404, "{path}");
+    }
+    let suggested = site.json("/api/v1/incidents?suspekt=1").await;
+    assert!(suggested["detail"].as_str().expect("text").contains("suspect"), "{suggested}");
+}
+
+#[tokio::test]
+async fn exports_hold_all_that_fits_over_many_pages() {
+    let site = served().await;
+    let put = |n| {
+        let json: Arc<str> = to_json(&numbered(n), &WireContext::default()).into();
+        Put { parcel: Parcel::Alert(Delivery::new(&numbered(n), json)), sinks: Vec::new(), chapter: None }
+    };
+    site.site.store.put((0..1_000).map(put).collect()).await.expect("stored");
+    let mut hostile = Alert { title: "=HYPERLINK(\"http://192.0.2.1\")".into(), ..numbered(1_000) };
+    hostile.constituents[0].name = format!("a,b\n{HOSTILE}");
+    tell(&site.site, hostile).await;
+    let (code, lines) = site.get("/api/v1/incidents.ndjson?severity=high").await;
+    assert_eq!((code, lines.lines().count()), (200, 500));
+    assert_eq!(lines.lines().last(), Some(to_json(&numbered(1), &WireContext::default()).as_str()));
+    let (code, table) = site.get("/api/v1/incidents.csv").await;
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    let names = table.headers().expect("names").clone();
+    let rows: Vec<_> = table.records().map(|row| row.expect("a row")).collect();
+    assert_eq!((code, rows.len()), (200, 1_001));
+    let cell = |name: &str| &rows[0][names.iter().position(|n| n == name).expect("a column")];
+    assert_eq!((cell("id"), cell("suspect_ases"), cell("prefixes")), ("bw-1000", "64501", "192.0.2.0/25"));
+    assert!(cell("title").starts_with("'=HYPERLINK"), "{}", cell("title"));
+    assert_eq!(site.get("/api/v1/incidents.csv?limit=3").await.0, 400, "an export has no pages");
+}
+
+/// One event after the other, as (event, id, data).
+struct Events {
+    body: futures_util::stream::BoxStream<'static, Vec<u8>>,
+    text: String,
+}
+
+impl Events {
+    async fn of(site: &Served, query: &str, last: Option<&str>) -> Self {
+        let mut request = site.client.get(format!("{}/api/v1/stream{query}", site.base));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let body = response.bytes_stream().map(|part| part.expect("a part").to_vec()).boxed();
+        Self { body, text: String::new() }
+    }
+
+    async fn next(&mut self) -> (String, String, Value) {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                let (kind, id, data) = (field("event: "), field("id: "), field("data: "));
+                self.text = rest.to_owned();
+                if let (Some(kind), Some(id), Some(data)) = (kind, id, data) {
+                    return (kind, id, serde_json::from_str(&data).expect("JSON"));
+                }
+                continue;
+            }
+            let part = timeout(Duration::from_secs(20), self.body.next()).await.expect("in time").expect("no end");
+            self.text.push_str(std::str::from_utf8(&part).expect("text"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_where_it_was_and_brings_what_comes() {
+    let site = served().await;
+    for n in 0..300 {
+        tell(&site.site, numbered(n)).await;
+    }
+    let began = site.site.store.status().position().borrow().began;
+    let from_the_start = format!("{began:x}-0");
+    let mut stream = Events::of(&site, "", Some(&from_the_start)).await;
+    let mut last = String::new();
+    for n in 0..250 {
+        let (event, id, alert) = stream.next().await;
+        assert_eq!((event.as_str(), &alert["id"]), ("opened", &json!(numbered(n).id)));
+        last = id;
+    }
+    drop(stream);
+    tell(&site.site, later(&numbered(7), 2, Transition::Resolved)).await;
+    let mut stream = Events::of(&site, &format!("?cursor={last}"), None).await;
+    for n in 250..300 {
+        assert_eq!(stream.next().await.2["id"], numbered(n).id);
+    }
+    let (event, _, alert) = stream.next().await;
+    assert_eq!((event.as_str(), &alert["sequence"]), ("resolved", &json!(2)));
+    let mut new = Events::of(&site, "", None).await;
+    tell(&site.site, numbered(300)).await;
+    for stream in [&mut stream, &mut new] {
+        assert_eq!(stream.next().await.2["id"], "bw-0300", "nothing twice, nothing left out");
+    }
+    let mut other_file = Events::of(&site, "?cursor=7-ffff", None).await;
+    assert_eq!(other_file.next().await.0, "reset");
+    assert_eq!(other_file.next().await.2["id"], "bw-0000");
+    assert_eq!(site.get("/api/v1/stream?cursor=9").await.0, 400);
+    drop((stream, new, other_file));
+    while site.site.turns.open_streams() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_takes_nothing_is_cut_off_and_holds_up_nobody() {
+    let site = served_by(Http::default(), Turns::patient_for(Duration::from_millis(200))).await;
+    let large: Arc<str> = format!("{{\"transition\":\"opened\",\"x\":\"{}\"}}", "x".repeat(200_000)).into();
+    let put = |n: u32| {
+        let parcel = Parcel::Alert(Delivery::new(&numbered(n), large.clone()));
+        Put { parcel, sinks: Vec::new(), chapter: None }
+    };
+    site.site.store.put((0..300).map(put).collect()).await.expect("stored");
+    let address = site.base.strip_prefix("http://").expect("an address");
+    let mut lazy = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let began = site.site.store.status().position().borrow().began;
+    let request = format!("GET /api/v1/stream?cursor={began:x}-0 HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    lazy.write_all(request.as_bytes()).await.expect("sent");
+    let cut = async {
+        while site.site.turns.cut() == 0 {
+            assert_eq!(site.get("/healthz").await.0, 200);
+        }
+    };
+    timeout(Duration::from_secs(20), cut).await.expect("it is cut off");
+    assert!(site.get("/metrics").await.1.contains("bgpwarden_http_clients_cut_total 1"));
+}
+
+#[tokio::test]
+async fn the_description_knows_every_path_and_the_alert() {
+    let site = served().await;
+    tell(&site.site, opened()).await;
+    let document = site.json("/api/v1/openapi.json").await;
+    let paths = document["paths"].as_object().expect("paths");
+    assert_eq!(paths.len(), 9);
+    for path in paths.keys().filter(|path| !path.ends_with("stream")) {
+        let path = path.replace("{id}", &opened().id);
+        assert_eq!(site.get(&path).await.0, 200, "{path}");
+    }
+    let mut schema = json!({ "$ref": "#/components/schemas/Alert" });
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let alert: Value = serde_json::from_str(&to_json(&opened(), &WireContext::default())).expect("JSON");
+    assert!(validator.is_valid(&alert));
+    assert!(!validator.is_valid(&json!({})));
+}
