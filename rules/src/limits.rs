@@ -130,12 +130,12 @@ pub const IDLE_PATHS: usize = 65_536;
 /// in a table of 4 million places, 88 MB at most; a few hundred sessions stay below 10 MB. While relations are worked out,
 /// another 100 MB. Past it new rows are left out and counted.
 pub const RELATION_ROWS: usize = 3_600_000;
-/// Paths of the current hour that are not looked at twice: a million names of 8 octets, 18 MB.
-pub const RECENT_PATHS: usize = 1_000_000;
+/// Paths of the current hour that are not looked at twice: 128 ki names of 8 octets, 1 MB, which stays in the cache.
+pub const RECENT_PATHS: usize = 1 << 17;
 /// Links that Only-to-Customer marks as going to a customer, and links over route servers: the largest exchanges show some ten
 /// thousand. 5 MB each.
 pub const MARKED_STEPS: usize = 100_000;
-/// Of so many hours one is looked at.
+/// Of so many hours each origin's updates are looked at in one.
 pub const ROW_HOURS: u32 = 4;
 /// An update's row counts when it is seen again after this long: no leak that is noticed lasts as long.
 pub const ROW_COUNTS_HOURS: u32 = 24;

@@ -4,7 +4,7 @@
 //! Kept in front of the shards, so that what follows from it does not depend on their number. A row of a dump counts at once,
 //! one of an update when it is seen again a day later: a leak of some hours must not become the measure it is judged by.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
@@ -48,9 +48,9 @@ struct Seen {
 pub struct Evidence {
     rows: HashTable<Seen>,
     hasher: RandomState,
-    /// Paths of this hour, by a keyed hash: most come again and again.
-    recent: HashSet<u64, RandomState>,
-    recent_hour: Hour,
+    /// Paths of this hour, by a keyed hash, each in the place its name says: most come again and again, and one that pushed
+    /// another out only costs a second look.
+    recent: Vec<u64>,
     to_customers: BTreeSet<(Asn, Asn)>,
     over_servers: BTreeSet<(Asn, Asn)>,
     roles: BTreeMap<(Asn, Asn), Relation>,
@@ -64,11 +64,12 @@ impl Evidence {
         self.note(attributes, 0, hour(at));
     }
 
-    /// A route of an update. One hour in [`limits::ROW_HOURS`] is enough: what counts is there on many days, and updates are what
-    /// there is most of.
+    /// A route of an update. Each origin has its turn one hour in [`limits::ROW_HOURS`], which is enough: what counts is there on
+    /// many days, and updates are what there is most of.
     pub fn update(&mut self, attributes: &PathAttributes, at: Timestamp) {
         let hour = hour(at);
-        if hour.is_multiple_of(limits::ROW_HOURS) {
+        let origin = attributes.as_path.ases().last().map_or(0, |asn| asn.0);
+        if hour.wrapping_add(origin).is_multiple_of(limits::ROW_HOURS) {
             self.note(attributes, hour, hour);
         }
     }
@@ -119,14 +120,18 @@ impl Evidence {
         }
     }
 
-    /// True once an hour and path, as long as there is room to remember it.
+    /// Mostly true once an hour and path, and always the first time.
     fn is_news(&mut self, path: &AsPath, hour: Hour) -> bool {
-        if self.recent_hour != hour || self.recent.len() >= limits::RECENT_PATHS {
-            self.recent.clear();
-            self.recent_hour = hour;
+        if !path.is_plain_sequence() {
+            return false;
         }
-        let name = self.hasher.hash_one(path.ases());
-        path.is_plain_sequence() && self.recent.insert(name)
+        if self.recent.is_empty() {
+            self.recent = vec![0; limits::RECENT_PATHS];
+        }
+        // 0 is an empty place.
+        let name = self.hasher.hash_one((hour, path.ases())).max(1);
+        let place = &mut self.recent[name as usize % limits::RECENT_PATHS];
+        std::mem::replace(place, name) != name
     }
 
     fn add(&mut self, row: Row, first: Hour, last: Hour) {
@@ -195,18 +200,19 @@ mod tests {
     #[test]
     fn a_dump_counts_at_once_and_an_update_a_day_later() {
         let mut evidence = Evidence::default();
-        evidence.seed(&attributes("701 701 3356 13335", None), day(0));
-        evidence.update(&attributes("701 1299 13335", None), day(0));
-        let of_dump = [[0, 701, 3356], [701, 3356, 13335]];
-        assert_eq!(rows(&mut evidence, day(0)), of_dump);
         let hours = |n: i64| Timestamp(day(0).0 + n * 3_600_000_000);
-        evidence.update(&attributes("701 1299 13335", None), hours(4));
-        assert_eq!(rows(&mut evidence, hours(4)), of_dump, "four hours later it may still be a leak");
-        evidence.update(&attributes("701 174 13335", None), hours(1));
-        evidence.update(&attributes("701 174 13335", None), hours(25));
-        assert_eq!(rows(&mut evidence, hours(25)), of_dump, "of other hours nothing is kept");
-        evidence.update(&attributes("701 1299 13335", None), day(1));
-        assert_eq!(rows(&mut evidence, day(1)).len(), 4);
+        evidence.seed(&attributes("701 701 3356 13335", None), day(0));
+        // 13335 has its turn an hour after the numbers that four divides.
+        evidence.update(&attributes("701 1299 13335", None), hours(1));
+        let of_dump = [[0, 701, 3356], [701, 3356, 13335]];
+        assert_eq!(rows(&mut evidence, hours(1)), of_dump);
+        evidence.update(&attributes("701 1299 13335", None), hours(5));
+        assert_eq!(rows(&mut evidence, hours(5)), of_dump, "four hours later it may still be a leak");
+        evidence.update(&attributes("701 174 13335", None), hours(0));
+        evidence.update(&attributes("701 174 13335", None), hours(24));
+        assert_eq!(rows(&mut evidence, hours(24)), of_dump, "of other hours nothing is kept");
+        evidence.update(&attributes("701 1299 13335", None), hours(25));
+        assert_eq!(rows(&mut evidence, hours(25)).len(), 4);
         assert_eq!(rows(&mut evidence, day(31)).len(), 2, "the dump is forgotten, what was seen since is not");
     }
 

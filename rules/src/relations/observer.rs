@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn routes_that_stand_for_a_day_say_it_too() {
         let (mut stamper, mut out) = (Stamper::default(), Vec::new());
-        for day in 0..3 {
-            paths().iter().for_each(|path| stamper.push(at(day), Event::Update(update(path, day)), &mut out));
+        for hour in (0..3).flat_map(|day| (0..4).map(move |hour| at(day).plus_secs(hour * 3_600))) {
+            paths().iter().for_each(|path| stamper.push(hour, Event::Update(update(path, 0)), &mut out));
         }
         let first = said(&out).into_iter().next().expect("relations");
-        assert_eq!(out[first.0].at, at(2), "what came the day before counts from its second sight on");
+        assert_eq!(out[first.0].at, at(2).plus_secs(3_600), "a day later, in the hour that is its origin's turn");
     }
 
     #[test]

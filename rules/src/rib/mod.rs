@@ -96,6 +96,8 @@ pub struct Rib {
     entries: Vec<Entry>,
     pub paths: PathTable,
     sizes: [Sizes; 2],
+    /// Routes of each vantage point, by its number.
+    held: Vec<u32>,
 }
 
 /// What is held of one family.
@@ -182,6 +184,10 @@ impl Rib {
                 }
                 entry.routes.insert(i, Route { vantage, path_id, path });
                 self.sizes[Family::of(&prefix) as usize].routes += 1;
+                if self.held.len() <= vantage.0 as usize {
+                    self.held.resize(vantage.0 as usize + 1, 0);
+                }
+                self.held[vantage.0 as usize] += 1;
                 self.count_origin(at, path, 1, seen);
                 Change { prefix: at, old: None, new: Some(path), table }
             }
@@ -196,12 +202,16 @@ impl Rib {
         let old = entry.routes.remove(i).path;
         let table = -i8::from(!entry.has_neighbour_route(i, vantage));
         self.sizes[Family::of(prefix) as usize].routes -= 1;
+        self.held[vantage.0 as usize] -= 1;
         self.count_origin(at, old, -1, seen);
         Some(Change { prefix: at, old: Some(old), new: None, table })
     }
 
     /// Prefixes that a vantage point has a route for, in prefix order.
     pub fn held_by(&self, vantage: VantageId) -> Vec<PrefixRef> {
+        if self.held.get(vantage.0 as usize).is_none_or(|routes| *routes == 0) {
+            return Vec::new();
+        }
         let holds = |e: &Entry| {
             let i = e.routes.partition_point(|r| r.vantage < vantage);
             e.routes.get(i).is_some_and(|r| r.vantage == vantage)

@@ -329,23 +329,31 @@ impl Shard {
         let own = self.own_route(nlri, update.vantage, now);
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
-        self.count_rov(change.prefix, path);
+        self.count_rov(change.prefix, &update.attributes);
         if change.old.is_none() {
             self.move_in(change.prefix, path);
         }
         let is_news = change.old != Some(path) && self.is_news(update, change.prefix);
-        if is_news && !self.is_plainly_fine(change.prefix, path, now) {
-            let key = (change.prefix, update.vantage, nlri.path_id);
-            let was_valid = change.old.is_some_and(|old| self.is_valid(change.prefix, old));
-            let was_valid = was_valid || self.stood_as_hijack(key, path);
-            self.judge(key, path, was_valid, update.seen, Cause::Update, now);
-            self.revisit_funnel(change.prefix, update, now);
-            self.revisit_tenure(change.prefix);
+        if is_news {
+            self.judge_news((change.prefix, update.vantage, nlri.path_id), &change, update, now);
         }
         self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
         self.own_route_is_back(nlri.prefix, (change.old, path), update.vantage, update.seen);
         if let Some(old) = change.old {
             self.rib.paths.release(old);
+        }
+    }
+
+    fn judge_news(&mut self, key: RouteKey, change: &Change, update: &Update, now: Timestamp) {
+        let Some(path) = change.new else { return };
+        let is_fine = self.is_plainly_fine(key, path, now);
+        if !is_fine {
+            let was_valid = change.old.is_some_and(|old| self.is_valid(key.0, old)) || self.stood_as_hijack(key, path);
+            self.judge(key, path, was_valid, update.seen, Cause::Update, now);
+        }
+        if !is_fine || self.rib.entry(key.0).offending > 0 {
+            self.revisit_funnel(key.0, update, now);
+            self.revisit_tenure(key.0);
         }
     }
 
@@ -380,10 +388,11 @@ impl Shard {
         }
     }
 
-    /// The case of nearly every update: a normal origin behind a known neighbor, on a path nothing is wrong with.
-    fn is_plainly_fine(&self, at: PrefixRef, path: PathRef, now: Timestamp) -> bool {
-        let entry = self.rib.entry(at);
-        if entry.offending > 0 || !self.rib.paths.is_plain(path) {
+    /// The case of nearly every update: a normal origin behind a known neighbor, on a path nothing is wrong with, in the place
+    /// of a route nothing was wrong with.
+    fn is_plainly_fine(&self, key: RouteKey, path: PathRef, now: Timestamp) -> bool {
+        let entry = self.rib.entry(key.0);
+        if !self.rib.paths.is_plain(path) || (entry.offending > 0 && self.active.contains_key(&key)) {
             return false;
         }
         if !self.watch.is_empty() && (self.watch.covers(&entry.prefix) || self.is_of_watched_as(path)) {
@@ -561,11 +570,11 @@ impl Shard {
     }
 
     /// Counts the outcome for one announced element; the entry remembers the last one.
-    fn count_rov(&mut self, at: PrefixRef, path: PathRef) {
+    fn count_rov(&mut self, at: PrefixRef, attributes: &PathAttributes) {
         if !self.rpki_usable {
             return self.rov.count(RovState::NotEvaluated);
         }
-        let origin_as = self.rib.paths.attributes(path).as_path.origin_as();
+        let origin_as = attributes.as_path.origin_as();
         let entry = self.rib.entry(at);
         let remembered = match (entry.rov, origin_as) {
             (Some((asn, state, generation)), Some(o)) if asn == o && generation == self.vrp_generation => Some(state),
@@ -619,8 +628,8 @@ impl Shard {
                 self.mark_seeded(change.prefix, path);
             }
             let takes_place = self.rib.entry(change.prefix).offending > 0 && change.old.is_some();
-            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(change.prefix, path, now) {
-                let key = (change.prefix, update.vantage, nlri.path_id);
+            let key = (change.prefix, update.vantage, nlri.path_id);
+            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(key, path, now) {
                 self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
             }
             if let Some(old) = change.old {

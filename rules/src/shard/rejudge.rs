@@ -94,10 +94,10 @@ impl Shard {
         for route in &routes {
             let by_aspa = paths.contains(route.path);
             let is_touched = by_aspa || matches!(which, Touched::All);
-            if !is_touched || self.is_plainly_fine(at, route.path, now) {
+            let key = (at, route.vantage, route.path_id);
+            if !is_touched || self.is_plainly_fine(key, route.path, now) {
                 continue;
             }
-            let key = (at, route.vantage, route.path_id);
             self.judge(key, route.path, false, now, Cause::Rpki { by_aspa }, now);
         }
         self.tell_companions(at, first, now);
