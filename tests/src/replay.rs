@@ -55,6 +55,11 @@ impl Numbers {
 
 /// What an engine said about news, after it was shown a dump; none: it learns.
 pub fn live(knowledge: &Knowledge, dump: Option<Vec<Item>>, news: Vec<Item>) -> Vec<Arc<Alert>> {
+    lived(knowledge, dump, news).0
+}
+
+/// The same, with the engine as it is afterwards.
+pub fn lived(knowledge: &Knowledge, dump: Option<Vec<Item>>, news: Vec<Item>) -> (Vec<Arc<Alert>>, Engine) {
     let settings = Settings::default();
     let mut engine = Engine::new(settings);
     let mut stamper = Stamper::default();
@@ -97,7 +102,7 @@ pub fn live(knowledge: &Knowledge, dump: Option<Vec<Item>>, news: Vec<Item>) -> 
     let mut stamped = Vec::new();
     stamper.end(settings.hold_down_secs, &mut stamped);
     stamped.iter().for_each(|s| alerts.extend(engine.handle(s).into_iter().filter_map(alert)));
-    alerts
+    (alerts, engine)
 }
 
 fn alert(output: Output) -> Option<Arc<Alert>> {

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::bgp::{Asn, Family, VantageId, VantagePoint};
 
+/// So many tables of one size are what a full table is, however much one peer has beside it.
+const MANY: usize = 20;
+
 /// Table sizes by vantage point.
 #[derive(Default)]
 pub struct Tables {
@@ -43,7 +46,8 @@ impl Tables {
     }
 
     /// Peers whose table is at least 80 % of the third-largest (by distinct peer AS) of the family; none when fewer
-    /// than three tables are known.
+    /// than three tables are known. Nor where few are that large and another has more than three times as much, as between a full
+    /// feed and the members of an exchange, or where all there is are some minutes of updates: then nobody knows.
     pub fn full_feed(&mut self, family: Family, vantage: &[Arc<VantagePoint>]) -> Option<&Arc<BTreeSet<Asn>>> {
         if self.is_stale {
             self.refresh(vantage);
@@ -64,8 +68,45 @@ impl Tables {
             let mut sizes: Vec<i64> = by_peer.values().copied().filter(|s| *s > 0).collect();
             sizes.sort_unstable_by(|a, b| b.cmp(a));
             let Some(third) = sizes.get(2) else { continue };
-            let full = by_peer.into_iter().filter(|(_, size)| *size * 5 >= *third * 4).map(|(asn, _)| asn);
-            self.full.insert(family, Arc::new(full.collect()));
+            let is_full = |(_, size): &(Asn, i64)| *size * 5 >= *third * 4;
+            let full: BTreeSet<Asn> = by_peer.into_iter().filter(is_full).map(|(asn, _)| asn).collect();
+            if full.len() >= MANY || sizes[0] <= *third * 3 {
+                self.full.insert(family, Arc::new(full));
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full(sizes: &[i64]) -> Option<usize> {
+        let point = |i: usize| VantagePoint {
+            collector: "rrc00".into(),
+            peer_as: Asn(64_500 + i as u32),
+            peer_address: [192, 0, 2, i as u8].into(),
+        };
+        let vantage: Vec<Arc<VantagePoint>> = (0..sizes.len()).map(|i| Arc::new(point(i))).collect();
+        let mut tables = Tables::default();
+        for (i, size) in sizes.iter().enumerate() {
+            tables.grow(VantageId(i as u32), Family::Ipv4, *size);
+        }
+        tables.full_feed(Family::Ipv4, &vantage).map(|full| full.len())
+    }
+
+    #[test]
+    fn a_full_table_is_what_several_have() {
+        assert_eq!(full(&[100, 90]), None);
+        assert_eq!(full(&[100, 95, 90, 80, 10]), Some(4));
+        assert_eq!(full(&[170, 160, 90, 80, 10]), Some(4), "more-specifics of their own");
+    }
+
+    #[test]
+    fn one_full_feed_among_members_of_an_exchange_is_no_measure() {
+        assert_eq!(full(&[1_000, 120, 110, 100]), None);
+        let mut many = vec![100; MANY];
+        many.push(1_000);
+        assert_eq!(full(&many), Some(MANY + 1), "one that floods changes nothing");
     }
 }

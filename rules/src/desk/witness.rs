@@ -41,6 +41,11 @@ impl Desk {
         all.into_iter().filter_map(|(v, cause)| Some((v, self.vantage.get(v.0 as usize)?.clone(), cause))).collect()
     }
 
+    /// The most more-specifics that a session alone has shown lately; at [`limits::LONE_PREFIXES`] it is no witness.
+    pub fn most_alone(&self) -> usize {
+        self.witnesses.alone.values().map(BTreeMap::len).max().unwrap_or_default()
+    }
+
     /// What is held by a session that is set aside is held no more; when it is believed again the shards tell of it anew.
     pub(super) fn session_changed(&mut self, standing: Standing) {
         match standing.set_aside {

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use rules::alert::{Alert, Source, SourceState};
-use rules::bgp::{AsPath, Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
-use rules::desk::{Output, Settings};
+use rules::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use rules::desk::{Output, Settings, Suppressed};
 use rules::engine::Engine;
 use rules::event::Event;
 use rules::relations::{Relation, Relations};
 use rules::rpki::{Delta, Vrp};
+use rules::session::Cause;
 use rules::stamp::Stamper;
 use rules::testing::world::{Dice, START};
+use rules::watch::{Constituent, Resource, Watch};
 
 use super::graph::{Graph, Node, Routes};
 
@@ -95,6 +97,69 @@ impl Day {
         self.say(event);
         // Routes arrive over some time: convergence.
         self.now = Timestamp(self.now.0 + 20_000);
+    }
+
+    /// These networks are watched: a constituent each, by its holder and what it is to be seen as.
+    pub fn watch(&mut self, graph: &Graph, prefixes: &[usize]) {
+        let constituent = |i: &usize| {
+            let (prefix, holder) = graph.prefixes[*i];
+            let expected_origins = vec![graph.ases[holder]];
+            let resource = Resource { prefix, expected_origins, upstreams: Vec::new(), max_length: None };
+            Constituent { name: prefix.to_string().into(), resources: vec![resource], ..Constituent::default() }
+        };
+        let watch = Watch::new(prefixes.iter().map(constituent).collect());
+        self.say(Event::Watch(Arc::new(watch)));
+    }
+
+    pub fn peer_down(&mut self, session: usize) {
+        self.say(Event::PeerDown { vantage: VantageId(session as u32), seen: self.now });
+    }
+
+    /// The session comes up and sends its table as it was.
+    pub fn peer_up(&mut self, session: usize) {
+        let vantage = VantageId(session as u32);
+        self.say(Event::PeerUp { vantage, seen: self.now });
+        self.send_table(session);
+        self.say(Event::EndOfRib { vantage, family: Family::Ipv4 });
+    }
+
+    /// All that the session holds, once more.
+    pub fn send_table(&mut self, session: usize) {
+        let held = self.held.iter().filter(|((_, s), _)| *s == session);
+        let table: Vec<Event> =
+            held.map(|((p, s), path)| Event::Update(update(*s, *p, Some(path), self.now))).collect();
+        self.updates += table.len();
+        table.into_iter().for_each(|event| self.say(event));
+    }
+
+    /// Sessions of which nothing is believed without others, now.
+    pub fn set_aside(&self) -> Vec<(usize, Cause)> {
+        self.engine.desk().quarantined().into_iter().map(|(vantage, _, cause)| (vantage.0 as usize, cause)).collect()
+    }
+
+    /// Findings that were counted and not told, since their sessions are not believed.
+    pub fn disbelieved(&self) -> u64 {
+        let all = self.engine.desk().suppressed().iter();
+        all.filter(|((_, why), _)| *why == Suppressed::Quarantine).map(|(_, count)| count).sum()
+    }
+
+    /// One message as it came, whatever the session holds. No path: it only withdraws.
+    pub fn send(&mut self, session: usize, announced: Vec<Nlri>, withdrawn: Vec<Nlri>, path: &[Asn]) {
+        let attributes = PathAttributes { as_path: AsPath::sequence(path.to_vec()), ..PathAttributes::default() };
+        let vantage = VantageId(session as u32);
+        let update = Update { vantage, seen: self.now, withdrawn, announced, attributes: Arc::new(attributes) };
+        self.updates += 1;
+        self.say(Event::Update(update));
+    }
+
+    /// Every session hears what the best routes of a prefix now are, where they are others than before.
+    pub fn hear_changes(&mut self, graph: &Graph, prefix: IpNet, before: &Routes, now: &Routes) {
+        for session in 0..graph.vantage.len() {
+            let path = graph.heard(session, now);
+            if path != graph.heard(session, before) {
+                self.hear(session, prefix, path.map(|p| graph.written(&p)));
+            }
+        }
     }
 
     /// Every session hears what the best routes of a prefix now are.

@@ -248,7 +248,7 @@ impl Graph {
 
     /// Customers before peers before providers, then the shortest, then a taste of one's own.
     fn choice(&self, node: Node, best: &Routes, parity: usize, leaker: Option<Leaker>) -> Option<(u8, Node)> {
-        let mut choice: Option<((u8, usize, usize), Node)> = None;
+        let mut choice: Option<((u8, usize), Node)> = None;
         for link in self.links[node].iter().filter(|l| !l.is_cut) {
             let Some(offer) = &best[link.to] else { continue };
             let is = now(link, parity);
@@ -262,13 +262,20 @@ impl Graph {
             if !may_give || offer.path.contains(&node) {
                 continue;
             }
-            let taste = Dice(self.taste ^ (link.to as u64) << 20 ^ node as u64).roll(1_000);
-            let merit = (rank, offer.path.len(), taste);
-            if choice.as_ref().is_none_or(|(best, _)| merit < *best) {
+            // Tastes are asked only where the rest is equal.
+            let merit = (rank, offer.path.len());
+            let is_better = choice.as_ref().is_none_or(|(best, from)| {
+                merit < *best || (merit == *best && self.taste(node, link.to) < self.taste(node, *from))
+            });
+            if is_better {
                 choice = Some((merit, link.to));
             }
         }
         choice.map(|((rank, ..), from)| (rank, from))
+    }
+
+    fn taste(&self, node: Node, from: Node) -> usize {
+        Dice(self.taste ^ (from as u64) << 20 ^ node as u64).roll(1_000)
     }
 
     /// What a session hears of the best routes; one that is partial hears what its AS gives to peers.

@@ -6,9 +6,13 @@ pub mod day;
 pub mod fault;
 pub mod graph;
 pub mod links;
+pub mod noisy;
+pub mod outage;
+pub mod quiet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use rules::alert::{Alert, Class, Severity, Transition};
 use rules::bgp::{Asn, Timestamp};
@@ -31,7 +35,7 @@ pub struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self { worlds: 4, quiet_updates: 100_000 }
+        Self { worlds: 4, quiet_updates: 1_000_000 }
     }
 }
 
@@ -76,10 +80,16 @@ pub fn measure(size: Size, table: &mut Table) {
         table.line(format!("… and {} more", misses.len() - NAMED_MISSES));
     }
     hold_against_floors(&tallies, table);
-    links::measure(size.worlds, table);
-    table.title("(d) worlds without a fault");
-    quiet(size.quiet_updates, 0, Floor::AtMost(0), table);
-    quiet(size.quiet_updates / 2, 30, Floor::None, table);
+    timed("links", table, |table| links::measure(size.worlds, table));
+    timed("outages", table, |table| outage::measure(size.worlds, table));
+    timed("noisy sessions", table, |table| noisy::measure(size.worlds, table));
+    timed("no fault", table, |table| quiet::measure(size.quiet_updates, table));
+}
+
+fn timed(name: &str, table: &mut Table, measure: impl FnOnce(&mut Table)) {
+    let since = Instant::now();
+    measure(table);
+    table.line(format!("({name}: {:.0} s)", since.elapsed().as_secs_f64()));
 }
 
 pub fn usual(graph: &Graph) -> Vec<Routes> {
@@ -248,66 +258,6 @@ const NAMED: f64 = 0.95;
 const FOUND_PARTLY: f64 = 0.88;
 const FOUND_BY_ROUTES: f64 = 0.5;
 
-/// Days on which links go down and come back, siblings announce for each other and holders cut up what is theirs.
-fn quiet(updates: usize, missing: usize, floor: Floor, table: &mut Table) {
-    let (mut said, mut heard, mut low) = (0, 0, 0);
-    let mut seed = 1_000;
-    while heard < updates {
-        let mut graph = Graph::new(seed);
-        let mut dice = Dice(seed);
-        let mut day = Day::new(&graph, missing, &mut dice);
-        while day.updates < updates.div_ceil(4) && heard + day.updates < updates {
-            ordinary_hours(&mut graph, &mut day, &mut dice);
-        }
-        let mut told: BTreeMap<&str, &Arc<Alert>> = BTreeMap::new();
-        day.alerts.iter().for_each(|a| {
-            told.insert(&a.id, a);
-        });
-        for alert in told.values() {
-            if alert.severity == Severity::Low {
-                low += 1;
-                continue;
-            }
-            said += 1;
-            let path = alert.sample_paths.first().map_or("", |s| &s.as_path);
-            table.line(format!("  seed {seed}, {missing} % missing: {} {} path {path}", alert.severity, alert.title));
-        }
-        heard += day.updates;
-        seed += 1;
-    }
-    table.line(format!("seeds 1000 to {}, {missing} % missing: {heard} updates; {low} low incidents", seed - 1));
-    table.check(format!("(d) no fault, {missing} % missing: incidents >= medium, of updates"), said, heard, floor);
-}
-
-fn ordinary_hours(graph: &mut Graph, day: &mut Day, dice: &mut Dice) {
-    let a = dice.roll(graph.links.len());
-    let Some(b) = dice.pick(&graph.links[a]).map(|l| l.to) else { return };
-    let uses = |routes: &Routes| {
-        let crosses = |p: &[Node]| p.windows(2).any(|w| w == [a, b] || w == [b, a]);
-        routes.iter().flatten().any(|r| crosses(&r.path))
-    };
-    let whole = usual(graph);
-    let touched: Vec<usize> = (0..whole.len()).filter(|i| uses(&whole[*i])).collect();
-    for is_cut in [true, false] {
-        graph.cut(a, b, is_cut);
-        for i in &touched {
-            let (prefix, holder) = graph.prefixes[*i];
-            let routes = graph.spread(&[vec![holder]], *i, None);
-            day.hear_all(graph, prefix, &routes);
-        }
-        day.wait(60 + dice.roll(1_800) as i64);
-    }
-    if let Some([a, b]) = dice.pick(&graph.siblings).copied() {
-        let at = graph.prefixes.iter().position(|(_, h)| *h == a);
-        let Some(i) = at else { return };
-        let prefix = graph.prefixes[i].0;
-        day.hear_all(graph, prefix, &graph.spread(&[vec![a], vec![b]], i, None));
-        day.wait(600);
-        day.hear_all(graph, prefix, &whole[i]);
-        day.wait(600);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,7 +268,8 @@ mod tests {
             let mut graph = Graph::new(7);
             let mut dice = Dice(7);
             let mut day = Day::with_shards(&graph, 30, &mut dice, shards);
-            ordinary_hours(&mut graph, &mut day, &mut dice);
+            let usual = usual(&graph);
+            quiet::ordinary_hours(&mut graph, &usual, &mut day, &mut dice);
             (day.updates, day.alerts)
         };
         assert_eq!(lived(1), lived(1));
