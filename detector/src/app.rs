@@ -155,7 +155,7 @@ pub struct App {
 
 impl App {
     /// Checks all that can be checked, then starts from the sinks up to the feeds.
-    pub async fn start(config: Config, options: Options) -> Result<Self, Failure> {
+    pub async fn start(mut config: Config, options: Options) -> Result<Self, Failure> {
         let hangup = reload::Hangup::listen();
         let ports = Ports::bind(&config).await?;
         let rpki = rpki::load(config.rpki.clone(), now)?;
@@ -182,6 +182,9 @@ impl App {
         let delivering = delivering(&config, dispatch, &store, &shown, engine.status.clone()).await;
         let delivery = tokio::spawn(delivering.run(engine.outputs, noticed));
 
+        let (verdicts, said) = watch::channel(0);
+        let (followed, allowed) = reload::Verdicts::new(store.clone(), said).await;
+        config.watch.said = allowed;
         let watch = Arc::new(config.watch.compile(&config.alerts));
         let reloaded = Arc::new(reload::Status::new(watch.clone()));
         let running = config.clone();
@@ -193,7 +196,7 @@ impl App {
         };
         let given = intake::Given { before: memory.before, rpki, relations, watch, stations: ports.stations };
         let intake = intake::start(config.feeds, given, judges, shown.metrics.clone(), options.times);
-        let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone());
+        let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone(), followed);
         tokio::spawn(reload.follow(hangup));
         let (looked, watched) = watch::channel(Arc::new(WatchedReport::unknown()));
         tokio::spawn(looking::look(engine.questions, engine.status.clone(), looked));
@@ -227,7 +230,7 @@ impl App {
             servers: JoinSet::new(),
         };
         let (view, store, metrics, turns) = (shown.view, app.store.clone(), shown.metrics, Arc::default());
-        let site = Site { view, store, report: receiver, watched, metrics, turns, stopping };
+        let site = Site { view, store, report: receiver, watched, metrics, turns, verdicts, stopping };
         app.serve(ports.listener, http::router(site.clone(), &config.http));
         if let Some(listener) = ports.metrics_listener {
             app.serve(listener, http::metrics_router(site));

@@ -3,7 +3,7 @@
 //! One router for everything, and a small one with metrics and probes for an address of their own. All but the probes
 //! stands behind the [`guard`].
 
-mod guard;
+pub mod guard;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub struct Site {
     pub watched: watch::Receiver<Arc<WatchedReport>>,
     pub metrics: Arc<Metrics>,
     pub turns: Arc<api::Turns>,
+    /// Changes whenever somebody said something of an incident.
+    pub verdicts: watch::Sender<u64>,
     /// Whoever could say that all ends has gone once it does.
     pub stopping: watch::Receiver<()>,
 }
@@ -54,6 +56,7 @@ pub fn router(site: Site, http: &Http) -> Router {
         .route("/live.js", get(web::script))
         .route("/favicon.svg", get(web::icon))
         .route("/favicon.ico", get(web::icon))
+        .route("/api", get(web::api))
         .route("/metrics", get(metrics))
         .merge(api::router())
         .fallback(web::not_found)

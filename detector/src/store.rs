@@ -17,6 +17,7 @@ mod retention;
 mod rows;
 mod schema;
 pub mod transfer;
+pub mod verdicts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use history::{Found, Question};
 use keeper::{Command, Keeper};
 use reader::Reader;
 pub use retention::Keep;
+use verdicts::{Refused, Verdict};
 
 /// Commands that may wait: delivery has one out at a time, each sink one, the checkpoint one; the rest is room for
 /// the wake-up calls of acknowledgements.
@@ -299,6 +301,22 @@ impl Store {
     /// All alerts behind the number of a transition, in the order in which they went out.
     pub async fn behind(&self, number: i64, most: usize) -> Result<Found, Problem> {
         self.reader.read(move |connection| history::behind(connection, number, most)).await
+    }
+
+    /// Writes down what somebody says of an incident; it is on disk when this answers.
+    pub async fn say(&self, said: verdicts::Said) -> Result<Result<Verdict, Refused>, Problem> {
+        self.ask(|reply| Command::Say(said, reply)).await
+    }
+
+    /// All that was said of an incident, in its order.
+    pub async fn verdicts(&self, id: &str) -> Result<Vec<Verdict>, Problem> {
+        let id = id.to_owned();
+        self.reader.read(move |connection| verdicts::of(connection, &id)).await
+    }
+
+    /// The allow rules that follow from what was said last of each incident, as TOML.
+    pub async fn standing_rules(&self, now: Timestamp) -> Result<Vec<String>, Problem> {
+        self.reader.read(move |connection| verdicts::standing_rules(connection, now)).await
     }
 
     /// A sink has it: takes it off the outbox soon, together with others. Never waits.

@@ -12,10 +12,11 @@ mod parameters;
 pub mod problem;
 mod stream;
 mod turns;
+mod verdicts;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use turns::Turns;
 
@@ -30,6 +31,8 @@ pub fn router() -> Router<Site> {
         .route("/api/v1/incidents.csv", get(export::csv))
         .route("/api/v1/incidents/{id}", get(incidents::one))
         .route("/api/v1/incidents/{id}/timeline", get(incidents::timeline))
+        .route("/api/v1/incidents/{id}/verdicts", get(verdicts::list).post(verdicts::say))
+        .route("/api/v1/incidents/{id}/verdicts/{number}/undo", post(verdicts::undo))
         .route("/api/v1/stream", get(stream::stream))
         // The names of the first contract.
         .route("/api/v1/incidents/{id}/alerts", get(incidents::timeline))

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Problem;
-use super::{export, incidents, instance, stream};
+use super::{export, incidents, instance, stream, verdicts};
 use crate::alert;
 
 /// Stands for the alert; its schema takes the place of this one.
@@ -50,6 +50,9 @@ pub struct Alerts {
         incidents::timeline,
         export::ndjson,
         export::csv,
+        verdicts::list,
+        verdicts::say,
+        verdicts::undo,
         stream::stream,
         instance::status,
         instance::watched,
@@ -58,7 +61,7 @@ pub struct Alerts {
     components(schemas(Problem, Alert)),
     security(("bearer" = []), ("basic" = []), ()),
     modifiers(&Logins),
-    tags((name = "incidents", description = "What happened"), (name = "instance", description = "How this bgpwarden fares")),
+    tags((name = "incidents", description = "What happened"), (name = "verdicts", description = "What people say of it"), (name = "instance", description = "How this bgpwarden fares")),
 )]
 struct Description;
 

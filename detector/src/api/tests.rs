@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use rules::alert::{Alert, Severity, Status, Transition};
+use rules::alert::{Alert, Class, Severity, Status, Transition};
 use rules::bgp::Asn;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::alert::samples::{at, opened};
 use crate::alert::{WireContext, to_json};
-use crate::config::Http;
-use crate::http::tests::{HOSTILE, Served, served_by, tell};
+use crate::config::{Http, Role};
+use crate::http::tests::{HOSTILE, Served, served_by, tell, token};
 use crate::sink::{Delivery, Parcel};
 use crate::store::Put;
 
@@ -108,7 +108,7 @@ async fn what_cannot_be_asked_is_told_in_one_form_that_names_the_parameter() {
         let problem: Value = serde_json::from_str(&response.text().await.expect("text")).expect("JSON");
         assert_eq!((&problem["parameter"], &problem["status"]), (&json!(parameter), &json!(400)), "{query}");
     }
-    for path in ["/api/v1/incidents/none", "/api/v1/incidents/none/timeline", "/api/v1/nowhere", "/api"] {
+    for path in ["/api/v1/incidents/none", "/api/v1/incidents/none/timeline", "/api/v1/nowhere", "/api/v1"] {
         assert_eq!(site.get(path).await.0, 404, "{path}");
     }
     let suggested = site.json("/api/v1/incidents?suspekt=1").await;
@@ -138,6 +138,81 @@ async fn exports_hold_all_that_fits_over_many_pages() {
     assert_eq!((cell("id"), cell("suspect_ases"), cell("prefixes")), ("bw-1000", "64501", "192.0.2.0/25"));
     assert!(cell("title").starts_with("'=HYPERLINK"), "{}", cell("title"));
     assert_eq!(site.get("/api/v1/incidents.csv?limit=3").await.0, 400, "an export has no pages");
+}
+
+/// Says something with a token of role triage.
+async fn post(site: &Served, path: &str, body: &Value) -> (u16, Value) {
+    let request = site.client.post(format!("{}/api/v1/incidents/{path}", site.base)).bearer_auth("s3cret");
+    let response = request.header("content-type", "application/json").body(body.to_string()).send().await;
+    let response = response.expect("an answer");
+    (response.status().as_u16(), serde_json::from_str(&response.text().await.expect("text")).expect("JSON"))
+}
+
+async fn duty() -> Served {
+    let http = Http { tokens: vec![token("duty", Role::Triage, "s3cret")], ..Http::default() };
+    let http = Http { requests_per_sec: 1_000_000, ..http };
+    served_by(http, Turns::default()).await
+}
+
+#[tokio::test]
+async fn what_people_say_is_kept_in_its_order_and_only_ever_added_to() {
+    let site = duty().await;
+    for n in 0..2 {
+        tell(&site.site, numbered(n)).await;
+    }
+    let seen = json!({ "verdict": "acknowledged", "why": "on it" });
+    assert_eq!(post(&site, "bw-0000/verdicts", &seen).await.0, 201);
+    let fine =
+        json!({ "verdict": "false_positive", "why": "our \"new\" transit\n", "expires": "2099-01-01T00:00:00Z" });
+    let (code, said) = post(&site, "bw-0000/verdicts", &fine).await;
+    assert_eq!((code, &said["by"], &said["undone"]), (201, &json!("duty"), &json!(false)));
+    let rules = crate::config::rules_of(said["rule"].as_str().expect("a rule")).expect("as in a watch file");
+    let rule = &rules[0];
+    assert_eq!((&*rule.owner, rule.prefixes.len(), &rule.suspects), ("duty", 1, &vec![Asn(64500)]));
+    assert!(rule.classes.contains(&Class::SubprefixHijack) && !rule.classes.contains(&Class::OriginHijack));
+    assert!(rule.expires.is_some_and(|end| end > at(0)));
+    let undo = format!("bw-0000/verdicts/{}/undo", said["number"]);
+    let (code, undone) = post(&site, &undo, &json!({ "why": "it was not ours" })).await;
+    assert_eq!((code, &undone["undoes"], &undone["verdict"]), (201, &said["number"], &json!("undone")));
+    assert_eq!(post(&site, &undo, &json!({ "why": "again" })).await.0, 409);
+    assert_eq!(post(&site, &format!("bw-0001/verdicts/{}/undo", said["number"]), &json!({ "why": "x" })).await.0, 404);
+    let duplicate = json!({ "verdict": "duplicate", "why": "the same", "duplicate_of": "bw-0001" });
+    assert_eq!(post(&site, "bw-0000/verdicts", &duplicate).await.0, 201);
+    let list = site.client.get(format!("{}/api/v1/incidents/bw-0000/verdicts", site.base)).bearer_auth("s3cret");
+    let list = list.send().await.expect("an answer").text().await.expect("text");
+    let list: Value = serde_json::from_str(&list).expect("JSON");
+    let told: Vec<_> = list["verdicts"].as_array().expect("a list").iter().collect();
+    let words: Vec<_> = told.iter().map(|v| (v["verdict"].as_str().expect("a word"), v["undone"] == true)).collect();
+    let expected = [("acknowledged", false), ("false_positive", true), ("undone", false), ("duplicate", false)];
+    assert_eq!(words, expected);
+    assert_eq!(*site.site.verdicts.borrow(), 4, "whoever follows it was told");
+}
+
+#[tokio::test]
+async fn what_cannot_be_said_names_what_is_wrong_with_it_and_leaves_nothing() {
+    let site = duty().await;
+    tell(&site.site, opened()).await;
+    let path = format!("{}/verdicts", opened().id);
+    for (body, parameter) in [
+        (json!({ "verdict": "wrong", "why": "x" }), "verdict"),
+        (json!({ "verdict": "undone", "why": "x" }), "verdict"),
+        (json!({ "verdict": "confirmed" }), "why"),
+        (json!({ "verdict": "confirmed", "why": " " }), "why"),
+        (json!({ "verdict": "confirmed", "why": "x".repeat(1_001) }), "why"),
+        (json!({ "verdict": "accepted_risk", "why": "x", "expires": "2020-01-01T00:00:00Z" }), "expires"),
+        (json!({ "verdict": "duplicate", "why": "x" }), "duplicate_of"),
+        (json!({ "verdict": "confirmed", "why": "x", "duplicate_of": "bw-0" }), "duplicate_of"),
+        (json!({ "verdict": "confirmed", "why": "x", "who": "me" }), "who"),
+        (json!([]), "body"),
+    ] {
+        let (code, problem) = post(&site, &path, &body).await;
+        assert_eq!((code, &problem["parameter"]), (400, &json!(parameter)), "{body}: {problem}");
+    }
+    let fine = json!({ "verdict": "confirmed", "why": "x" });
+    assert_eq!(post(&site, "bw-none/verdicts", &fine).await.0, 404);
+    let text = site.client.post(format!("{}/api/v1/incidents/{path}", site.base)).bearer_auth("s3cret");
+    assert_eq!(text.body(fine.to_string()).send().await.expect("an answer").status(), 415);
+    assert_eq!(site.site.store.verdicts(&opened().id).await, Ok(Vec::new()));
 }
 
 /// One event after the other, as (event, id, data).
@@ -242,11 +317,14 @@ async fn the_description_knows_every_path_and_the_alert() {
     tell(&site.site, opened()).await;
     let document = site.json("/api/v1/openapi.json").await;
     let paths = document["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 9);
-    for path in paths.keys().filter(|path| !path.ends_with("stream")) {
+    assert_eq!(paths.len(), 11);
+    let can_be_read = |path: &&String| !path.ends_with("stream") && !path.ends_with("undo");
+    for path in paths.keys().filter(can_be_read) {
         let path = path.replace("{id}", &opened().id);
         assert_eq!(site.get(&path).await.0, 200, "{path}");
     }
+    let page = site.get("/api").await.1;
+    assert!(paths.keys().all(|path| page.contains(path)) && page.contains("min_severity"));
     let mut schema = json!({ "$ref": "#/components/schemas/Alert" });
     schema["components"] = document["components"].clone();
     let validator = jsonschema::validator_for(&schema).expect("a schema");

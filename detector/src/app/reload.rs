@@ -11,12 +11,14 @@ use std::time::{Duration, SystemTime};
 
 use rules::bgp::Asn;
 use rules::event::Event;
-use rules::watch::Watch;
+use rules::watch::{AllowRule, Watch};
 use tokio::sync::mpsc::WeakSender;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-use super::intake::Input;
-use crate::config::{Config, WatchList, watch_files_of};
+use super::intake::{Input, now};
+use crate::config::{Config, WatchList, rules_of, watch_files_of};
+use crate::store::Store;
 
 /// How often files are looked at. A change is read once it has stood this long, so that it is whole.
 const LOOKED_AT: Duration = Duration::from_secs(2);
@@ -100,15 +102,51 @@ pub struct Reload {
     status: Arc<Status>,
     queue: WeakSender<Input>,
     files: Vec<PathBuf>,
+    verdicts: Verdicts,
+}
+
+/// What people say of incidents while it runs.
+pub struct Verdicts {
+    store: Store,
+    /// Changes whenever something was said.
+    said: watch::Receiver<u64>,
+    /// The store did not say what stands.
+    is_behind: bool,
+}
+
+impl Verdicts {
+    /// With what stands already.
+    pub async fn new(store: Store, said: watch::Receiver<u64>) -> (Self, Vec<AllowRule>) {
+        let mut verdicts = Self { store, said, is_behind: false };
+        let rules = verdicts.rules().await.unwrap_or_default();
+        (verdicts, rules)
+    }
+
+    /// The rules that follow from it; none if they cannot be had now.
+    async fn rules(&mut self) -> Option<Vec<AllowRule>> {
+        let texts = self.store.standing_rules(now()).await;
+        self.is_behind = texts.is_err();
+        let texts = texts.inspect_err(|problem| tracing::error!("what people said is not known: {problem}")).ok()?;
+        let read = |text: &String| {
+            rules_of(text).inspect_err(|why| tracing::error!("a rule in the store is left out: {why}")).ok()
+        };
+        Some(texts.iter().filter_map(read).flatten().collect())
+    }
 }
 
 /// Enough to tell one version of a file from another; none if it is not there.
 type Print = Option<(SystemTime, u64, u64)>;
 
 impl Reload {
-    pub fn new(origin: Origin, running: Config, status: Arc<Status>, queue: WeakSender<Input>) -> Self {
+    pub fn new(
+        origin: Origin,
+        running: Config,
+        status: Arc<Status>,
+        queue: WeakSender<Input>,
+        verdicts: Verdicts,
+    ) -> Self {
         let files = files_of(&origin, &running.watch);
-        Self { origin, running, status, queue, files }
+        Self { origin, running, status, queue, files, verdicts }
     }
 
     /// Until the intake is gone.
@@ -119,13 +157,20 @@ impl Reload {
         let mut look = tokio::time::interval(self.origin.every.unwrap_or(LOOKED_AT));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let mut is_told = false;
+            let (mut is_told, mut is_said) = (false, false);
             tokio::select! {
                 () = hangup.heard() => is_told = true,
+                Ok(()) = self.verdicts.said.changed() => is_said = true,
                 _ = look.tick() => {}
             }
             if self.queue.strong_count() == 0 {
                 return;
+            }
+            if is_said || self.verdicts.is_behind {
+                self.take_verdicts().await;
+            }
+            if is_said {
+                continue;
             }
             let now = prints(&self.files);
             let has_changed = now != seen;
@@ -177,7 +222,23 @@ impl Reload {
         self.status.set(|standing| standing.problem = Some(problem));
     }
 
-    async fn take(&mut self, config: Config, is_told: bool) {
+    /// Somebody said that something is fine, or took it back.
+    async fn take_verdicts(&mut self) {
+        let Some(rules) = self.verdicts.rules().await else { return };
+        self.running.watch.said = rules;
+        let watch = Arc::new(self.running.watch.compile(&self.running.alerts));
+        if *watch == *self.status.standing().watch {
+            return;
+        }
+        let Some(queue) = self.queue.upgrade() else { return };
+        if queue.send(Input::Own(Event::Watch(watch.clone()))).await.is_ok() {
+            tracing::info!("what people said was taken in: {} allow rules", watch.allow().all().len());
+            self.status.set(|standing| standing.watch = watch);
+        }
+    }
+
+    async fn take(&mut self, mut config: Config, is_told: bool) {
+        config.watch.said = self.running.watch.said.clone();
         config.watch.notes().for_each(|note| tracing::warn!("{note}"));
         let restart = needs_restart(&self.running, &config);
         if !restart.is_empty() {

@@ -29,7 +29,7 @@ use rules::bgp::Asn;
 use rules::watch::Constituent;
 pub(crate) use show::show_entries;
 pub use store::Store;
-pub use watch::{Entries, WatchList, read_file as watch_file, watch_files_of};
+pub use watch::{Entries, WatchList, read_file as watch_file, rule_text, rules_of, watch_files_of};
 use watch::{PREFIXES, prefix};
 
 use rules::desk::Settings;

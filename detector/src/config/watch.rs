@@ -45,6 +45,8 @@ pub struct WatchList {
     /// Written in the configuration itself.
     pub here: Entries,
     pub from_files: Entries,
+    /// What people said of incidents is fine.
+    pub said: Vec<AllowRule>,
 }
 
 impl WatchList {
@@ -53,7 +55,7 @@ impl WatchList {
     }
 
     pub fn rules(&self) -> impl Iterator<Item = &AllowRule> {
-        self.here.allow.iter().chain(&self.from_files.allow)
+        self.here.allow.iter().chain(&self.from_files.allow).chain(&self.said)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -103,7 +105,7 @@ pub(super) fn read(mut section: Section<'_>) -> WatchList {
     for path in &files {
         from_files.add(read_file(path));
     }
-    WatchList { files, here, from_files }
+    WatchList { files, here, from_files, said: Vec::new() }
 }
 
 /// The watch files that a configuration names, whatever else is wrong with it; none if it cannot be parsed.
@@ -170,6 +172,20 @@ fn of_toml(name: &str, text: &str, base: &Path) -> Entries {
     let entries = entries(&mut root);
     root.finish();
     Entries { problems: source.problems(), ..entries }
+}
+
+/// The rules of a text as [`rule_text`] writes it, or what is wrong with it.
+pub fn rules_of(text: &str) -> Result<Vec<AllowRule>, String> {
+    let entries = of_toml("rule", text, Path::new(""));
+    if entries.problems.is_empty() { Ok(entries.allow) } else { Err(entries.problems.join("; ")) }
+}
+
+/// A rule as it stands in a watch file.
+pub fn rule_text(rule: AllowRule) -> String {
+    let mut text = String::new();
+    // Writing to memory does not fail.
+    let _ = super::show_entries(&mut text, &Entries { allow: vec![rule], ..Entries::default() }, "");
+    text.trim_start().to_owned()
 }
 
 fn entries(section: &mut Section<'_>) -> Entries {

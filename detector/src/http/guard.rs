@@ -34,6 +34,10 @@ pub struct Guard {
     clients: Mutex<HashMap<IpAddr, Bucket>>,
 }
 
+/// Who showed which token.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Arc<str>);
+
 /// How many questions somebody may still ask.
 #[derive(Clone, Copy)]
 struct Bucket {
@@ -51,7 +55,7 @@ impl Guard {
         Self { tokens: http.tokens.clone(), public_host, per_sec: http.requests_per_sec as f64, clients }
     }
 
-    fn judge(&self, request: &Request) -> Result<(), Problem> {
+    fn judge(&self, request: &Request) -> Result<Option<Caller>, Problem> {
         let headers = request.headers();
         let needed = if matches!(*request.method(), Method::GET | Method::HEAD) { Role::Read } else { Role::Triage };
         if needed > Role::Read && is_from_elsewhere(headers) {
@@ -59,7 +63,7 @@ impl Guard {
         }
         if self.tokens.is_empty() {
             return match needed {
-                Role::Read if self.is_called_by_its_name(headers) => Ok(()),
+                Role::Read if self.is_called_by_its_name(headers) => Ok(None),
                 Role::Read => {
                     Err(forbidden("without a token only the names of this machine lead here; see http.tokens"))
                 }
@@ -67,7 +71,7 @@ impl Guard {
             };
         }
         match shown(headers).and_then(|secret| self.token_of(&secret)) {
-            Some(token) if token.role >= needed => Ok(()),
+            Some(token) if token.role >= needed => Ok(Some(Caller(token.name.clone()))),
             Some(token) => Err(forbidden(&format!("the token \"{}\" is of role {}", token.name, token.role.word()))),
             None => {
                 Err(Problem::new(StatusCode::UNAUTHORIZED, "a token is needed, as bearer or as password of a login"))
@@ -150,14 +154,17 @@ fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
 }
 
 /// Lets through what may pass.
-pub async fn admit(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+pub async fn admit(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| client(info.0.ip()));
     if from.is_some_and(|from| !guard.take(from)) {
         return Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests; see http.requests_per_sec")
             .into_response();
     }
     match guard.judge(&request) {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            caller.map(|caller| request.extensions_mut().insert(caller));
+            next.run(request).await
+        }
         Err(problem) => {
             let mut response = problem.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {

@@ -42,6 +42,7 @@ pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
         watched: watch::channel(Arc::default()).1,
         metrics: Arc::new(Metrics::new()),
         turns: Arc::new(turns),
+        verdicts: watch::channel(0).0,
         stopping,
     };
     site.metrics.alert(&opened());
@@ -53,7 +54,7 @@ pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
     Served { base, site, client: reqwest::Client::new(), report, _stop: stop }
 }
 
-fn token(name: &str, role: Role, secret: &str) -> Token {
+pub(crate) fn token(name: &str, role: Role, secret: &str) -> Token {
     Token { name: name.into(), role, secret: Secret::new(secret) }
 }
 
@@ -84,7 +85,7 @@ impl Served {
 #[tokio::test]
 async fn pages_escape_everything_and_load_nothing_from_elsewhere() {
     let site = served(Vec::new()).await;
-    for path in ["/", "/incidents/bw-hostile", "/incidents/bw-worst", "/nowhere"] {
+    for path in ["/", "/incidents/bw-hostile", "/incidents/bw-worst", "/api", "/nowhere"] {
         let (code, page) = site.get(path).await;
         assert_eq!(code, if path == "/nowhere" { 404 } else { 200 }, "{path}");
         assert!(!page.contains("<script>alert"), "{path}");

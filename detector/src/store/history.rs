@@ -149,7 +149,9 @@ impl Term {
         let around = matches!(how, Match::Less | Match::Overlapping);
         let inside = matches!(how, Match::More | Match::Overlapping);
         let first = if around { 0 } else { prefix.prefix_len() };
-        let one_of = (first..=prefix.prefix_len()).filter_map(|length| Some(marks::key(&shortened(prefix, length)?)));
+        // What lies inside begins with the prefix itself.
+        let end = if inside { prefix.prefix_len() } else { prefix.prefix_len() + 1 };
+        let one_of = (first..end).filter_map(|length| Some(marks::key(&shortened(prefix, length)?)));
         let between = inside.then(|| (marks::key(&prefix), marks::last_key(&prefix)));
         Self::Mark { kind: Kind::Prefix, one_of: one_of.collect(), between }
     }
@@ -173,9 +175,17 @@ impl Term {
                      WHERE {name} IN ({words}) AND number {range}"
                 )
             }
-            Self::Mark { .. } => {
-                let (fits, range) = (self.fits(sql), sql.range(range));
-                format!("SELECT incident AS n FROM marks WHERE {fits} AND incident {range}")
+            Self::Mark { kind, .. } => {
+                let values = self.values(sql);
+                // Each by itself, so that each goes through the index.
+                let found = |fits| {
+                    let range = sql.range(range);
+                    format!(
+                        "SELECT incident AS n FROM marks WHERE kind = {} AND {fits} AND incident {range}",
+                        *kind as i64
+                    )
+                };
+                values.into_iter().map(found).collect::<Vec<_>>().join(" UNION ALL ")
             }
         }
     }
@@ -187,26 +197,28 @@ impl Term {
                 let words = sql.list(words.iter().map(|word| Bound::from((*word).to_owned())));
                 format!("+i.{name} IN ({words})")
             }
-            Self::Mark { .. } => {
-                let fits = self.fits(sql);
-                format!("EXISTS (SELECT 1 FROM marks INDEXED BY marks_of WHERE incident = i.number AND {fits})")
+            Self::Mark { kind, .. } => {
+                let fits = self.values(sql).join(" OR ");
+                let kind = *kind as i64;
+                format!(
+                    "EXISTS (SELECT 1 FROM marks INDEXED BY marks_of
+                     WHERE incident = i.number AND kind = {kind} AND ({fits}))"
+                )
             }
         }
     }
 
-    fn fits(&self, sql: &mut Sql) -> String {
-        let Self::Mark { kind, one_of, between } = self else { return String::new() };
-        let kind = *kind as i64;
-        let one_of = sql.list(one_of.iter().cloned().map(bound));
-        match between.clone() {
-            None => format!("kind = {kind} AND value IN ({one_of})"),
-            Some((first, last)) => {
-                let (first, last) = (sql.bind(bound(first)), sql.bind(bound(last)));
-                format!(
-                    "((kind = {kind} AND value IN ({one_of})) OR (kind = {kind} AND value BETWEEN {first} AND {last}))"
-                )
-            }
+    /// What the values of its marks may be; one of these is enough.
+    fn values(&self, sql: &mut Sql) -> Vec<String> {
+        let Self::Mark { one_of, between, .. } = self else { return Vec::new() };
+        let mut fits = Vec::new();
+        if !one_of.is_empty() {
+            fits.push(format!("value IN ({})", sql.list(one_of.iter().cloned().map(bound))));
         }
+        if let Some((first, last)) = between.clone() {
+            fits.push(format!("value BETWEEN {} AND {}", sql.bind(bound(first)), sql.bind(bound(last))));
+        }
+        fits
     }
 }
 
@@ -297,5 +309,7 @@ fn choose(connection: &Connection, terms: &[Term], range: (i64, i64)) -> rusqlit
     })
 }
 
+#[cfg(test)]
+mod million;
 #[cfg(test)]
 mod tests;

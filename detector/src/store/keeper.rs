@@ -11,7 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::file::{self, Location, Opened, Problem, Spot};
 use super::retention::{self, Keep};
-use super::{Checkpoint, Forgot, Page, Place, Put, Reply, Status, TOLD, Told, notices, rows, schema};
+use super::verdicts::{Refused, Verdict};
+use super::{Checkpoint, Forgot, Page, Place, Put, Reply, Status, TOLD, Told, notices, rows, schema, verdicts};
 use crate::app::now;
 use crate::notice::Said;
 use crate::sink::Parcel;
@@ -53,6 +54,7 @@ pub enum Command {
     LatestCheckpoint(Reply<Option<Checkpoint>>),
     Chapters(Reply<Vec<Vec<u8>>>),
     Said(Reply<Said>),
+    Say(verdicts::Said, Reply<Result<Verdict, Refused>>),
     /// There are acknowledgements.
     Acknowledge,
     Close(Reply<()>),
@@ -298,6 +300,7 @@ fn act(
         Command::LatestCheckpoint(reply) => later(reply, rows::latest_checkpoint(connection), outcome),
         Command::Chapters(reply) => later(reply, rows::chapters(connection), outcome),
         Command::Said(reply) => later(reply, notices::said(connection), outcome),
+        Command::Say(said, reply) => later(reply, verdicts::say(connection, said, now), outcome),
         Command::Acknowledge | Command::Close(_) => return None,
     })
 }
@@ -340,6 +343,7 @@ fn refusal(command: Command) -> Option<Answer> {
         Command::LatestCheckpoint(reply) => refuse(reply),
         Command::Chapters(reply) => refuse(reply),
         Command::Said(reply) => refuse(reply),
+        Command::Say(_, reply) => refuse(reply),
         Command::Acknowledge | Command::Close(_) => None,
     }
 }

@@ -9,7 +9,7 @@ pub const APPLICATION_ID: i32 = 0x6267_7077;
 
 /// Each entry brings a file from the version before to its own, which is its place in the list. What was released
 /// never changes; a new version is a new entry.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     // 1: every transition, the latest state of each incident, what each sink still has to be told, checkpoints.
     "CREATE TABLE transitions (
         number INTEGER PRIMARY KEY,
@@ -110,6 +110,21 @@ const MIGRATIONS: [&str; 4] = [
         PRIMARY KEY (kind, value, incident)
     ) WITHOUT ROWID;
     CREATE INDEX marks_of ON marks (incident, kind, value);",
+    // 5: what people said. Rows are only ever added.
+    "CREATE TABLE verdicts (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        incident TEXT NOT NULL,
+        opinion TEXT NOT NULL,
+        by TEXT NOT NULL,
+        why TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        expires INTEGER,
+        duplicate_of TEXT,
+        rule TEXT,
+        undoes INTEGER UNIQUE REFERENCES verdicts (number)
+    );
+    CREATE INDEX verdicts_of ON verdicts (incident);
+    CREATE INDEX verdicts_with_rules ON verdicts (number) WHERE rule IS NOT NULL;",
 ];
 
 /// The version whose incidents got numbers and marks.

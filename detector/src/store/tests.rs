@@ -3,6 +3,7 @@ use std::path::Path;
 use rules::alert::{Alert, Severity, Transition};
 use rusqlite::Connection;
 
+use super::verdicts::Opinion;
 use super::*;
 use crate::alert::samples::{at, opened};
 use crate::notice::{Notice, NoticeKind, NoticeState};
@@ -293,6 +294,39 @@ async fn a_question_that_takes_too_long_ends_and_says_so() {
     let answer = store.reader.read(move |connection| connection.query_row(endless, [], |row| row.get::<_, i64>(0)));
     assert_eq!(answer.await, Err(Problem::TooMuch(":memory:".into())));
     assert_eq!(ids(&store).await, ["bw-a"], "and nothing is left of it");
+}
+
+fn says(incident: &str, opinion: Opinion, rule: Option<&str>) -> verdicts::Said {
+    let (incident, by, why, rule) =
+        (incident.to_owned(), "duty".to_owned(), "seen".to_owned(), rule.map(str::to_owned));
+    verdicts::Said { incident, opinion, by, why, expires: None, duplicate_of: None, rule, undoes: None }
+}
+
+#[tokio::test]
+async fn rules_follow_from_what_was_said_last_and_not_taken_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = at_path(&folder.path().join("a.db"));
+    for id in ["bw-a", "bw-b", "bw-c"] {
+        store.put(over(id)).await.expect("stored");
+    }
+    let said = async |said| store.say(said).await.expect("written").expect("not refused").number;
+    let rules = async || store.standing_rules(at(0)).await.expect("an answer");
+    said(says("bw-a", Opinion::FalsePositive, Some("one"))).await;
+    let second = said(says("bw-b", Opinion::AcceptedRisk, Some("two"))).await;
+    let end = Some(at(0));
+    said(verdicts::Said { expires: end, ..says("bw-c", Opinion::AcceptedRisk, Some("over")) }).await;
+    assert_eq!(rules().await, ["one", "two"]);
+    said(says("bw-a", Opinion::Confirmed, None)).await;
+    assert_eq!(rules().await, ["two"], "the newest counts");
+    let undo = verdicts::Said { undoes: Some(second), ..says("bw-b", Opinion::Undone, None) };
+    said(undo.clone()).await;
+    assert_eq!(store.say(undo).await, Ok(Err(Refused::AlreadyUndone)));
+    assert!(rules().await.is_empty());
+    // It outlives what it was said of.
+    let keep = Keep { since: crate::app::now().plus_secs(60), most_bytes: u64::MAX };
+    store.forget(keep, &[], &[]).await.expect("done");
+    assert_eq!(store.verdicts("bw-b").await.expect("an answer").len(), 2);
+    assert_eq!(store.say(says("bw-a", Opinion::Confirmed, None)).await, Ok(Err(Refused::NoIncident)));
 }
 
 fn notice(kind: NoticeKind, state: NoticeState, secs: i64) -> Notice {

@@ -3,6 +3,9 @@
 //! Pages are made here and need no script; a small one only fetches the page again and swaps its middle. Every
 //! string is escaped by the templates, and nothing comes from another host.
 
+mod api;
+
+pub use api::api;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::http::header;

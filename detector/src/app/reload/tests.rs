@@ -171,3 +171,41 @@ async fn a_watch_list_that_changes_judges_again_and_a_broken_one_changes_nothing
     assert_eq!(transitions(&told), expected, "{told}");
     assert_eq!(replayed, told, "a recording gives the same bytes as the live run");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_alarm_is_taken_back_at_once_and_an_undone_verdict_brings_it_again() {
+    let (frames, token) = (frames(), "s3cret\n");
+    let files: [(&str, &[u8]); 2] = [("frames.jsonl", frames.as_bytes()), ("token", token.as_bytes())];
+    // The token is read beside this file, not beside the configuration.
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("token");
+    std::fs::write(&path, token).expect("written");
+    let http = format!("token={{file='{}'}}", path.display());
+    let mut running = Running::start_with(&text(&http), &watch(64_496), &files).await;
+    running.base = running.base.replace("http://", "http://duty:s3cret@");
+    let list = |status: &str| format!("/api/v1/incidents?class=origin_hijack&status={status}");
+    let open = running.until(&list("open"), "\"open\"").await;
+    let open: Value = serde_json::from_str(&open).expect("JSON");
+    let id = open["incidents"][0]["id"].as_str().expect("an id");
+    let verdicts = format!("{}/api/v1/incidents/{id}/verdicts", running.base);
+    let post = async |url: String, body: &str| {
+        let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+        let answer = request.body(body.to_owned()).send().await.expect("an answer");
+        assert_eq!(answer.status(), 201);
+        serde_json::from_str::<Value>(&answer.text().await.expect("text")).expect("JSON")
+    };
+    let said = post(verdicts.clone(), r#"{"verdict":"false_positive","why":"our new transit"}"#).await;
+    let retracted = running.until(&list("retracted"), id).await;
+    assert!(retracted.contains("allow_rule") && retracted.contains("our new transit"), "{retracted}");
+    // A configuration that is read again forgets nothing of it.
+    running.write("bgpwarden.toml", &text(&http).replace("[rpki]", "[rpki]\n[alerts]\nreopen_secs=3601"));
+    running.until("/api/v1/status", "\"config\"").await;
+    post(format!("{verdicts}/{}/undo", said["number"]), r#"{"why":"it is not ours"}"#).await;
+    running.until(&list("open"), "\"open\"").await;
+    let (told, replayed) = running.end().await;
+    let words: Vec<_> =
+        transitions(&told).into_iter().map(|(transition, reason)| format!("{transition} {reason}")).collect();
+    assert_eq!(words[..2], ["opened seen", "retracted allow_rule"]);
+    assert!(words.len() == 3 && words[2].starts_with("opened"), "{words:?}");
+    assert_eq!(told, replayed, "what people say is in the recording");
+}
