@@ -290,7 +290,8 @@ impl Desk {
             return;
         }
         offence.ended = Some(seen);
-        match offence.incident {
+        self.take_back_hand_over(at, code);
+        match self.offences[at.0 as usize].incident {
             Some(incident) => self.member_over(incident, at, seen, code),
             None => self.over_before_told(at, code),
         }

@@ -7,7 +7,7 @@ use super::Desk;
 use super::incident::{Incident, OffenceKey, OffenceRef};
 use super::score::{DENIALS, ORDINARY_MEMBERS};
 use super::timers::Timer;
-use crate::alert::{Class, Role};
+use crate::alert::{Class, ReasonCode, Role};
 use crate::bgp::{Asn, Timestamp};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
@@ -44,6 +44,16 @@ impl Desk {
         let offence = &mut self.offences[at.0 as usize];
         let is_settled = offence.regained_at.is_some_and(|since| self.now >= since.plus_secs(hold_down));
         if is_settled && offence.is_active() {
+            offence.tenure = None;
+            offence.regained_at = None;
+        }
+    }
+
+    /// The newcomer gave way to the expected origins everywhere: what is handed over is not handed back within the same story.
+    pub(super) fn take_back_hand_over(&mut self, at: OffenceRef, ended_by: ReasonCode) {
+        let offence = &mut self.offences[at.0 as usize];
+        let is_back = ended_by == ReasonCode::Replaced && offence.regained_at.is_some();
+        if is_back && offence.tenure == Some(Code::HandedOver) {
             offence.tenure = None;
             offence.regained_at = None;
         }

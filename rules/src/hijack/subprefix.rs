@@ -29,7 +29,9 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, covering: Option<&Expectation<'_
 
 /// RFC 7908 section 3.6: many new more-specifics of one's own space in minutes. The desk counts them.
 fn internal_more_specific(scene: &Scene<'_>, origin_as: Asn, expected: &Expectation<'_>, out: &mut Vec<Finding>) {
-    if scene.attributes.blackhole {
+    // What comes over a leak was let out by the leaker, or made by its route optimizer (as in 2019-06-24).
+    let leaker = scene.path.proofs.leak.as_ref().filter(|leak| leak.is_sure).map(|leak| leak.leaker);
+    if scene.attributes.blackhole || leaker.is_some_and(|leaker| leaker != origin_as) {
         return;
     }
     let rov = scene.rov_proof(Some(origin_as), Some(expected));

@@ -818,9 +818,10 @@ impl PathContext {
 
     fn facts(&self, attributes: &PathAttributes, aspas: &AspaTable) -> PathFacts {
         let (hops, private_tail) = strip_private_tail(&attributes.as_path);
-        let origin_as = match attributes.as_path.origin_as() {
-            Some(_) => hops.last().copied(),
-            None => None,
+        // A set of one hides nothing: who aggregates only its own routes is the origin, whatever ROV makes of it.
+        let origin_as = match (attributes.as_path.origin_as(), attributes.as_path.origin_set()) {
+            (Some(_), _) | (None, [_]) => hops.last().copied(),
+            (None, _) => None,
         };
         let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
         let proofs =

@@ -10,7 +10,7 @@ use super::{Report, Shard};
 use crate::bgp::{Asn, Nlri, Timestamp, VantageId};
 use crate::own::visibility_loss::{self, Change, Presence};
 use crate::registry;
-use crate::rib::{PathRef, PrefixRef};
+use crate::rib::{PathRef, PrefixRef, Route};
 
 /// A right route of a watched prefix, before something happens to it.
 pub(super) struct OwnRoute {
@@ -75,12 +75,35 @@ impl Shard {
         }
         holding.sort_unstable();
         holding.dedup();
+        if self.has_parts_of(&prefix, peer_as, &was.right) {
+            return;
+        }
         let scene = self.scene(at, was.path, false, now);
         let Some(finding) = visibility_loss::finding(&scene, &was.right) else { return };
         let attributes = self.rib.paths.attributes(was.path).clone();
         let (holding, outright) = (holding.len(), !has_any);
         let change = Change::Lost { holding, outright, finding: Arc::new(finding), attributes };
         self.out.push(Report::Presence(Presence { prefix, vantage, seen, change }));
+    }
+
+    /// That peer AS has right routes to parts of the prefix that together are all of it: nothing is out of its reach.
+    fn has_parts_of(&self, whole: &IpNet, peer_as: Asn, right: &[Asn]) -> bool {
+        let is_right = |route: &Route| {
+            self.peer_as[route.vantage.0 as usize] == peer_as
+                && self.rib.paths.origin_as(route.path).is_some_and(|o| right.contains(&o))
+        };
+        let (mut share, mut last) = (0.0, None::<IpNet>);
+        for part in self.rib.covered(whole).filter(|e| e.routes.iter().any(is_right)).map(|e| e.prefix) {
+            // In prefix order, what lies inside another part stands behind it.
+            if last.is_none_or(|l| !l.contains(&part)) {
+                share += 0.5_f64.powi(i32::from(part.prefix_len() - whole.prefix_len()));
+                last = Some(part);
+            }
+            if share >= 1.0 {
+                return true;
+            }
+        }
+        false
     }
 
     /// A session that had no route of that origin has one. Reported of everybody; the desk knows who had lost it.
