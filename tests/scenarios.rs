@@ -71,6 +71,7 @@ stories! {
     a_roa_takes_the_alarm_back
     a_rule_takes_an_alarm_back_and_its_end_brings_it_again
     a_second_victim_joins_the_open_story
+    a_session_that_is_not_believed_is_not_after_a_restart_either
     a_session_that_misreads_add_path_accuses_nobody
     a_session_that_never_stays_up_is_no_witness_until_it_does
     a_session_that_returns_with_the_route_goes_on_with_the_story

@@ -14,7 +14,9 @@ use smallvec::SmallVec;
 use crate::baseline::Baseline;
 use crate::bgp::{Asn, Family, Timestamp, VantageId, VantagePoint};
 use crate::desk::{Incident, Offence};
+use crate::event::Role;
 use crate::limits;
+use crate::session::Cause;
 use crate::shard::Known;
 
 /// Of the fields below; another one is not read.
@@ -71,6 +73,12 @@ pub struct DeskMemory {
     pub stories: Vec<Story>,
     /// Offences that nobody was told of yet.
     pub pending: Vec<Member>,
+    /// Sessions that are not believed, and why.
+    #[serde(default)]
+    pub set_aside: Vec<(VantageId, Cause)>,
+    /// What ASes said that they are to each other, by both.
+    #[serde(default)]
+    pub roles: Vec<Role>,
 }
 
 /// A short prefix that was old news at a vantage point.

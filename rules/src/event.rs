@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bgp::{Asn, Family, Timestamp, Update, VantageId, VantagePoint};
 use crate::checkpoint::Checkpoint;
 use crate::relations::{Relation, Relations};
@@ -51,10 +53,18 @@ pub enum Event {
 }
 
 /// What the second AS is to the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     pub ases: (Asn, Asn),
     pub relation: Relation,
+}
+
+impl Role {
+    /// The same with the smaller number first.
+    pub fn ordered(self) -> Self {
+        let (a, b) = self.ases;
+        if a <= b { self } else { Self { ases: (b, a), relation: self.relation.reversed() } }
+    }
 }
 
 /// What became of a feed. `gap_from` names the start of a stretch that was not seen.

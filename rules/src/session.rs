@@ -163,6 +163,19 @@ impl Sessions {
         Some(Standing { vantage, set_aside: None })
     }
 
+    /// What was decided before a restart holds on: nobody knows how much of it was over.
+    pub fn carry_on(&mut self, vantage: VantageId, cause: Cause, at: Timestamp) -> Standing {
+        let session = self.session(vantage, at);
+        match cause {
+            Cause::Flood => session.routes.left = 0,
+            Cause::Resets => session.resets.left = 0,
+            Cause::DecodeDesync | Cause::LoneWitness => {}
+        }
+        session.set_aside = Some(cause);
+        self.aside.insert(vantage);
+        Standing { vantage, set_aside: Some(cause) }
+    }
+
     /// A recording says what was decided when it was made; false if that is known.
     pub fn note(&mut self, standing: Standing, at: Timestamp) -> bool {
         let held = &mut self.session(standing.vantage, at).set_aside;

@@ -1,10 +1,14 @@
 //! The one order of all events: a dense number and a clock that never goes back, with a tick for each second crossed,
 //! relations wherever the routes show others than before, and what becomes of sessions by what they say.
 
-use crate::bgp::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::bgp::{Timestamp, VantageId, VantagePoint};
+use crate::checkpoint::DeskMemory;
 use crate::event::{Event, Stamped};
 use crate::relations::observer::Observer;
-use crate::session::Sessions;
+use crate::session::{Cause, Sessions};
 
 /// Gives every event its place. What is pushed first comes first.
 #[derive(Default)]
@@ -13,6 +17,7 @@ pub struct Stamper {
     now: Option<Timestamp>,
     relations: Observer,
     sessions: Sessions,
+    numbers: HashMap<Arc<VantagePoint>, VantageId>,
 }
 
 impl Stamper {
@@ -29,11 +34,32 @@ impl Stamper {
             Event::Tick => self.tick(at, out),
             // In a recording it stands where it was decided first.
             Event::Session(standing) if !self.sessions.note(standing, at) => {}
+            Event::Restore(checkpoint) => {
+                self.stamp(at, Event::Restore(checkpoint.clone()), out);
+                self.carry_on(&checkpoint.desk, at, out);
+            }
             event => {
+                if let Event::Vantage(id, point) = &event {
+                    self.numbers.insert(point.clone(), *id);
+                }
                 for standing in self.sessions.judge(&event, at) {
                     self.stamp(at, Event::Session(standing), out);
                 }
                 self.observed(at, event, out);
+            }
+        }
+    }
+
+    /// Which sessions were not believed, and what ASes said that they are to each other. Lone witnesses are the desk's.
+    fn carry_on(&mut self, memory: &DeskMemory, at: Timestamp, out: &mut Vec<Stamped>) {
+        for role in &memory.roles {
+            self.relations.role(*role);
+        }
+        for (vantage, cause) in memory.set_aside.iter().filter(|(_, cause)| *cause != Cause::LoneWitness) {
+            let point = memory.vantage.get(vantage.0 as usize);
+            if let Some(id) = point.and_then(|point| self.numbers.get(point)) {
+                let standing = self.sessions.carry_on(*id, *cause, at);
+                self.stamp(at, Event::Session(standing), out);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use feeds::input::{Item, Use};
 use rules::alert::Class;
@@ -163,11 +164,14 @@ fn in_table(file: &Path, name: &str, files: &[(&str, Relations)], table: &mut Ta
         }
     }
     let inferred = |evidence: &mut Evidence| infer(&evidence.shown(at), &AspaTable::default());
+    let since = Instant::now();
     let Some(whole) = inferred(&mut all) else {
         return table.line(format!("{name}: too few peers to infer anything"));
     };
+    let millis = since.elapsed().as_millis();
     table.line(format!(
-        "{name}: {} links; on top {:?}",
+        "{name}: {} rows, {} links, worked out in {millis} ms; on top {:?}",
+        all.shown(at).rows.len(),
         whole.edges.len(),
         whole.clique.iter().map(|a| a.0).collect::<Vec<_>>()
     ));

@@ -11,8 +11,9 @@ use super::timers::Timer;
 use super::{Desk, Output};
 use crate::bgp::{Timestamp, Update, VantageId, VantagePoint};
 use crate::checkpoint::{Chapter, Checkpoint, DeskMemory, Member, Parts, PrefixMemory, Story};
-use crate::event::Stamped;
+use crate::event::{Role, Stamped};
 use crate::limits;
+use crate::session::Cause;
 
 /// What is left to settle after a restart.
 pub struct Before {
@@ -66,6 +67,8 @@ impl Desk {
             short: self.short.history(),
             stories,
             pending,
+            set_aside: self.quarantined().into_iter().map(|(vantage, _, cause)| (vantage, cause)).collect(),
+            roles: self.roles.iter().map(|(ases, relation)| Role { ases: *ases, relation: *relation }).collect(),
         }
     }
 
@@ -75,6 +78,14 @@ impl Desk {
         match offence.incident {
             Some(incident) => !self.is_forgotten(incident) || self.is_normal(incident),
             None => offence.is_active() || !offence.lost.is_empty(),
+        }
+    }
+
+    /// Kept for the checkpoint alone: whoever puts events in order makes relations of it.
+    pub(super) fn note_role(&mut self, role: Role) {
+        let Role { ases, relation } = role.ordered();
+        if self.roles.len() < limits::MARKED_STEPS || self.roles.contains_key(&ases) {
+            self.roles.insert(ases, relation);
         }
     }
 
@@ -137,6 +148,9 @@ impl Desk {
                 self.short.remember(vantage, short);
             }
         }
+        let lone = memory.set_aside.iter().filter(|(_, cause)| *cause == Cause::LoneWitness);
+        lone.filter_map(|(vantage, _)| number(*vantage)).for_each(|vantage| self.doubt(vantage));
+        memory.roles.iter().for_each(|role| self.note_role(*role));
         let places = self.restore_offences(checkpoint, number);
         let mut first = 0;
         for story in &memory.stories {

@@ -39,7 +39,7 @@ use crate::event::{Event, FeedChange, Stamped};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
 use crate::own::visibility_loss::Losses;
-use crate::relations::Relations;
+use crate::relations::{Relation, Relations};
 use crate::rpki::Delta;
 use crate::shard::{EndedBy, FullFeed, Known, Phase, Report, Sighting};
 use crate::watch::Watch;
@@ -106,6 +106,8 @@ pub struct Desk {
     learning: bool,
     learning_since: Option<Timestamp>,
     vantage: Vec<Arc<VantagePoint>>,
+    /// By the ASes, the smaller number first.
+    roles: BTreeMap<(Asn, Asn), Relation>,
     known: HashSet<Known, RandomState>,
     topology: Topology,
     witnesses: Witnesses,
@@ -197,7 +199,8 @@ impl Desk {
             Event::Restore(checkpoint) => self.restore(checkpoint),
             Event::Tick => self.tick(),
             Event::Watch(watch) => self.watch_begins(watch),
-            Event::End | Event::Checkpoint | Event::Role(_) => {}
+            Event::Role(role) => self.note_role(*role),
+            Event::End | Event::Checkpoint => {}
         }
     }
 

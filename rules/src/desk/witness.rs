@@ -114,11 +114,16 @@ impl Desk {
             return;
         }
         self.witnesses.alone.remove(&vantage);
-        self.timers.set(now.plus_secs(limits::LONE_SECS), Timer::Believe(vantage));
-        self.witnesses.lone.insert(vantage);
+        self.doubt(vantage);
         let offences = self.offences_of(vantage);
         offences.iter().for_each(|at| self.take_back(*at));
         offences.iter().for_each(|at| self.start_anew(*at, vantage));
+    }
+
+    /// Believed only together with others from now on.
+    pub(super) fn doubt(&mut self, vantage: VantageId) {
+        self.timers.set(self.now.plus_secs(limits::LONE_SECS), Timer::Believe(vantage));
+        self.witnesses.lone.insert(vantage);
     }
 
     /// An attack is on somebody, an optimizer is on everybody.

@@ -76,9 +76,8 @@ impl Evidence {
 
     /// Two ASes agreed on what they are to each other.
     pub fn role(&mut self, role: Role) {
-        let (a, b) = role.ases;
-        let (ases, relation) = if a < b { ((a, b), role.relation) } else { ((b, a), role.relation.reversed()) };
-        if a != b && (self.roles.len() < limits::MARKED_STEPS || self.roles.contains_key(&ases)) {
+        let Role { ases, relation } = role.ordered();
+        if ases.0 != ases.1 && (self.roles.len() < limits::MARKED_STEPS || self.roles.contains_key(&ases)) {
             self.roles.insert(ases, relation);
         }
     }

@@ -10,11 +10,14 @@ pub mod observer;
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert::Source;
 use crate::bgp::Asn;
 
 /// What the second AS is to the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Relation {
     Customer,
     Provider,

@@ -10,7 +10,7 @@ use super::evidence::Evidence;
 use super::infer::{Inferred, infer};
 use super::merge::{is_old, merge};
 use crate::bgp::Timestamp;
-use crate::event::Event;
+use crate::event::{Event, Role};
 use crate::limits;
 use crate::rpki::Snapshot;
 
@@ -53,6 +53,11 @@ impl Observer {
         None
     }
 
+    /// Known from before a restart.
+    pub fn role(&mut self, role: Role) {
+        self.evidence.role(role);
+    }
+
     /// What has to be said after it: a file is told as it is, and then what it is worth beside the routes.
     pub fn after(&mut self, at: Timestamp, event: &Event) -> Option<Arc<Relations>> {
         let Event::Relations(file) = event else { return None };
@@ -93,6 +98,7 @@ mod tests {
     use super::*;
     use crate::alert::{Source, SourceState};
     use crate::bgp::{AsPath, Asn, Nlri, PathAttributes, Update, VantageId};
+    use crate::desk::{Desk, Output};
     use crate::event::Stamped;
     use crate::relations::Relation;
     use crate::relations::infer::tests::paths;
@@ -166,5 +172,38 @@ mod tests {
         out.clear();
         stamper.push(at(91), file(), &mut out);
         assert_eq!(said(&out), [(1, "file".to_owned(), SourceState::Stale)]);
+    }
+    /// What the second of two ASes is to the first, by what was worked out last.
+    fn between(out: &[Stamped], a: u32, b: u32) -> Option<Relation> {
+        let mut worked_out = out.iter().rev().filter_map(|s| match &s.event {
+            Event::Inferred(relations) => Some(relations.clone()),
+            _ => None,
+        });
+        worked_out.next().and_then(|relations| relations.between(Asn(a), Asn(b)))
+    }
+
+    #[test]
+    fn what_two_ases_said_to_each_other_outlives_a_restart() {
+        let live = |role: Option<Event>, out: &mut Vec<Stamped>| {
+            let mut stamper = Stamper::default();
+            role.into_iter().for_each(|role| stamper.push(at(0), role, out));
+            seeds(&mut stamper, out);
+            stamper.push(at(0), Event::SeedDone { as_of: at(0) }, out);
+        };
+        let role = Role { ases: (Asn(13), Asn(12)), relation: Relation::Customer };
+        let mut desk = Desk::default();
+        let mut first = Vec::new();
+        live(Some(Event::Role(role)), &mut first);
+        first.iter().for_each(|stamped| desk.begin(stamped));
+        let parts = match desk.checkpoint(&first[0], Vec::new()) {
+            Output::Checkpoint(parts) => parts,
+            other => panic!("{other:?}"),
+        };
+        let (mut without, mut second) = (Vec::new(), Vec::new());
+        live(None, &mut without);
+        live(Some(Event::Restore(Arc::new(parts.merge()))), &mut second);
+        assert_ne!(between(&without, 12, 13), Some(Relation::Provider), "the routes say otherwise");
+        assert_eq!(between(&first, 12, 13), Some(Relation::Provider));
+        assert_eq!(between(&second, 12, 13), Some(Relation::Provider));
     }
 }
