@@ -79,7 +79,9 @@ stories! {
     a_stranger_announces_half_of_a_network
     a_stranger_announces_the_network_of_another
     a_stranger_that_some_sessions_do_not_follow_is_graver_once_they_rest
+    a_watched_as_announces_what_it_never_did
     a_watched_as_hears_of_what_it_signed_and_never_announced
+    a_watched_network_comes_over_a_link_somebody_vouches_for
     a_watched_network_fades_by_and_by
     a_watched_network_goes_dark
     a_watched_network_hears_at_once_and_is_confirmed_later
@@ -90,6 +92,7 @@ stories! {
     an_allowed_announcement_is_told_when_its_rule_is_over
     an_aspa_that_is_published_opens_a_leak_and_one_that_is_mended_takes_it_back
     an_edge_network_before_a_larger_one_is_no_everyday_upstream
+    an_everyday_carrier_of_a_watched_network_is_no_forger
     an_open_incident_becomes_one_of_a_watched_network_and_is_none_again
     an_optimizer_behind_one_session_is_taken_back_from_who_watches
     an_outage_goes_on_across_resets_and_a_restart
@@ -98,6 +101,7 @@ stories! {
     cantv_leaks_between_two_providers_proven_by_relations
     expired_vrps_are_not_evaluated_and_no_verdict_flips
     fifty_more_specifics_of_ones_own_are_an_internal_leak
+    fifty_parts_of_a_watched_network_are_one_leak
     lawful_changes_are_silent
     one_address_is_hijacked_while_its_network_is_leaked
     ones_own_part_is_longer_than_the_roa_allows
@@ -113,10 +117,12 @@ stories! {
     twenty_victims_within_minutes_are_a_reorigination
     watched_space_that_nobody_used_is_announced
     what_is_gone_after_a_restart_did_not_become_normal
+    what_is_new_of_a_network_and_expected_is_silent
     what_is_no_outage_is_silent
     what_stands_after_a_restart_becomes_normal_once
     what_stood_in_the_dump_is_history
     what_stood_in_the_dump_is_told_where_somebody_said_who_is_right
+    what_was_told_to_be_new_is_not_told_again_after_a_restart
     without_a_dump_only_a_turn_to_invalid_is_news
 }
 

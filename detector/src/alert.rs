@@ -22,8 +22,9 @@ use wire::{
 
 use crate::text;
 
-/// Raised whenever the same events may give another verdict.
-pub const RULES_VERSION: u32 = 1;
+/// Raised by one with every release in which the same events may give another verdict: a class, a score, a gate or a
+/// threshold changed, or a rule came or went. Words of a title or a detail are no verdict.
+pub const RULES_VERSION: u32 = 2;
 
 /// Characters of a name: a constituent, a collector, a source.
 const NAME: usize = 64;

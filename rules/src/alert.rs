@@ -59,6 +59,8 @@ words! {
         InternalMoreSpecifics = "internal_more_specifics",
         RpkiInvalidOwn = "rpki_invalid_own",
         VisibilityLoss = "visibility_loss",
+        NewUpstream = "new_upstream",
+        NewPrefix = "new_prefix",
         BogonPrefix = "bogon_prefix",
         BogonAsn = "bogon_asn",
         ShortPrefix = "short_prefix",

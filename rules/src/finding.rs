@@ -72,6 +72,8 @@ words! {
         LostByNearlyAll = "lost_by_nearly_all",
         CoveredByLessSpecific = "covered_by_less_specific",
         BesideInvalid = "beside_rpki_invalid",
+        NewOwnPrefix = "new_prefix",
+        NewUpstream = "new_upstream",
         BogonPrefix = "bogon_prefix",
         BogonAsn = "bogon_asn",
         ShortPrefix = "short_prefix",
@@ -94,7 +96,7 @@ impl Code {
             Self::SquatWatched | Self::OtcLeakByRelations | Self::ValleyNewTriple | Self::SquatCompanion => 4,
             Self::InternalMoreSpecific => 4,
             Self::HalfOfPeers | Self::BogonPrefix | Self::OwnRouteInvalid => 3,
-            Self::LostByTenth => 2,
+            Self::LostByTenth | Self::NewOwnPrefix | Self::NewUpstream => 2,
             Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
             Self::NewLinkOnPath | Self::NeverCarried => 2,
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
@@ -210,13 +212,20 @@ words! {
         Bogon = "bogon",
         RpkiInvalidOwn = "rpki_invalid_own",
         VisibilityLoss = "visibility_loss",
+        NewUpstream = "new_upstream",
+        NewPrefix = "new_prefix",
     }
 }
 
 impl Kind {
     /// What happens to a watched network by itself: nobody attacks, so nothing is lost by waiting for the hold-down.
     pub fn is_own(self) -> bool {
-        matches!(self, Self::RpkiInvalidOwn | Self::VisibilityLoss)
+        matches!(self, Self::RpkiInvalidOwn | Self::VisibilityLoss) || self.is_novelty()
+    }
+
+    /// It is new, and nothing else is said of it: normal once it has stood for as long as anything has to.
+    pub fn is_novelty(self) -> bool {
+        matches!(self, Self::NewUpstream | Self::NewPrefix)
     }
 }
 
@@ -238,6 +247,8 @@ impl Class {
             Self::BogonPrefix | Self::BogonAsn | Self::ShortPrefix => Kind::Bogon,
             Self::RpkiInvalidOwn => Kind::RpkiInvalidOwn,
             Self::VisibilityLoss => Kind::VisibilityLoss,
+            Self::NewUpstream => Kind::NewUpstream,
+            Self::NewPrefix => Kind::NewPrefix,
         }
     }
 

@@ -201,6 +201,9 @@ impl Desk {
             return;
         }
         let (key, best) = (offence.key, offence.best.clone());
+        if key.kind == Kind::NewPrefix && self.lets_out_many(key.key_as) {
+            return;
+        }
         let is_beside_hijack = best.class == Class::RouteLeak && self.is_beside_hijack(at);
         if best.needs_company && !is_beside_hijack {
             return self.try_company(at, best.class);
@@ -209,6 +212,9 @@ impl Desk {
         if self.now < settled {
             // By then somebody else should have it.
             self.timers.set(settled, Timer::Gate(at));
+            if key.kind.is_novelty() {
+                return;
+            }
         }
         let story = self.open_story(key.kind, key.key_as).filter(|_| self.has_a_good_witness(at));
         if let Some(story) = story {

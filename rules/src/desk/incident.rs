@@ -12,6 +12,7 @@ use crate::alert::{
 };
 use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId};
 use crate::finding::{Code, Finding, Kind};
+use crate::limits;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OffenceRef(pub u32);
@@ -235,6 +236,14 @@ mod pairs {
 impl Incident {
     pub fn is_open(&self) -> bool {
         self.status == Status::Open
+    }
+
+    /// When it is what is normal, should it still be open.
+    pub fn normal_at(&self) -> Timestamp {
+        match self.kind.is_novelty() {
+            true => self.gained_at.plus_secs(limits::STABLE_SECS),
+            false => self.opened.plus_secs(limits::NORMAL_AFTER_SECS),
+        }
     }
 
     /// Most likely first.

@@ -223,8 +223,7 @@ impl Desk {
             self.set_if_due(kept_at, incident.told.at.plus_secs(limits::UPDATE_SECS), Timer::Refresh(at));
             // First it has to show whether it stands at all.
             let shown = self.now.plus_secs(limits::LOST_SIGHT_SECS + 2 * limits::RESOLVE_SECS);
-            let due = incident.opened.plus_secs(limits::NORMAL_AFTER_SECS);
-            self.timers.set(if due < shown { shown } else { due }, Timer::Normal(at));
+            self.timers.set(incident.normal_at().max(shown), Timer::Normal(at));
         }
         self.stories.entry((incident.kind, incident.key_as)).or_default().push(at);
         self.incidents.push(incident);

@@ -13,6 +13,7 @@ mod incident;
 mod link;
 mod memory;
 mod new_facts;
+mod novelty;
 mod render;
 mod score;
 mod short_prefix;
@@ -334,13 +335,14 @@ impl Desk {
         if self.is_disbelieved(&sighting) {
             return;
         }
+        let sighting = self.as_novelty(sighting);
         match sighting.phase.clone() {
             Phase::Ended(by) => {
                 self.no_longer_there(&sighting);
                 self.ended(&sighting, by);
             }
             Phase::Began(finding, attributes) | Phase::Changed(finding, attributes) => {
-                if self.is_old_news(&finding) {
+                if self.is_old_news(&finding) || self.is_told_otherwise(&sighting, &finding) {
                     self.no_longer_there(&sighting);
                     // What stood there before took another path, and over this one it is nothing new.
                     return self.ended(&sighting, EndedBy::Replaced);

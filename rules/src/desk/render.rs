@@ -209,6 +209,11 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
             let covering = best.covering_prefix.map_or_else(String::new, |p| format!(", still covered by {p}"));
             format!("{prefix}{more}{owner} is lost{covering}")
         }
+        Class::NewUpstream => {
+            let holder = best.detected_origin.unwrap_or_default();
+            format!("{prefix}{more} of {holder} comes over {}, for the first time", incident.key_as)
+        }
+        Class::NewPrefix => format!("{who} announces {prefix}{more}, for the first time"),
         Class::BogonPrefix => format!("{who} announces {prefix}{more}, which is special-purpose space"),
         Class::BogonAsn => format!("{who} passes on {prefix}{more} from a reserved AS"),
         Class::ShortPrefix => format!("{who} announces {prefix}{more}, shorter than any single network"),

@@ -294,6 +294,11 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
             format!("{covering} of the same network covers it still")
         }
         Code::BesideInvalid => "its own routes are RPKI Invalid, which is told beside this".to_owned(),
+        Code::NewOwnPrefix => match best.covering_prefix {
+            Some(covering) => format!("{new} never announced this part of {covering} before"),
+            None => format!("{new} never announced it before"),
+        },
+        Code::NewUpstream => format!("{new} never was seen behind {neighbor} before"),
         Code::OwnRouteInvalid => format!("networks that validate origins drop it: {}", vrps(&best.rov.covering)),
         Code::BogonPrefix => "special-purpose space, not globally reachable".to_owned(),
         Code::BogonAsn => "an AS number that is reserved or private".to_owned(),

@@ -21,7 +21,8 @@ impl Desk {
         stories.iter().rev().copied().find(|at| {
             let incident = &self.incidents[at.0 as usize];
             let grows = self.now.secs_since(incident.gained_at) < limits::STORY_GAIN_SECS as f64;
-            grows && incident.status != Status::Retracted && !self.is_forgotten(*at)
+            let is_over = incident.kind.is_novelty() && self.is_normal(*at);
+            grows && !is_over && incident.status != Status::Retracted && !self.is_forgotten(*at)
         })
     }
 
@@ -83,7 +84,7 @@ impl Desk {
             reweigh: false,
         });
         self.stories.entry((key.kind, key.key_as)).or_default().push(story);
-        self.timers.set(self.now.plus_secs(limits::NORMAL_AFTER_SECS), Timer::Normal(story));
+        self.timers.set(self.incidents[story.0 as usize].normal_at(), Timer::Normal(story));
         let began_by = self.offences[at.0 as usize].began_by.clone();
         match (code, began_by) {
             (ReasonCode::ShortLived, _) => {
@@ -359,10 +360,14 @@ impl Desk {
     fn resolve(&mut self, story: IncidentRef, code: ReasonCode) {
         let members = self.incidents[story.0 as usize].offences.iter().map(|o| &self.offences[o.0 as usize]);
         let ended_unseen = members.max_by_key(|o| o.ended).is_some_and(|o| o.ended_unseen);
-        let is_loss = self.incidents[story.0 as usize].kind == Kind::VisibilityLoss;
+        let kind = self.incidents[story.0 as usize].kind;
+        let is_loss = kind == Kind::VisibilityLoss;
         let detail = match code {
             ReasonCode::Withdrawn if ended_unseen => "ended while not watching",
             ReasonCode::Replaced if is_loss => "it is visible again",
+            ReasonCode::Withdrawn if kind.is_novelty() => "it was withdrawn",
+            ReasonCode::Replaced if kind.is_novelty() => "no vantage point has it so any more",
+            ReasonCode::BecameNormal if kind.is_novelty() => "after an hour it is the normal state",
             ReasonCode::Replaced => "the last offending route was replaced",
             ReasonCode::OutOfSight => "the sessions that held it are gone: no proof of an end",
             ReasonCode::BecameNormal => "after 30 days it is the normal state",
@@ -376,10 +381,15 @@ impl Desk {
     }
 
     pub(super) fn became_normal(&mut self, story: IncidentRef) {
-        if self.incidents[story.0 as usize].is_open() {
-            self.close_episode(story, self.now);
-            self.resolve(story, ReasonCode::BecameNormal);
+        if !self.incidents[story.0 as usize].is_open() {
+            return;
         }
+        let due = self.incidents[story.0 as usize].normal_at();
+        if self.now < due {
+            return self.timers.set(due, Timer::Normal(story));
+        }
+        self.close_episode(story, self.now);
+        self.resolve(story, ReasonCode::BecameNormal);
     }
 
     fn close_episode(&mut self, story: IncidentRef, ended: Timestamp) {
@@ -402,8 +412,11 @@ impl Desk {
             incident.episodes[0].started = first.started;
         }
         incident.episodes.push(Episode { started: seen, ended: None });
-        let is_loss = self.incidents[story.0 as usize].kind == Kind::VisibilityLoss;
-        let detail = if is_loss { "it is lost again" } else { "offending routes are back" };
+        let detail = match self.incidents[story.0 as usize].kind {
+            Kind::VisibilityLoss => "it is lost again",
+            kind if kind.is_novelty() => "it is back",
+            _ => "offending routes are back",
+        };
         self.announce_transition(story, Transition::Reopened, ReasonCode::SeenAgain, detail);
     }
 

@@ -38,6 +38,8 @@ pub struct Scene<'s> {
     pub watch: &'s Watch,
     /// No baseline yet: whatever rests on one is silent.
     pub learning: bool,
+    /// What was announced before is known of a dump, not only of a day of updates.
+    pub knows_table: bool,
     /// The same vantage point held a Valid route here just before.
     pub was_valid: bool,
     /// The route stood in the dump that made the baseline.

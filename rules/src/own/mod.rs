@@ -2,6 +2,8 @@
 //!
 //! One detection, one file. Those that a single route shows are asked by the shards, in [`check`].
 
+pub mod new_prefix;
+pub mod new_upstream;
 pub mod rpki_invalid_own;
 pub mod visibility_loss;
 
@@ -28,8 +30,13 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     if out.iter().any(accuses) {
         return;
     }
-    let Some(own) = Own::of(scene, origin_as) else { return };
-    rpki_invalid_own::check(scene, &own, out);
+    if let Some(own) = Own::of(scene, origin_as) {
+        rpki_invalid_own::check(scene, &own, out);
+    }
+    new_prefix::check(scene, origin_as, out);
+    if let Some(own) = Own::of(scene, origin_as) {
+        new_upstream::check(scene, &own, out);
+    }
 }
 
 /// A route that a watched network announces rightly.

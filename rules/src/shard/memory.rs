@@ -59,6 +59,7 @@ impl Shard {
     pub(super) fn restore(&mut self, checkpoint: &Checkpoint, now: Timestamp) {
         let desk = &checkpoint.desk;
         self.learning = desk.learning;
+        self.knows_table = desk.baseline_as_of.is_some();
         self.context.knows_paths = !desk.learning;
         self.learning_since = desk.learning_since;
         self.context.judges_valleys = self.judges_valleys();

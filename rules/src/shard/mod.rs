@@ -152,6 +152,8 @@ pub struct Shard {
     void: BTreeSet<VantageId>,
     learning: bool,
     learning_since: Option<Timestamp>,
+    /// A dump was read, in this life or before.
+    knows_table: bool,
     active: HashMap<RouteKey, SmallVec<[Active; 1]>, RandomState>,
     tables: BTreeMap<(VantageId, Family), i64>,
     rov: RovCounts,
@@ -223,6 +225,7 @@ impl Shard {
             void: BTreeSet::new(),
             learning: true,
             learning_since: None,
+            knows_table: false,
             active: HashMap::default(),
             tables: BTreeMap::new(),
             rov: RovCounts::default(),
@@ -491,6 +494,7 @@ impl Shard {
             relations: &self.context.relations,
             watch: &self.watch,
             learning: self.learning,
+            knows_table: self.knows_table,
             was_valid,
             is_history: facts.origin_as.is_some_and(|o| entry.is_history(o)),
         }
@@ -655,6 +659,7 @@ impl Shard {
     fn seed_done(&mut self, now: Timestamp) {
         let has_baseline = self.before.is_some() && !self.learning;
         self.learning = false;
+        self.knows_table = true;
         self.context.judges_valleys = true;
         self.context.knows_paths = true;
         let known = if has_baseline { self.extend_baseline() } else { self.baseline_of_dump() };

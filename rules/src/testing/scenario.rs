@@ -20,7 +20,7 @@
 //! **given**, in any order: `date D` (default 2026-03-01) · `learning` (no dump: nothing may be held then) ·
 //! `vantage COLLECTOR/PEER_AS…` · `WHO holds PREFIX… path AS… [otc AS] [id N]` (a route of the dump) · `vrp PREFIX-MAX AS` ·
 //! `aspa CUSTOMER PROVIDER…` · `A sells to B` · `A peers with B` · `siblings AS…` ·
-//! `watch NAME [prefixes PREFIX…] [origins AS…] [upstreams AS…] [asns AS…]` · `allow OWNER [until TIME] [max LENGTH] [classes …]
+//! `watch NAME [prefixes PREFIX…] [max LENGTH] [origins AS…] [upstreams AS…] [asns AS…]` · `allow OWNER [until TIME] [max LENGTH] [classes …]
 //! [prefixes …] [origins AS…] [suspects AS…] [watched NAME…] [ends AS…]`.
 //! **when**, at a time of the day (or a full RFC 3339 one): `WHO announce PREFIX… path AS… [otc AS] [blackhole] [id N]` ·
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
@@ -674,14 +674,15 @@ fn lists<'w>(names: &[&str], words: &[&'w str]) -> BTreeMap<&'w str, Vec<&'w str
 }
 
 fn constituent(name: &str, words: &[&str]) -> Said<Constituent> {
-    let lists = lists(&["prefixes", "origins", "upstreams", "asns"], words);
+    let lists = lists(&["prefixes", "origins", "upstreams", "asns", "max"], words);
     let of = |name: &str| lists.get(name).cloned().unwrap_or_default();
+    let max_length = of("max").first().map(|n| read(n)).transpose()?;
     let resource = |prefix: &&str| -> Said<Resource> {
         Ok(Resource {
             prefix: read(prefix)?,
             expected_origins: reads(&of("origins"))?,
             upstreams: reads(&of("upstreams"))?,
-            max_length: None,
+            max_length,
         })
     };
     Ok(Constituent {
