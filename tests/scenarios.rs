@@ -113,6 +113,8 @@ stories! {
     space_closed_by_an_as0_roa_stays_squatted_while_the_roa_cannot_be_read
     space_under_an_as0_roa_is_squatted
     special_space_and_numbers_are_bogons
+    the_aspa_of_a_watched_network_lacks_its_provider
+    the_aspa_of_a_watched_network_makes_no_sense
     the_most_specific_watched_resource_names_the_upstreams
     twenty_victims_within_minutes_are_a_reorigination
     watched_space_that_nobody_used_is_announced

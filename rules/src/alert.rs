@@ -59,6 +59,7 @@ words! {
         InternalMoreSpecifics = "internal_more_specifics",
         RpkiInvalidOwn = "rpki_invalid_own",
         VisibilityLoss = "visibility_loss",
+        AspaMisconfig = "aspa_misconfig",
         NewUpstream = "new_upstream",
         NewPrefix = "new_prefix",
         BogonPrefix = "bogon_prefix",

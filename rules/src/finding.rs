@@ -72,6 +72,9 @@ words! {
         LostByNearlyAll = "lost_by_nearly_all",
         CoveredByLessSpecific = "covered_by_less_specific",
         BesideInvalid = "beside_rpki_invalid",
+        AspaLacksProvider = "aspa_lacks_provider",
+        AspaNamesAs0 = "aspa_names_as0",
+        AspaNamesItself = "aspa_names_itself",
         NewOwnPrefix = "new_prefix",
         NewUpstream = "new_upstream",
         BogonPrefix = "bogon_prefix",
@@ -95,13 +98,13 @@ impl Code {
             Self::SubprefixOfStableRoute | Self::ExpectedConfigured | Self::UpstreamConfigured | Self::Funnel => 4,
             Self::SquatWatched | Self::OtcLeakByRelations | Self::ValleyNewTriple | Self::SquatCompanion => 4,
             Self::InternalMoreSpecific => 4,
-            Self::HalfOfPeers | Self::BogonPrefix | Self::OwnRouteInvalid => 3,
+            Self::HalfOfPeers | Self::BogonPrefix | Self::OwnRouteInvalid | Self::AspaLacksProvider => 3,
             Self::LostByTenth | Self::NewOwnPrefix | Self::NewUpstream => 2,
             Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
             Self::NewLinkOnPath | Self::NeverCarried => 2,
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
             Self::RovInvalidLength | Self::NewPair | Self::LessSpecificOfOthers | Self::BogonAsn => 1,
-            Self::BogonAsnOnPath | Self::SmallBeforeLarge => 1,
+            Self::BogonAsnOnPath | Self::SmallBeforeLarge | Self::AspaNamesAs0 | Self::AspaNamesItself => 1,
             // It says nothing about how bad it would be.
             Self::HandedOver => 0,
             Self::TwoPeers | Self::ManyNeighbors | Self::CommonNeighbors => -1,
@@ -124,6 +127,7 @@ impl Code {
         match self {
             Self::RovInvalidAsn | Self::RovInvalidLength | Self::SquatAs0 | Self::OwnRouteInvalid => "rpki",
             Self::AspaNotProvider | Self::AspaLeak | Self::AspaSaysNoLeak => "aspa",
+            Self::AspaLacksProvider | Self::AspaNamesAs0 | Self::AspaNamesItself => "aspa",
             Self::OtcSaysNoLeak | Self::OtcLeakSigned | Self::OtcLeakByRelations => "otc",
             Self::Sibling
             | Self::NewOriginIsProvider
@@ -212,6 +216,7 @@ words! {
         Bogon = "bogon",
         RpkiInvalidOwn = "rpki_invalid_own",
         VisibilityLoss = "visibility_loss",
+        AspaMisconfig = "aspa_misconfig",
         NewUpstream = "new_upstream",
         NewPrefix = "new_prefix",
     }
@@ -220,7 +225,7 @@ words! {
 impl Kind {
     /// What happens to a watched network by itself: nobody attacks, so nothing is lost by waiting for the hold-down.
     pub fn is_own(self) -> bool {
-        matches!(self, Self::RpkiInvalidOwn | Self::VisibilityLoss) || self.is_novelty()
+        matches!(self, Self::RpkiInvalidOwn | Self::VisibilityLoss | Self::AspaMisconfig) || self.is_novelty()
     }
 
     /// It is new, and nothing else is said of it: normal once it has stood for as long as anything has to.
@@ -247,6 +252,7 @@ impl Class {
             Self::BogonPrefix | Self::BogonAsn | Self::ShortPrefix => Kind::Bogon,
             Self::RpkiInvalidOwn => Kind::RpkiInvalidOwn,
             Self::VisibilityLoss => Kind::VisibilityLoss,
+            Self::AspaMisconfig => Kind::AspaMisconfig,
             Self::NewUpstream => Kind::NewUpstream,
             Self::NewPrefix => Kind::NewPrefix,
         }

@@ -372,6 +372,7 @@ impl Desk {
         self.offences[at.0 as usize].best.codes.iter().any(|code| match code {
             Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 => is_gone(&self.vrps),
             Code::AspaNotProvider | Code::AspaLeak | Code::OtcLeakSigned => is_gone(&self.aspas),
+            Code::AspaLacksProvider | Code::AspaNamesAs0 | Code::AspaNamesItself => is_gone(&self.aspas),
             _ => false,
         })
     }

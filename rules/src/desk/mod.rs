@@ -342,7 +342,8 @@ impl Desk {
                 self.ended(&sighting, by);
             }
             Phase::Began(finding, attributes) | Phase::Changed(finding, attributes) => {
-                if self.is_old_news(&finding) || self.is_told_otherwise(&sighting, &finding) {
+                let is_otherwise = self.is_told_otherwise(&sighting, &finding);
+                if is_otherwise || self.is_old_news(&finding) || self.is_other_slip(&finding, &attributes) {
                     self.no_longer_there(&sighting);
                     // What stood there before took another path, and over this one it is nothing new.
                     return self.ended(&sighting, EndedBy::Replaced);

@@ -59,7 +59,7 @@ impl RpkiFacts {
         let by_vrp = || Some((self.vrps_over(prefix)?, &self.delta.vrps));
         let by_aspa = || Some((self.aspas_of(path)?, &self.delta.aspas));
         let (detail, source) = match kind {
-            Kind::Leak | Kind::Forged => by_aspa().or_else(by_vrp)?,
+            Kind::Leak | Kind::Forged | Kind::AspaMisconfig => by_aspa().or_else(by_vrp)?,
             _ => by_vrp().or_else(by_aspa)?,
         };
         Some(from(source, code, detail))
@@ -68,7 +68,9 @@ impl RpkiFacts {
     /// Data that came back after they had expired, or came for the first time.
     fn arrival(&self, code: ReasonCode, kind: Kind) -> Reason {
         match kind {
-            Kind::Leak | Kind::Forged => from(&self.delta.aspas, code, "ASPAs can be evaluated now".to_owned()),
+            Kind::Leak | Kind::Forged | Kind::AspaMisconfig => {
+                from(&self.delta.aspas, code, "ASPAs can be evaluated now".to_owned())
+            }
             _ => from(&self.delta.vrps, code, "VRPs can be evaluated now".to_owned()),
         }
     }

@@ -8,9 +8,10 @@ use super::Desk;
 use super::incident::{Incident, IncidentRef, OffenceKey, OffenceRef};
 use super::score::ORDINARY_MEMBERS;
 use crate::alert::Class;
-use crate::bgp::Asn;
+use crate::bgp::{Asn, PathAttributes};
 use crate::finding::{Code, Finding, Kind};
-use crate::shard::{EndedBy, Phase, Sighting};
+use crate::proofs::ProvenBy;
+use crate::shard::{EndedBy, Known, Phase, Sighting};
 use crate::watch::Route;
 
 impl Desk {
@@ -83,6 +84,22 @@ impl Desk {
             let incident = &self.incidents[at.0 as usize];
             is_it(incident) && !self.is_forgotten(at) && incident.offences.iter().take(ORDINARY_MEMBERS).any(overlaps)
         })
+    }
+
+    /// A neighbor that the ASPA of a watched network lacks gives on its route. Did it so in the dump, the ASPA is wrong; does it
+    /// so since, it leaks (S 4.3). One of the two is told.
+    pub(super) fn is_other_slip(&self, finding: &Finding, attributes: &PathAttributes) -> bool {
+        let hops = attributes.as_path.compressed();
+        let [.., to, neighbor, origin_as] = hops[..] else { return false };
+        let stood = || self.known.contains(&Known::Onward(origin_as, neighbor, to));
+        match (finding.class, &finding.leak) {
+            (Class::AspaMisconfig, _) => finding.codes[..] == [Code::AspaLacksProvider] && !stood(),
+            (Class::RouteLeak, Some(leak)) => {
+                let is_it = leak.proven_by == ProvenBy::Aspa && (leak.from, leak.leaker) == (origin_as, neighbor);
+                is_it && stood()
+            }
+            _ => false,
+        }
     }
 
     /// Its more-specifics are told together, as a leak of internal routes.

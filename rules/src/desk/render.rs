@@ -11,7 +11,7 @@ use crate::alert::{
     Alert, Class, Detail, Leak, OtcProof, Reason, SamplePath, Severity, Status, Tlp, Transition, Visibility,
 };
 use crate::bgp::{Asn, Family, Timestamp};
-use crate::finding::Kind;
+use crate::finding::{Code, Finding, Kind};
 use crate::limits;
 
 impl Desk {
@@ -209,6 +209,7 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
             let covering = best.covering_prefix.map_or_else(String::new, |p| format!(", still covered by {p}"));
             format!("{prefix}{more}{owner} is lost{covering}")
         }
+        Class::AspaMisconfig => format!("the ASPA of {who} is not what is seen: {}", aspa_slip(best)),
         Class::NewUpstream => {
             let holder = best.detected_origin.unwrap_or_default();
             format!("{prefix}{more} of {holder} comes over {}, for the first time", incident.key_as)
@@ -235,6 +236,17 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
         sentence = sentence.chars().take(limits::TITLE - 1).chain(['…']).collect();
     }
     sentence
+}
+
+/// The gravest slip of an ASPA.
+fn aspa_slip(best: &Finding) -> String {
+    let has = |code| best.codes.contains(&code);
+    let neighbor = best.adjacency.map(|a| a.neighbor).unwrap_or_default();
+    match () {
+        () if has(Code::AspaLacksProvider) => format!("it does not list {neighbor}"),
+        () if has(Code::AspaNamesItself) => "it lists itself".to_owned(),
+        () => "it lists AS0 beside others".to_owned(),
+    }
 }
 
 fn span_words(secs: f64) -> String {

@@ -294,6 +294,13 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
             format!("{covering} of the same network covers it still")
         }
         Code::BesideInvalid => "its own routes are RPKI Invalid, which is told beside this".to_owned(),
+        Code::AspaLacksProvider => {
+            format!(
+                "the ASPA of {new} does not list {neighbor}, which gave its routes on as a provider before the dump"
+            )
+        }
+        Code::AspaNamesAs0 => format!("the ASPA of {new} lists AS0, for no provider at all, beside others"),
+        Code::AspaNamesItself => format!("the ASPA of {new} lists {new} itself"),
         Code::NewOwnPrefix => match best.covering_prefix {
             Some(covering) => format!("{new} never announced this part of {covering} before"),
             None => format!("{new} never announced it before"),

@@ -372,6 +372,7 @@ impl Desk {
             ReasonCode::OutOfSight => "the sessions that held it are gone: no proof of an end",
             ReasonCode::BecameNormal => "after 30 days it is the normal state",
             ReasonCode::Roa => "the ROAs forbid it no longer",
+            ReasonCode::Aspa => "the ASPA agrees with what is seen",
             _ => "the last offending route was withdrawn",
         };
         let incident = &mut self.incidents[story.0 as usize];
@@ -646,7 +647,7 @@ fn is_clearance(code: ReasonCode) -> bool {
 
 /// It was true until then, and is over now.
 fn is_mended(kind: Kind, code: ReasonCode) -> bool {
-    kind == Kind::RpkiInvalidOwn && code == ReasonCode::Roa
+    matches!((kind, code), (Kind::RpkiInvalidOwn, ReasonCode::Roa) | (Kind::AspaMisconfig, ReasonCode::Aspa))
 }
 
 /// `bw-<started>-<12 hex digits>`: fixed at opening, the same in every run over the same events.

@@ -43,7 +43,7 @@ impl Topology {
             Known::Origin(asn) => {
                 self.origins.insert(*asn);
             }
-            Known::Link(..) | Known::Leak(..) | Known::Bogon(..) => {}
+            Known::Link(..) | Known::Leak(..) | Known::Bogon(..) | Known::Onward(..) => {}
         }
     }
 

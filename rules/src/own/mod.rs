@@ -2,6 +2,7 @@
 //!
 //! One detection, one file. Those that a single route shows are asked by the shards, in [`check`].
 
+pub mod aspa_misconfig;
 pub mod new_prefix;
 pub mod new_upstream;
 pub mod rpki_invalid_own;
@@ -36,6 +37,7 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     new_prefix::check(scene, origin_as, out);
     if let Some(own) = Own::of(scene, origin_as) {
         new_upstream::check(scene, &own, out);
+        aspa_misconfig::check(scene, &own, out);
     }
 }
 

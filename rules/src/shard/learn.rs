@@ -18,7 +18,7 @@ impl Shard {
         if facts.is_learned {
             return;
         }
-        let known: Vec<Known> = known_of(facts).collect();
+        let known: Vec<Known> = known_of(facts).chain(self.onward(facts)).collect();
         known.into_iter().for_each(|k| self.learn(k));
         self.rib.paths.mark_known(path);
     }
@@ -39,6 +39,14 @@ impl Shard {
                 }
             }
         }
-        paths.iter().flat_map(|path| known_of(self.rib.paths.facts(path))).collect()
+        let facts = |path| self.rib.paths.facts(path);
+        paths.iter().flat_map(|path| known_of(facts(path)).chain(self.onward(facts(path)))).collect()
+    }
+
+    /// To whom the neighbor of a watched origin gave its route.
+    fn onward(&self, facts: &PathFacts) -> Option<Known> {
+        let [.., to, neighbor, origin_as] = facts.hops[..] else { return None };
+        let is_watched = facts.origin_as == Some(origin_as) && self.watch.holds(origin_as);
+        is_watched.then_some(Known::Onward(origin_as, neighbor, to))
     }
 }

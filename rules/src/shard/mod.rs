@@ -114,6 +114,7 @@ impl RestsOn {
         let source = finding.codes.iter().find_map(|c| match c {
             Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 => Some(Self::Vrps),
             Code::AspaNotProvider | Code::AspaLeak | Code::OtcLeakSigned => Some(Self::Aspas),
+            Code::AspaLacksProvider | Code::AspaNamesAs0 | Code::AspaNamesItself => Some(Self::Aspas),
             _ => None,
         });
         source.unwrap_or(Self::Nothing)
@@ -182,7 +183,9 @@ impl Cause {
             Self::Update => EndedBy::Replaced,
             Self::Data(code) => EndedBy::Cleared(code),
             Self::Watch => EndedBy::Cleared(ReasonCode::AllowRule),
-            Self::Rpki { by_aspa } if by_aspa && matches!(class.kind(), Kind::Leak | Kind::Forged) => {
+            Self::Rpki { by_aspa }
+                if by_aspa && matches!(class.kind(), Kind::Leak | Kind::Forged | Kind::AspaMisconfig) =>
+            {
                 EndedBy::Cleared(ReasonCode::Aspa)
             }
             Self::Rpki { .. } => EndedBy::Cleared(ReasonCode::Roa),
@@ -491,6 +494,7 @@ impl Shard {
             rib: &self.rib,
             vrps: &self.rpki.vrps,
             rpki_usable: self.rpki_usable,
+            aspas: if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas },
             relations: &self.context.relations,
             watch: &self.watch,
             learning: self.learning,

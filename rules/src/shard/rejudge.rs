@@ -45,7 +45,13 @@ impl Shard {
             self.vrp_generation += 1;
         }
         let whole = had_aspas != self.aspas_usable || had_none != self.rpki.aspas.is_empty();
-        let paths = self.aspas_changed(&mine, whole);
+        let mut paths = self.aspas_changed(&mine, whole);
+        // What a watched network signed matters to it, also where no path proves anything else by it.
+        let customers = mine.announced_aspas.keys().chain(&mine.withdrawn_aspas);
+        let signed: BTreeSet<Asn> = customers.filter(|asn| self.watch.holds(**asn)).copied().collect();
+        if !signed.is_empty() && self.aspas_usable {
+            self.rib.paths.through(&signed).iter().for_each(|path| paths.insert(path));
+        }
         let mut touched: BTreeMap<(IpNet, PrefixRef), Touched> = BTreeMap::new();
         if self.aspas_usable && !paths.is_empty() {
             touched.extend(self.carrying(&paths).into_iter().map(|at| (at, Touched::ByPath)));

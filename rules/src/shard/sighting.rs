@@ -55,6 +55,8 @@ pub enum Known {
     Carrier(Asn),
     /// Stood at the end of one.
     Origin(Asn),
+    /// (origin, neighbor, to): a watched origin's route went on over its neighbor to that AS.
+    Onward(Asn, Asn, Asn),
 }
 
 /// What a path says of its ASes, with repeats removed and in wire order. The AS of the session gave its routes to a collector
