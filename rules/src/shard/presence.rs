@@ -12,6 +12,9 @@ use crate::own::visibility_loss::{self, Change, Presence};
 use crate::registry;
 use crate::rib::{PathRef, PrefixRef, Route};
 
+/// Parts that come after the whole is gone are looked at as far down as eighths.
+const MOST_SPLITS: usize = 3;
+
 /// A right route of a watched prefix, before something happens to it.
 pub(super) struct OwnRoute {
     path: PathRef,
@@ -121,6 +124,16 @@ impl Shard {
         let Some(origin) = origin_of(paths.1).filter(|o| paths.0.and_then(origin_of) != Some(*o)) else { return };
         if self.rib.find(&prefix).is_some_and(|at| self.is_watched(at)) {
             self.out.push(Report::Presence(Presence { prefix, vantage, seen, change: Change::Back(origin) }));
+        }
+        // Parts that came in the place of the whole.
+        let wholes = std::iter::successors(prefix.supernet(), IpNet::supernet).take(MOST_SPLITS);
+        for whole in wholes.filter(|p| self.range.holds(p)).collect::<Vec<_>>() {
+            let is_it = self.rib.find(&whole).is_some_and(|at| self.is_watched(at));
+            let peer_as = self.peer_as[vantage.0 as usize];
+            if is_it && self.has_parts_of(&whole, peer_as, &[origin]) {
+                let change = Change::Back(origin);
+                self.out.push(Report::Presence(Presence { prefix: whole, vantage, seen, change }));
+            }
         }
     }
 }
