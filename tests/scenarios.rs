@@ -70,6 +70,7 @@ stories! {
     a_roa_of_the_holder_makes_a_hijack_graver
     a_roa_takes_the_alarm_back
     a_rule_takes_an_alarm_back_and_its_end_brings_it_again
+    a_roa_of_a_watched_network_is_about_to_end
     a_second_victim_joins_the_open_story
     a_session_that_is_not_believed_is_not_after_a_restart_either
     a_session_that_misreads_add_path_accuses_nobody
@@ -86,6 +87,7 @@ stories! {
     a_watched_network_goes_dark
     a_watched_network_hears_at_once_and_is_confirmed_later
     a_watched_origin_is_forged_while_nothing_is_known_yet
+    a_watched_network_that_is_announced_in_parts_is_not_lost
     a_wrong_digit_in_an_as_number
     after_thirty_days_it_is_normal_and_stays_so
     an_aggregate_over_the_networks_of_others

@@ -9,13 +9,15 @@ use feeds::vrp_file::{self, RpkiFile};
 use rules::alert::{Source, SourceState};
 use rules::bgp::{Asn, Timestamp};
 use rules::relations::Relations;
-use rules::rpki::{Delta, Snapshot};
+use rules::rpki::{Delta, RoaEnds, Snapshot};
 
 use crate::failure::Failure;
 
 /// What the RPKI says, with where it came from, and what a person should know about the files.
 pub struct RpkiData {
     pub delta: Delta,
+    /// When ROAs of the files end by themselves.
+    pub roa_ends: RoaEnds,
     pub warnings: Vec<String>,
 }
 
@@ -40,6 +42,7 @@ pub fn rpki(vrps: &[PathBuf], aspas: &[PathBuf], expire_at: Option<Timestamp>) -
     if let Some((name, _)) = aspa_files.iter().find(|(_, file)| !file.has_aspas) {
         return Err(Failure::failed(format!("\"{name}\" holds no ASPAs; validators often leave them out unless told")));
     }
+    let roa_ends = RoaEnds::new(vrp_files.iter().flat_map(|(_, file)| file.roa_ends.iter()));
     let delta = Delta {
         vrps: source(&vrp_files),
         aspas: source(&aspa_files),
@@ -48,7 +51,7 @@ pub fn rpki(vrps: &[PathBuf], aspas: &[PathBuf], expire_at: Option<Timestamp>) -
         withdrawn_vrps: Vec::new(),
         withdrawn_aspas: Vec::new(),
     };
-    Ok(RpkiData { delta, warnings })
+    Ok(RpkiData { delta, roa_ends, warnings })
 }
 
 fn read_all(

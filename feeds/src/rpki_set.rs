@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use rules::bgp::Asn;
-use rules::rpki::Vrp;
+use rules::rpki::{RoaEnds, Vrp};
 
 /// VRPs of one set that are believed, about 40 bytes each: today's RPKI has a million and grows by 300,000 a year.
 pub const MOST_VRPS: usize = 4_000_000;
@@ -16,6 +16,7 @@ pub const MOST_ASPAS: usize = 200_000;
 pub struct RpkiSet {
     vrps: Vec<Vrp>,
     aspas: BTreeMap<Asn, Vec<Asn>>,
+    roa_ends: RoaEnds,
 }
 
 /// What makes two VRPs the same, whoever gave them.
@@ -34,7 +35,16 @@ impl RpkiSet {
             providers.sort_unstable();
             providers.dedup();
         }
-        Self { vrps, aspas }
+        Self { vrps, aspas, roa_ends: RoaEnds::default() }
+    }
+
+    pub fn with_roa_ends(self, roa_ends: RoaEnds) -> Self {
+        Self { roa_ends, ..self }
+    }
+
+    /// VRPs that end soon by themselves, as far as their source says so.
+    pub fn roa_ends(&self) -> &RoaEnds {
+        &self.roa_ends
     }
 
     /// Ascending by payload, each payload once.
@@ -55,7 +65,8 @@ impl RpkiSet {
         for (customer, providers) in &other.aspas {
             aspas.entry(*customer).or_default().extend(providers);
         }
-        Self::new(vrps, aspas)
+        let roa_ends = RoaEnds::new(self.roa_ends.iter().chain(other.roa_ends.iter()));
+        Self::new(vrps, aspas).with_roa_ends(roa_ends)
     }
 
     /// VRPs of `self` that `other` lacks, by payload.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use prefix_trie::joint::map::JointPrefixMap;
 use rules::bgp::Asn;
-use rules::rpki::Vrp;
+use rules::rpki::{RoaEnds, Vrp};
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use crate::input::InputError;
-use crate::rpki_set::RpkiSet;
+use crate::rpki_set::{Payload, RpkiSet, payload};
 
 /// A file longer than this is none: every AS of the Internet filtered by name would be 8 MB.
 const MOST_OCTETS: u64 = 16 << 20;
@@ -221,7 +221,10 @@ impl Exceptions {
         let mut aspas: BTreeMap<Asn, Vec<Asn>> =
             set.aspas().iter().filter(|(c, _)| is_kept(c)).map(|(c, p)| (*c, p.clone())).collect();
         aspas.extend(self.asserted.aspas().clone());
-        RpkiSet::new(vrps, aspas)
+        // What the operator asserts does not end with a ROA.
+        let is_asserted = |of: &Payload| self.asserted.vrps().iter().any(|vrp| payload(vrp) == *of);
+        let roa_ends = set.roa_ends().iter().filter(|(of, _)| !is_asserted(of));
+        RpkiSet::new(vrps, aspas).with_roa_ends(RoaEnds::new(roa_ends))
     }
 
     /// A filter drops what is equal to its prefix or inside it, what names its AS, or what does both.

@@ -10,7 +10,7 @@ mod rows;
 use std::collections::BTreeMap;
 
 use rules::bgp::{Asn, Timestamp};
-use rules::rpki::Vrp;
+use rules::rpki::{RoaEnds, Vrp};
 
 use crate::input::InputError;
 use crate::source;
@@ -24,6 +24,8 @@ pub struct RpkiFile {
     pub vrps: Vec<Vrp>,
     /// Providers by customer, ascending.
     pub aspas: BTreeMap<Asn, Vec<Asn>>,
+    /// VRPs that end soon by themselves.
+    pub roa_ends: RoaEnds,
     /// When the validator made it, where the file says so.
     pub as_of: Option<Timestamp>,
     /// When the first of the rows that are here expires.
@@ -111,6 +113,38 @@ mod tests {
         );
         assert_eq!(vrps(&file), ["2001:db8::/32 48 64496 arin"]);
         assert!(file.has_vrps && !file.has_aspas);
+    }
+
+    #[test]
+    fn jsonext_says_when_the_last_roa_of_a_vrp_ends() {
+        let row = |third: u8, sources: &str| {
+            format!(r#"{{"asn":"AS64496","prefix":"192.0.2.{third}/32","maxLength":32,"source":[{sources}]}}"#)
+        };
+        let roa = |end: &str| {
+            let chain = r#""chainValidity":{"notBefore":"2023-11-01T00:00:00Z","notAfter":"2023-11-15T00:00:00Z"}"#;
+            format!(
+                r#"{{"type":"roa","tal":"ripe","validity":{{"notBefore":"2023-01-01T00:00:00Z","notAfter":"{end}"}},{chain}}}"#
+            )
+        };
+        let (near, later, far) = ("2023-11-20T00:00:00Z", "2023-11-25T00:00:00Z", "2024-11-20T00:00:00Z");
+        let rows = [
+            row(1, &roa(near)),
+            row(2, &format!("{},{}", roa(near), roa(later))),
+            row(3, &roa(far)),
+            row(4, &format!(r#"{},{{"type":"exception","path":"local"}}"#, roa(near))),
+            row(5, r#"{"type":"roa","tal":"ripe","uri":"rsync://x"}"#),
+        ];
+        let text = format!(r#"{{"metadata":{{"generated":1700000000}},"roas":[{}]}}"#, rows.join(","));
+        let ends: Vec<String> =
+            file(&text).roa_ends.iter().map(|((prefix, ..), end)| format!("{prefix} {end}")).collect();
+        assert_eq!(ends, ["192.0.2.1/32 2023-11-20T00:00:00.000Z", "192.0.2.2/32 2023-11-25T00:00:00.000Z"]);
+    }
+
+    #[test]
+    fn the_end_of_a_chain_is_no_end_of_a_roa() {
+        let text = r#"{"metadata":{"buildtime":"2023-11-14T22:13:20Z"},
+            "roas":[{"asn":64496,"prefix":"192.0.2.0/24","maxLength":24,"ta":"ripe","expires":1700010000}]}"#;
+        assert!(file(text).roa_ends.is_empty());
     }
 
     #[test]

@@ -198,14 +198,14 @@ pub fn read(body: &[u8], modified: Option<Timestamp>, now: Timestamp) -> Result<
         InputError::Content { what, .. } => format!("the answer {what}"),
         other => other.to_string(),
     })?;
-    let RpkiFile { vrps, aspas, as_of, next_expiry, has_vrps, has_aspas, rejected_count, .. } = file;
+    let RpkiFile { vrps, aspas, roa_ends, as_of, next_expiry, has_vrps, has_aspas, rejected_count, .. } = file;
     if !has_vrps {
         return Err("the answer holds no list of VRPs".to_owned());
     }
     if vrps.len() > MOST_VRPS || aspas.len() > MOST_ASPAS {
         return Err(format!("the answer holds {} VRPs and {} ASPAs, more than are believed", vrps.len(), aspas.len()));
     }
-    let set = Arc::new(RpkiSet::new(vrps, aspas));
+    let set = Arc::new(RpkiSet::new(vrps, aspas).with_roa_ends(roa_ends));
     // A clock that is ahead makes nothing younger.
     let made = as_of.or(modified).map(|made| made.min(now));
     let (as_of, is_dated) = (made.unwrap_or(now), made.is_some());

@@ -15,7 +15,7 @@ use rules::desk::{Output, Settings};
 use rules::engine::Engine;
 use rules::event::{Event, FeedChange, Role, Stamped};
 use rules::relations::{Relation, Relations};
-use rules::rpki::{Delta, Vrp};
+use rules::rpki::{Delta, RoaEnds, Vrp};
 use rules::watch::{AllowRule, Constituent, Resource, Watch};
 
 fn route(prefix: &str, path_id: u32) -> Nlri {
@@ -135,6 +135,11 @@ fn checkpoint() -> Checkpoint {
     }
 }
 
+fn roa_ends() -> RoaEnds {
+    let row = |prefix: &str| ((prefix.parse().expect("a prefix"), 32, Asn(64_496)), Timestamp(9));
+    RoaEnds::new([row("192.0.2.0/24"), row("198.51.100.0/24")])
+}
+
 fn events() -> Vec<Event> {
     let point = VantagePoint { collector: "rrc00".into(), peer_as: Asn(64500), peer_address: [192, 0, 2, 1].into() };
     let (vantage, seen) = (VantageId(0), Timestamp(1));
@@ -144,6 +149,7 @@ fn events() -> Vec<Event> {
         Event::Relations(Arc::new(relations())),
         Event::Watch(Arc::new(watch())),
         Event::Rpki(Arc::new(delta())),
+        Event::RoaEnds(Arc::new(roa_ends())),
         Event::Restore(Arc::new(checkpoint())),
         Event::Seed(update(AsPath::sequence([Asn(64500)]))),
         Event::SeedDone { as_of: Timestamp(3) },

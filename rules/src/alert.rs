@@ -59,6 +59,7 @@ words! {
         InternalMoreSpecifics = "internal_more_specifics",
         RpkiInvalidOwn = "rpki_invalid_own",
         VisibilityLoss = "visibility_loss",
+        RoaExpiring = "roa_expiring",
         AspaMisconfig = "aspa_misconfig",
         NewUpstream = "new_upstream",
         NewPrefix = "new_prefix",

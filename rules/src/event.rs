@@ -31,6 +31,8 @@ pub enum Event {
     SeedDone { as_of: Timestamp },
     /// VRPs and ASPAs that came and went, with the state of their source.
     Rpki(Arc<rpki::Delta>),
+    /// ROAs that end soon by themselves, as far as their source says so; whole.
+    RoaEnds(Arc<rpki::RoaEnds>),
     /// Who sells to whom according to files, whole.
     Relations(Arc<Relations>),
     /// The same together with what the routes show: takes the place of it. Follows from the events before it, so it is in no

@@ -75,6 +75,7 @@ words! {
         AspaLacksProvider = "aspa_lacks_provider",
         AspaNamesAs0 = "aspa_names_as0",
         AspaNamesItself = "aspa_names_itself",
+        RoaExpiring = "roa_expiring",
         NewOwnPrefix = "new_prefix",
         NewUpstream = "new_upstream",
         BogonPrefix = "bogon_prefix",
@@ -99,7 +100,7 @@ impl Code {
             Self::SquatWatched | Self::OtcLeakByRelations | Self::ValleyNewTriple | Self::SquatCompanion => 4,
             Self::InternalMoreSpecific => 4,
             Self::HalfOfPeers | Self::BogonPrefix | Self::OwnRouteInvalid | Self::AspaLacksProvider => 3,
-            Self::LostByTenth | Self::NewOwnPrefix | Self::NewUpstream => 2,
+            Self::LostByTenth | Self::NewOwnPrefix | Self::NewUpstream | Self::RoaExpiring => 2,
             Self::ExactMoas | Self::NewAdjacency | Self::UnrelatedVictims | Self::TenthOfPeers => 2,
             Self::NewLinkOnPath | Self::NeverCarried => 2,
             Self::ShortPrefix | Self::PrivateAsnLeak => 2,
@@ -125,7 +126,11 @@ impl Code {
     /// Where the fact comes from.
     pub fn source(self) -> &'static str {
         match self {
-            Self::RovInvalidAsn | Self::RovInvalidLength | Self::SquatAs0 | Self::OwnRouteInvalid => "rpki",
+            Self::RovInvalidAsn
+            | Self::RovInvalidLength
+            | Self::SquatAs0
+            | Self::OwnRouteInvalid
+            | Self::RoaExpiring => "rpki",
             Self::AspaNotProvider | Self::AspaLeak | Self::AspaSaysNoLeak => "aspa",
             Self::AspaLacksProvider | Self::AspaNamesAs0 | Self::AspaNamesItself => "aspa",
             Self::OtcSaysNoLeak | Self::OtcLeakSigned | Self::OtcLeakByRelations => "otc",
@@ -216,6 +221,7 @@ words! {
         Bogon = "bogon",
         RpkiInvalidOwn = "rpki_invalid_own",
         VisibilityLoss = "visibility_loss",
+        RoaExpiring = "roa_expiring",
         AspaMisconfig = "aspa_misconfig",
         NewUpstream = "new_upstream",
         NewPrefix = "new_prefix",
@@ -225,7 +231,8 @@ words! {
 impl Kind {
     /// What happens to a watched network by itself: nobody attacks, so nothing is lost by waiting for the hold-down.
     pub fn is_own(self) -> bool {
-        matches!(self, Self::RpkiInvalidOwn | Self::VisibilityLoss | Self::AspaMisconfig) || self.is_novelty()
+        let is_state = matches!(self, Self::RpkiInvalidOwn | Self::RoaExpiring | Self::AspaMisconfig);
+        is_state || self == Self::VisibilityLoss || self.is_novelty()
     }
 
     /// It is new, and nothing else is said of it: normal once it has stood for as long as anything has to.
@@ -252,6 +259,7 @@ impl Class {
             Self::BogonPrefix | Self::BogonAsn | Self::ShortPrefix => Kind::Bogon,
             Self::RpkiInvalidOwn => Kind::RpkiInvalidOwn,
             Self::VisibilityLoss => Kind::VisibilityLoss,
+            Self::RoaExpiring => Kind::RoaExpiring,
             Self::AspaMisconfig => Kind::AspaMisconfig,
             Self::NewUpstream => Kind::NewUpstream,
             Self::NewPrefix => Kind::NewPrefix,

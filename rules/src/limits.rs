@@ -86,6 +86,10 @@ pub const LONE_SECS: i64 = 6 * 3_600;
 pub const SETTLE_SECS: i64 = 300;
 /// Withdrawals of one prefix within this time are one loss; what was lost before is how things are.
 pub const LOSS_SECS: i64 = 3_600;
+/// A ROA that ends by itself is told this long before: certificate authorities renew a month ahead, so by then nobody did.
+pub const ROA_EXPIRING_SECS: i64 = 14 * 86_400;
+/// VRPs whose end is known and near: a tenth of today's million, 100,000 x about 80 bytes = 8 MB. Those that end first stay.
+pub const ROA_ENDS: usize = 100_000;
 /// Lost routes of watched prefixes that are remembered: 2,500 prefixes gone at 400 peers, about 150 bytes each, 150 MB.
 pub const LOST_ROUTES: usize = 1_000_000;
 /// Quiet time before `resolved`.

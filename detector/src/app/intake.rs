@@ -477,6 +477,10 @@ impl Front {
             self.interest.signed(&delta);
             self.sequencer.push_own(Event::Rpki(Arc::new(delta)), at);
         }
+        if !given.rpki.roa_ends().is_empty() {
+            let ends = Arc::new(given.rpki.roa_ends().clone());
+            self.sequencer.push_own(Event::RoaEnds(ends), at);
+        }
         if !given.relations.is_empty() {
             self.sequencer.push_own(Event::Relations(Arc::new(given.relations)), at);
         }

@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, select_all};
 use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
 use rules::event::Event;
-use rules::rpki::Delta;
+use rules::rpki::{Delta, RoaEnds};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -91,6 +91,11 @@ pub fn load(config: Rpki, clock: fn() -> Timestamp) -> Result<Loaded, Failure> {
 }
 
 impl Loaded {
+    /// When ROAs end by themselves, as the files say.
+    pub fn roa_ends(&self) -> &RoaEnds {
+        self.book.in_use().roa_ends()
+    }
+
     /// How it stands before anything is followed.
     pub fn health(&self) -> Arc<Health> {
         let none = Source::none;
@@ -122,7 +127,8 @@ impl Loaded {
             endpoint
         });
         let Self { config, clock, book, files, slurm, .. } = self;
-        let follower = Follower { config, clock, book, files, slurm, caches, endpoint, judged: Vec::new(), health };
+        let (judged, told_ends) = (Vec::new(), book.in_use().roa_ends().clone());
+        let follower = Follower { config, clock, book, files, slurm, caches, endpoint, judged, told_ends, health };
         follower.run(queue, refresh).await;
     }
 }
@@ -167,6 +173,7 @@ impl Files {
                 self.as_of = read.delta.vrps.as_of.or(read.delta.aspas.as_of);
                 self.made = self.as_of.or(written);
                 let set = RpkiSet::new(read.delta.announced_vrps, read.delta.announced_aspas);
+                let set = set.with_roa_ends(read.roa_ends);
                 if set != *self.set {
                     self.set = Arc::new(set);
                 }
@@ -252,6 +259,7 @@ struct Follower {
     caches: Vec<watch::Receiver<rtr::Cache>>,
     endpoint: Option<watch::Receiver<vrp_poll::Endpoint>>,
     judged: Vec<Judged>,
+    told_ends: RoaEnds,
     health: Arc<Health>,
 }
 
@@ -273,12 +281,23 @@ impl Follower {
             }
             let delta = self.settle(has_news);
             self.report();
-            if let Some(delta) = delta
-                && queue.send(Input::Own(Event::Rpki(Arc::new(delta)))).await.is_err()
-            {
-                return;
+            let Some(delta) = delta else { continue };
+            let roa_ends = self.news_of_ends().map(|ends| Event::RoaEnds(Arc::new(ends)));
+            for event in [Event::Rpki(Arc::new(delta))].into_iter().chain(roa_ends) {
+                if queue.send(Input::Own(event)).await.is_err() {
+                    return;
+                }
             }
         }
+    }
+
+    /// When ROAs end, if that is not what was told last.
+    fn news_of_ends(&mut self) -> Option<RoaEnds> {
+        let ends = self.book.in_use().roa_ends();
+        (*ends != self.told_ends).then(|| {
+            self.told_ends = ends.clone();
+            ends.clone()
+        })
     }
 
     /// The change of the set in use, if there is one. Nothing is compared while no source changed.

@@ -50,6 +50,7 @@ pub(super) enum Event {
     EndOfRib { vantage: u32, family: u8 },
     SeedDone { as_of: i64 },
     Rpki(Box<Delta>),
+    RoaEnds(Vec<RoaEnd>),
     Relations(Box<Relations>),
     Watch(Watch),
     Session(Standing),
@@ -108,6 +109,10 @@ pub(super) struct Delta {
     vrps: Source,
     aspas: Source,
 }
+
+/// Prefix, maxLength, AS, end.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RoaEnd(IpNet, u8, u32, i64);
 
 /// Prefix, maxLength, AS, source.
 #[derive(Serialize, Deserialize)]
@@ -254,6 +259,12 @@ impl Event {
             }
             event::Event::SeedDone { as_of } => Self::SeedDone { as_of: as_of.0 },
             event::Event::Rpki(delta) => Self::Rpki(Box::new(Delta::of(delta))),
+            event::Event::RoaEnds(ends) => {
+                let row = |((prefix, max_length, asn), end): ((_, _, Asn), Timestamp)| {
+                    RoaEnd(prefix, max_length, asn.0, end.0)
+                };
+                Self::RoaEnds(ends.iter().map(row).collect())
+            }
             event::Event::Relations(relations) | event::Event::Inferred(relations) => {
                 Self::Relations(Box::new(Relations::of(relations)))
             }
@@ -300,6 +311,11 @@ impl Event {
             }
             Self::SeedDone { as_of } => event::Event::SeedDone { as_of: Timestamp(as_of) },
             Self::Rpki(delta) => event::Event::Rpki(Arc::new(delta.into_delta()?)),
+            Self::RoaEnds(ends) => {
+                let row =
+                    |RoaEnd(prefix, max_length, asn, end)| ((canonical(prefix), max_length, Asn(asn)), Timestamp(end));
+                event::Event::RoaEnds(Arc::new(rpki::RoaEnds::new(ends.into_iter().map(row))))
+            }
             Self::Relations(relations) => event::Event::Relations(Arc::new(relations.into_relations()?)),
             Self::Watch(watch) => event::Event::Watch(Arc::new(watch.into_watch()?)),
             Self::Session(standing) => event::Event::Session(standing),

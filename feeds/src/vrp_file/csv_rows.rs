@@ -74,7 +74,7 @@ fn row(record: &csv::StringRecord, columns: &Columns, rows: &mut Rows) -> Result
         Some(text) => Some(time(text).ok_or_else(|| format!("\"{text}\" is not a time"))?),
     };
     let prefix = cell(columns.prefix).ok_or("no prefix")?;
-    rows.vrp(&VrpRow { asn, prefix, max_length, source: columns.source.and_then(cell), expires })
+    rows.vrp(&VrpRow { asn, prefix, max_length, source: columns.source.and_then(cell), expires, ends: None })
 }
 
 /// Seconds, RFC 3339, or `2020-01-01 00:00:00` in UTC.

@@ -34,8 +34,16 @@ struct Row<'a> {
     #[serde(borrow, alias = "tal")]
     ta: Option<Cow<'a, str>>,
     expires: Option<i64>,
-    #[serde(borrow, default, deserialize_with = "first_tal")]
-    source: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "origins")]
+    source: Origins<'a>,
+}
+
+/// Which objects a row comes from.
+#[derive(Default)]
+struct Origins<'a> {
+    tal: Option<Cow<'a, str>>,
+    /// When the last of them ends by itself; none if one of them may last.
+    ends: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -55,12 +63,20 @@ impl Number<'_> {
     }
 }
 
-/// `source` of Routinator's jsonext: a list of objects that name their TAL; elsewhere a word.
-fn first_tal<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+/// `source` of Routinator's jsonext: a list of objects that name their TAL and the validity of their own certificate;
+/// elsewhere a word.
+fn origins<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Origins<'a>, D::Error> {
+    #[derive(Deserialize)]
+    struct Validity<'a> {
+        #[serde(borrow, rename = "notAfter")]
+        not_after: Option<Cow<'a, str>>,
+    }
     #[derive(Deserialize)]
     struct Origin<'a> {
         #[serde(borrow)]
         tal: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        validity: Option<Validity<'a>>,
     }
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -72,9 +88,14 @@ fn first_tal<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
         Other(IgnoredAny),
     }
     Ok(match Source::deserialize(deserializer)? {
-        Source::Word(word) => Some(word),
-        Source::Origins(origins) => origins.into_iter().find_map(|origin| origin.tal),
-        Source::Other(_) => None,
+        Source::Word(word) => Origins { tal: Some(word), ends: None },
+        Source::Origins(objects) => {
+            let end = |o: &Origin<'_>| Timestamp::parse(o.validity.as_ref()?.not_after.as_ref()?);
+            let ends: Option<Vec<Timestamp>> = objects.iter().map(end).collect();
+            let ends = ends.and_then(|ends| ends.into_iter().max());
+            Origins { tal: objects.into_iter().find_map(|object| object.tal), ends }
+        }
+        Source::Other(_) => Origins::default(),
     })
 }
 
@@ -206,9 +227,9 @@ fn row(rows: &mut Rows, raw: &str, member: Member) -> Result<(), String> {
     }
     let asn = row.asn.ok_or("no asn")?.asn()?;
     let prefix = row.prefix.ok_or("no prefix")?;
-    let source = row.ta.as_deref().or(row.source.as_deref());
+    let source = row.ta.as_deref().or(row.source.tal.as_deref());
     rows.has_vrps();
-    rows.vrp(&VrpRow { asn, prefix: &prefix, max_length: row.max_length, source, expires })
+    rows.vrp(&VrpRow { asn, prefix: &prefix, max_length: row.max_length, source, expires, ends: row.source.ends })
 }
 
 /// One entry of a map `customer: [providers]`.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use rules::bgp::{Asn, Timestamp};
-use rules::rpki::Vrp;
+use rules::limits::ROA_EXPIRING_SECS;
+use rules::rpki::{RoaEnds, Vrp};
 
 use super::{REJECTED_ROWS, RpkiFile};
 
@@ -23,12 +24,16 @@ impl RejectedRow {
     }
 }
 
+/// Ends of ROAs that are remembered: what is read today may be believed for a while.
+const ENDS_KEPT_SECS: i64 = ROA_EXPIRING_SECS + 30 * 86_400;
+
 /// Collects the rows of one file.
 pub(crate) struct Rows {
     file: RpkiFile,
     name: Arc<str>,
     expire_at: Option<Timestamp>,
     sources: HashMap<Box<str>, Arc<str>>,
+    ends: Vec<((IpNet, u8, Asn), Timestamp)>,
 }
 
 /// A VRP as a file words it.
@@ -38,11 +43,13 @@ pub(crate) struct VrpRow<'a> {
     pub max_length: Option<u64>,
     pub source: Option<&'a str>,
     pub expires: Option<Timestamp>,
+    /// When its ROAs end by themselves; not the same as when somebody above them has to sign again.
+    pub ends: Option<Timestamp>,
 }
 
 impl Rows {
     pub fn new(name: &str, expire_at: Option<Timestamp>) -> Self {
-        Self { file: RpkiFile::default(), name: name.into(), expire_at, sources: HashMap::new() }
+        Self { file: RpkiFile::default(), name: name.into(), expire_at, sources: HashMap::new(), ends: Vec::new() }
     }
 
     pub fn finish(mut self) -> RpkiFile {
@@ -50,6 +57,7 @@ impl Rows {
             providers.sort_unstable();
             providers.dedup();
         }
+        self.file.roa_ends = RoaEnds::new(self.ends);
         self.file
     }
 
@@ -86,6 +94,9 @@ impl Rows {
         if self.has_expired(row.expires) {
             return Ok(());
         }
+        if let Some(end) = row.ends.filter(|end| self.is_near(*end)) {
+            self.ends.push(((prefix, max_length, row.asn), end));
+        }
         let source = self.source(row.source);
         self.file.vrps.push(Vrp { prefix, max_length, asn: row.asn, source });
         Ok(())
@@ -105,6 +116,12 @@ impl Rows {
             self.file.next_expiry = Some(self.file.next_expiry.map_or(expires, |next| next.min(expires)));
         }
         gone
+    }
+
+    /// Near enough to be told within the month: a million ends would cost as much as the VRPs.
+    fn is_near(&self, end: Timestamp) -> bool {
+        let now = self.expire_at.or(self.file.as_of);
+        now.is_some_and(|now| end <= now.plus_secs(ENDS_KEPT_SECS))
     }
 
     fn source(&mut self, name: Option<&str>) -> Arc<str> {

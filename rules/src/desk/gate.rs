@@ -370,7 +370,7 @@ impl Desk {
         let usable = [SourceState::Fresh, SourceState::Stale, SourceState::Frozen];
         let is_gone = |source: &Option<Source>| source.as_ref().is_none_or(|s| !usable.contains(&s.state));
         self.offences[at.0 as usize].best.codes.iter().any(|code| match code {
-            Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 => is_gone(&self.vrps),
+            Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 | Code::RoaExpiring => is_gone(&self.vrps),
             Code::AspaNotProvider | Code::AspaLeak | Code::OtcLeakSigned => is_gone(&self.aspas),
             Code::AspaLacksProvider | Code::AspaNamesAs0 | Code::AspaNamesItself => is_gone(&self.aspas),
             _ => false,

@@ -41,7 +41,7 @@ use crate::finding::{Code, Finding, Kind};
 use crate::limits;
 use crate::own::visibility_loss::Losses;
 use crate::relations::{Relation, Relations};
-use crate::rpki::Delta;
+use crate::rpki::{Delta, RoaEnds};
 use crate::shard::{EndedBy, FullFeed, Known, Phase, Report, Sighting};
 use crate::watch::Watch;
 use allowed::AllowedRoutes;
@@ -132,6 +132,7 @@ pub struct Desk {
     gaps: Vec<Gap>,
     vrps: Option<Source>,
     aspas: Option<Source>,
+    roa_ends: Arc<RoaEnds>,
     /// What of the RPKI changed by the event that is worked off.
     new_facts: Option<NewFacts>,
     baseline_as_of: Option<Timestamp>,
@@ -191,6 +192,7 @@ impl Desk {
             }
             Event::Session(standing) => self.session_changed(*standing),
             Event::Rpki(delta) => self.rpki_changed(delta),
+            Event::RoaEnds(ends) => self.roa_ends = ends.clone(),
             Event::Relations(relations) | Event::Inferred(relations) => self.relations = Some(relations.clone()),
             Event::Feed(change) => self.feed_changed(change),
             Event::Seed(update) => {

@@ -209,6 +209,9 @@ fn title(incident: &Incident, lead: &Offence, prefixes: usize, seen: &Visibility
             let covering = best.covering_prefix.map_or_else(String::new, |p| format!(", still covered by {p}"));
             format!("{prefix}{more}{owner} is lost{covering}")
         }
+        Class::RoaExpiring => {
+            format!("the ROA of {prefix}{more}{owner} ends within {} days", limits::ROA_EXPIRING_SECS / 86_400)
+        }
         Class::AspaMisconfig => format!("the ASPA of {who} is not what is seen: {}", aspa_slip(best)),
         Class::NewUpstream => {
             let holder = best.detected_origin.unwrap_or_default();

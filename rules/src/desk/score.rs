@@ -11,6 +11,7 @@ use crate::bgp::{Asn, Family};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
 use crate::proofs::LeakProof;
+use crate::rpki::Vrp;
 use crate::shard::Known;
 
 impl Desk {
@@ -155,6 +156,18 @@ impl Desk {
         }
     }
 
+    /// When, and which.
+    fn end_of_roa(&self, best: &Finding) -> String {
+        let covering = best.rov.covering.iter().filter(|v| Some(v.asn) == best.detected_origin);
+        let vrp =
+            |v: &CoveringVrp| Vrp { prefix: v.prefix, max_length: v.max_length, asn: v.asn, source: v.source.clone() };
+        let ends = covering.filter_map(|v| Some((self.roa_ends.end_of(&vrp(v))?, v)));
+        match ends.max_by_key(|(end, _)| *end) {
+            Some((end, v)) => format!("the ROA behind {} ends at {end}", vrps(std::slice::from_ref(v))),
+            None => "it was renewed, or is gone".to_owned(),
+        }
+    }
+
     /// The new origin stood behind an expected one before, as a customer does.
     fn stood_behind_expected(&self, finding: &Finding) -> bool {
         let Some(origin_as) = finding.detected_origin else { return false };
@@ -173,10 +186,14 @@ impl Desk {
             "baseline" => (None, self.baseline_as_of),
             _ => (None, None),
         };
+        let detail = match code {
+            Code::RoaExpiring => self.end_of_roa(best),
+            _ => detail(code, best, incident, victims),
+        };
         Evidence {
             code: code.word(),
             points: code.points(),
-            detail: detail(code, best, incident, victims),
+            detail,
             source: source.unwrap_or_else(|| code.source().into()),
             as_of,
         }
@@ -294,6 +311,8 @@ fn detail(code: Code, best: &Finding, incident: &Incident, victims: usize) -> St
             format!("{covering} of the same network covers it still")
         }
         Code::BesideInvalid => "its own routes are RPKI Invalid, which is told beside this".to_owned(),
+        // It needs what only the desk knows.
+        Code::RoaExpiring => String::new(),
         Code::AspaLacksProvider => {
             format!(
                 "the ASPA of {new} does not list {neighbor}, which gave its routes on as a provider before the dump"

@@ -371,6 +371,7 @@ impl Desk {
             ReasonCode::Replaced => "the last offending route was replaced",
             ReasonCode::OutOfSight => "the sessions that held it are gone: no proof of an end",
             ReasonCode::BecameNormal => "after 30 days it is the normal state",
+            ReasonCode::Roa if kind == Kind::RoaExpiring => "the ROA was renewed, or is gone",
             ReasonCode::Roa => "the ROAs forbid it no longer",
             ReasonCode::Aspa => "the ASPA agrees with what is seen",
             _ => "the last offending route was withdrawn",
@@ -647,7 +648,8 @@ fn is_clearance(code: ReasonCode) -> bool {
 
 /// It was true until then, and is over now.
 fn is_mended(kind: Kind, code: ReasonCode) -> bool {
-    matches!((kind, code), (Kind::RpkiInvalidOwn, ReasonCode::Roa) | (Kind::AspaMisconfig, ReasonCode::Aspa))
+    let is_about_roas = matches!(kind, Kind::RpkiInvalidOwn | Kind::RoaExpiring) && code == ReasonCode::Roa;
+    is_about_roas || matches!((kind, code), (Kind::AspaMisconfig, ReasonCode::Aspa))
 }
 
 /// `bw-<started>-<12 hex digits>`: fixed at opening, the same in every run over the same events.

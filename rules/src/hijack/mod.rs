@@ -22,7 +22,7 @@ use crate::limits;
 use crate::registry;
 use crate::relations::{Relation, Relations};
 use crate::rib::{Entry, PathFacts, Rib};
-use crate::rpki::{AspaTable, Rov, VrpTable};
+use crate::rpki::{AspaTable, RoaEnds, Rov, VrpTable};
 use crate::watch::{Resource, Watch};
 
 /// Everything a rule may look at when it judges one route.
@@ -34,6 +34,7 @@ pub struct Scene<'s> {
     pub rib: &'s Rib,
     pub vrps: &'s VrpTable,
     pub rpki_usable: bool,
+    pub roa_ends: &'s RoaEnds,
     /// Empty, if they cannot be used.
     pub aspas: &'s AspaTable,
     pub relations: &'s Relations,

@@ -5,6 +5,7 @@
 pub mod aspa_misconfig;
 pub mod new_prefix;
 pub mod new_upstream;
+pub mod roa_expiring;
 pub mod rpki_invalid_own;
 pub mod visibility_loss;
 
@@ -33,6 +34,7 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     }
     if let Some(own) = Own::of(scene, origin_as) {
         rpki_invalid_own::check(scene, &own, out);
+        roa_expiring::check(scene, &own, out);
     }
     new_prefix::check(scene, origin_as, out);
     if let Some(own) = Own::of(scene, origin_as) {

@@ -3,8 +3,10 @@
 
 mod aspa;
 mod delta;
+mod ends;
 mod vrp;
 
 pub use aspa::{AspaTable, Authorized, Procedure, Ramps, Verification};
 pub use delta::{Delta, Snapshot};
+pub use ends::RoaEnds;
 pub use vrp::{Rov, Vrp, VrpTable};

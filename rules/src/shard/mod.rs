@@ -3,6 +3,7 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod expiry;
 mod learn;
 mod memory;
 mod presence;
@@ -14,6 +15,7 @@ mod standing;
 mod tenure;
 mod watched;
 
+use expiry::Expiry;
 use memory::Before;
 pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
 pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
@@ -112,7 +114,7 @@ enum RestsOn {
 impl RestsOn {
     fn of(finding: &Finding) -> Self {
         let source = finding.codes.iter().find_map(|c| match c {
-            Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 => Some(Self::Vrps),
+            Code::RovInvalidAsn | Code::RovInvalidLength | Code::SquatAs0 | Code::RoaExpiring => Some(Self::Vrps),
             Code::AspaNotProvider | Code::AspaLeak | Code::OtcLeakSigned => Some(Self::Aspas),
             Code::AspaLacksProvider | Code::AspaNamesAs0 | Code::AspaNamesItself => Some(Self::Aspas),
             _ => None,
@@ -139,6 +141,7 @@ pub struct Shard {
     range: KeyRange,
     rib: Rib,
     rpki: Snapshot,
+    expiry: Expiry,
     /// VRPs are there and have not expired.
     rpki_usable: bool,
     aspas_usable: bool,
@@ -212,6 +215,7 @@ impl Shard {
             range,
             rib: Rib::default(),
             rpki: Snapshot::default(),
+            expiry: Expiry::default(),
             rpki_usable: false,
             aspas_usable: false,
             no_aspas: AspaTable::default(),
@@ -291,6 +295,7 @@ impl Shard {
             Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
             Event::Session(standing) => self.session_changed(*standing, now),
             Event::Rpki(delta) => self.rpki_changed(delta, now),
+            Event::RoaEnds(ends) => self.roa_ends_changed(ends, now),
             Event::Relations(relations) => self.relations_given(relations.clone(), now),
             Event::Inferred(relations) => self.relations_inferred(relations.clone(), now),
             Event::Watch(watch) => self.watch_changed(watch.clone(), now),
@@ -494,6 +499,7 @@ impl Shard {
             rib: &self.rib,
             vrps: &self.rpki.vrps,
             rpki_usable: self.rpki_usable,
+            roa_ends: &self.expiry.ends,
             aspas: if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas },
             relations: &self.context.relations,
             watch: &self.watch,
@@ -795,6 +801,7 @@ impl Shard {
             self.refresh_paths();
         }
         self.settle_restart(now);
+        self.roas_expire(now);
         self.report_tables();
     }
 

@@ -19,12 +19,12 @@
 //!
 //! **given**, in any order: `date D` (default 2026-03-01) · `learning` (no dump: nothing may be held then) ·
 //! `vantage COLLECTOR/PEER_AS…` · `WHO holds PREFIX… path AS… [otc AS] [id N]` (a route of the dump) · `vrp PREFIX-MAX AS` ·
-//! `aspa CUSTOMER PROVIDER…` · `A sells to B` · `A peers with B` · `siblings AS…` ·
+//! `roa PREFIX-MAX AS ends TIME` · `aspa CUSTOMER PROVIDER…` · `A sells to B` · `A peers with B` · `siblings AS…` ·
 //! `watch NAME [prefixes PREFIX…] [max LENGTH] [origins AS…] [upstreams AS…] [asns AS…]` · `allow OWNER [until TIME] [max LENGTH] [classes …]
 //! [prefixes …] [origins AS…] [suspects AS…] [watched NAME…] [ends AS…]`.
 //! **when**, at a time of the day (or a full RFC 3339 one): `WHO announce PREFIX… path AS… [otc AS] [blackhole] [id N]` ·
 //! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
-//! `vrp - …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
+//! `vrp - …` · `roa … ends …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
 //! · `A sells to B` and its like (more relations) ·
 //! `watch …` (one more, or the same otherwise) · `unwatch NAME` · `allow …` (one more) · `disallow OWNER` · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
 //! checkpoint) · `WHO dump PREFIX… path AS…` (a route of a dump read after it) · `dump_read`.
@@ -43,12 +43,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::demand::{self, Beside, Demand};
 use crate::alert::{Alert, Class, Source, SourceState, Tlp};
 use crate::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::Event;
 use crate::relations::{Relation, Relations};
-use crate::rpki::{Delta, Vrp};
+use crate::rpki::{Delta, RoaEnds, Vrp};
 use crate::watch::{AllowRule, Constituent, Resource, Watch};
 
 /// Facts that every line of `then` has to name.
@@ -250,6 +252,7 @@ struct Reader {
     seeds: Vec<Update>,
     vrps: Vec<Vrp>,
     aspas: BTreeMap<Asn, Vec<Asn>>,
+    roa_ends: BTreeMap<(IpNet, u8, Asn), Timestamp>,
     vrps_state: SourceState,
     aspas_state: SourceState,
     edges: BTreeSet<(Asn, Asn, Relation)>,
@@ -273,6 +276,7 @@ impl Default for Reader {
             seeds: Vec::new(),
             vrps: Vec::new(),
             aspas: BTreeMap::new(),
+            roa_ends: BTreeMap::new(),
             vrps_state: SourceState::Fresh,
             aspas_state: SourceState::Fresh,
             edges: BTreeSet::new(),
@@ -306,6 +310,7 @@ impl Reader {
                 let vrp = vrp(prefix, asn)?;
                 self.vrps.push(vrp);
             }
+            ["roa", prefix, asn, "ends", end] => self.roa_ends(prefix, asn, end)?,
             ["aspa", customer, providers @ ..] => {
                 self.aspas.insert(read(customer)?, reads(providers)?);
             }
@@ -354,10 +359,24 @@ impl Reader {
             };
             events.push(Event::Rpki(Arc::new(delta)));
         }
+        if !self.roa_ends.is_empty() {
+            events.push(self.roa_ends_event());
+        }
         if !self.constituents.is_empty() || !self.allow.is_empty() {
             events.push(self.watch_event());
         }
         events
+    }
+
+    fn roa_ends(&mut self, prefix: &str, asn: &str, end: &str) -> Said<()> {
+        let vrp = vrp(prefix, asn)?;
+        let end = self.time(end)?;
+        self.roa_ends.insert((vrp.prefix, vrp.max_length, vrp.asn), end);
+        Ok(())
+    }
+
+    fn roa_ends_event(&self) -> Event {
+        Event::RoaEnds(Arc::new(RoaEnds::new(self.roa_ends.clone())))
     }
 
     fn watch_event(&self) -> Event {
@@ -410,6 +429,10 @@ impl Reader {
                     _ => delta.withdrawn_vrps.push(vrp),
                 }
                 events.push(Event::Rpki(Arc::new(delta)));
+            }
+            ["roa", prefix, asn, "ends", end] => {
+                self.roa_ends(prefix, asn, end)?;
+                events.push(self.roa_ends_event());
             }
             ["aspa", sign, customer, providers @ ..] => {
                 let (customer, providers) = (read(customer)?, reads(providers)?);

@@ -145,8 +145,8 @@ impl Book {
         let takes_aspas = self.aspas.weigh(&states(|g| g.has_aspas), &sizes, self.policy, now);
         self.believed = match (takes_vrps, takes_aspas) {
             (true, true) => offered,
-            (true, false) => Arc::new(RpkiSet::new(offered.vrps().to_vec(), self.believed.aspas().clone())),
-            (false, true) => Arc::new(RpkiSet::new(self.believed.vrps().to_vec(), offered.aspas().clone())),
+            (true, false) => Arc::new(mixed(&offered, &self.believed)),
+            (false, true) => Arc::new(mixed(&self.believed, &offered)),
             (false, false) => self.believed.clone(),
         };
         let is_plain = exceptions.is_empty();
@@ -162,6 +162,11 @@ impl Book {
         self.told = sources.clone();
         Some(change(&before, &self.in_use, sources))
     }
+}
+
+/// The VRPs of the one, with their ends, and the ASPAs of the other.
+fn mixed(vrps: &RpkiSet, aspas: &RpkiSet) -> RpkiSet {
+    RpkiSet::new(vrps.vrps().to_vec(), aspas.aspas().clone()).with_roa_ends(vrps.roa_ends().clone())
 }
 
 /// Everything that has not expired.
