@@ -7,6 +7,7 @@ mod harness;
 mod servers;
 
 mod alerts_reach_kafka;
+mod api;
 mod kills;
 mod routers;
 mod routers_over_kafka;

@@ -14,14 +14,15 @@ use crate::store::history::Found;
 const ID: usize = 64;
 
 /// Incidents, those first that began last
-#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(Filter, Paging), responses(
-    (status = 200, description = "A page; `next` is the cursor of the page behind it, null on the last",
-     body = inline(super::openapi::Incidents)),
-    (status = 400, description = "A parameter cannot be read; it is named", body = Problem,
-     content_type = "application/problem+json"),
-    (status = 503, description = "The store cannot be used now", body = Problem,
-     content_type = "application/problem+json"),
-))]
+#[utoipa::path(get, path = "/api/v1/incidents", operation_id = "incidents", tag = "incidents", params(Filter, Paging),
+    responses(
+        (status = 200, description = "A page; `next` is the cursor of the page behind it, null on the last",
+         body = inline(super::openapi::Incidents)),
+        (status = 400, description = "A parameter cannot be read; it is named", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 503, description = "The store cannot be used now", body = Problem,
+         content_type = "application/problem+json"),
+    ))]
 pub async fn list(State(site): State<Site>, mut given: Parameters) -> Result<Response, Problem> {
     let (filter, paging) = (Filter::of(&mut given), Paging::of(&mut given));
     given.finish()?;
@@ -30,7 +31,7 @@ pub async fn list(State(site): State<Site>, mut given: Parameters) -> Result<Res
 }
 
 /// One incident with all evidence: its latest alert
-#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents",
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", operation_id = "incident", tag = "incidents",
     params(("id" = String, Path, description = "As in the alert", example = "bw-20260301T030402Z-7f3a9c21d0b4")),
     responses(
         (status = 200, description = "The alert as it was sent", body = super::openapi::Alert),

@@ -323,6 +323,12 @@ async fn the_description_knows_every_path_and_the_alert() {
         let path = path.replace("{id}", &opened().id);
         assert_eq!(site.get(&path).await.0, 200, "{path}");
     }
+    let operations = paths.values().flat_map(|methods| methods.as_object().expect("methods").values());
+    let mut names: Vec<_> = operations.map(|operation| operation["operationId"].as_str().expect("a name")).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((count, names.len()), (12, 12), "each has a name of its own");
     let page = site.get("/api").await.1;
     assert!(paths.keys().all(|path| page.contains(path)) && page.contains("min_severity"));
     let mut schema = json!({ "$ref": "#/components/schemas/Alert" });

@@ -101,7 +101,7 @@ pub struct Verdicts {
 }
 
 /// All that people said of an incident, in its order
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/verdicts", tag = "verdicts",
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/verdicts", operation_id = "verdicts", tag = "verdicts",
     params(("id" = String, Path, description = "As in the alert")),
     responses(
         (status = 200, description = "Nothing of it is ever changed", body = Verdicts),

@@ -9,6 +9,7 @@ pub enum Part {
     Command(&'static str),
     Routinator,
     Kafka,
+    Schemathesis,
 }
 
 impl Part {
@@ -22,6 +23,7 @@ impl Part {
                 folders.map(|folder| folder.join(name)).find(|file| file.is_file())
             }
             Self::Routinator => Some(cache()?.join("bin/routinator")).filter(|path| path.is_file()),
+            Self::Schemathesis => Some(cache()?.join("schemathesis/bin/schemathesis")).filter(|path| path.is_file()),
             Self::Kafka => {
                 let mut found = std::fs::read_dir(cache()?).ok()?.flatten().map(|entry| entry.path());
                 found.find(|path| is_kafka(path) && path.join(".complete").exists())
