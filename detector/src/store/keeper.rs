@@ -138,8 +138,9 @@ impl Keeper {
             }
         }
         let problem = outcome.err();
-        answers.into_iter().for_each(|answer| answer(problem.as_ref()));
+        // Who has an answer finds what it speaks of.
         self.publish();
+        answers.into_iter().for_each(|answer| answer(problem.as_ref()));
     }
 
     fn in_one_transaction(&mut self, batch: Vec<Command>, acked: &[Place]) -> (Vec<Answer>, Result<(), Problem>) {
