@@ -15,9 +15,11 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use rules::alert::Alert;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::alert;
 use crate::api;
 use crate::config::Http;
 use crate::failure::Failure;
@@ -29,6 +31,10 @@ use crate::watched::WatchedReport;
 use crate::web;
 use guard::Guard;
 
+/// Characters of the id of an incident: 33, with room for another form of it.
+const ID: usize = 64;
+/// Alerts that the page of an incident lists; the API has all.
+const STEPS: usize = 200;
 /// Bytes of what may be sent to us.
 const BODY: usize = 64 * 1_024;
 
@@ -51,6 +57,8 @@ pub struct Site {
 pub fn router(site: Site, http: &Http) -> Router {
     let guarded = Router::new()
         .route("/", get(index))
+        .route("/health", get(health_page))
+        .route("/watched", get(watched_page))
         .route("/incidents/{id}", get(incident_page))
         .route("/style.css", get(web::style))
         .route("/live.js", get(web::script))
@@ -126,13 +134,33 @@ async fn metrics(State(site): State<Site>) -> Response {
 
 async fn index(State(site): State<Site>) -> Response {
     let report = site.report.borrow().clone();
-    web::index(&report, &site.view)
+    let watched = site.watched.borrow().clone();
+    web::index(&report, &watched, &site.view)
 }
 
+async fn health_page(State(site): State<Site>) -> Response {
+    let report = site.report.borrow().clone();
+    web::health(&report)
+}
+
+async fn watched_page(State(site): State<Site>) -> Response {
+    let watched = site.watched.borrow().clone();
+    web::watched(&watched)
+}
+
+/// What the view has forgotten is in the store; what the store cannot say now is in the view.
 async fn incident_page(State(site): State<Site>, Path(id): Path<String>) -> Response {
+    if id.len() > ID {
+        return web::not_found().await;
+    }
+    let told = site.store.timeline(&id, 0, STEPS).await.map(|found| found.alerts).unwrap_or_default();
+    let told: Vec<Alert> = told.iter().filter_map(|sent| alert::from_json(&sent.json).ok()).collect();
     match site.view.get(&id) {
-        Some(incident) => web::incident(&incident.alert),
-        None => web::not_found().await,
+        Some(incident) => web::incident(&incident.alert, &told),
+        None => match site.store.latest(&id).await.ok().flatten().and_then(|json| alert::from_json(&json).ok()) {
+            Some(latest) => web::incident(&latest, &told),
+            None => web::not_found().await,
+        },
     }
 }
 

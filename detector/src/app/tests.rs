@@ -287,7 +287,7 @@ async fn while_the_archive_is_down_it_is_learning_and_says_why_and_a_loss_is_a_g
     let status = app.until("/api/v1/status", |status| says(&status["gaps"], "\"lost\"")).await;
     assert!(status["routes"].as_u64() >= Some(5), "tables are kept: {status}");
     app.until("/api/v1/status", |status| says(&status["gaps"], "\"filling\"")).await;
-    let page = reqwest::get(&app.base).await.expect("a page").text().await.expect("text");
+    let page = reqwest::get(format!("{}/health", app.base)).await.expect("a page").text().await.expect("text");
     assert!(page.contains("What was not seen") && page.contains("filling"));
     app.end().await;
 }

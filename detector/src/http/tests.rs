@@ -5,7 +5,7 @@ use rules::alert::{Alert, Status};
 use serde_json::Value;
 
 use super::*;
-use crate::alert::samples::{opened, worst};
+use crate::alert::samples::{at, opened, worst};
 use crate::alert::{WireContext, to_json};
 use crate::config::{Role, Secret, Token};
 use crate::health::{BaselineState, FeedReport, FeedState};
@@ -85,7 +85,7 @@ impl Served {
 #[tokio::test]
 async fn pages_escape_everything_and_load_nothing_from_elsewhere() {
     let site = served(Vec::new()).await;
-    for path in ["/", "/incidents/bw-hostile", "/incidents/bw-worst", "/api", "/nowhere"] {
+    for path in ["/", "/health", "/watched", "/incidents/bw-hostile", "/incidents/bw-worst", "/api", "/nowhere"] {
         let (code, page) = site.get(path).await;
         assert_eq!(code, if path == "/nowhere" { 404 } else { 200 }, "{path}");
         assert!(!page.contains("<script>alert"), "{path}");
@@ -97,6 +97,29 @@ async fn pages_escape_everything_and_load_nothing_from_elsewhere() {
         assert_eq!(response.status(), 200);
         assert!(response.headers()["content-type"].to_str().expect("text").starts_with(kind));
         assert!(response.headers().contains_key("content-security-policy"));
+    }
+}
+
+#[tokio::test]
+async fn an_incident_that_the_view_forgot_is_shown_from_the_store_with_what_became_of_it() {
+    let site = served(Vec::new()).await;
+    let id = opened().id;
+    let over = Alert {
+        sequence: 2,
+        transition: rules::alert::Transition::Resolved,
+        status: Status::Resolved,
+        ended: Some(at(90)),
+        ..opened()
+    };
+    tell(&site.site, over).await;
+    let forgetful = Site { view: Arc::default(), ..site.site.clone() };
+    let listener = bind("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
+    let url = format!("http://{}/incidents/{id}", listener.local_addr().expect("an address"));
+    tokio::spawn(serve(listener, router(forgetful, &Http::default()), std::future::pending()));
+    for url in [url, format!("{}/incidents/{id}", site.base)] {
+        let page = site.client.get(url).send().await.expect("an answer").text().await.expect("text");
+        assert!(page.contains("<td>opened</td>") && page.contains("<td>resolved</td>"), "both alerts\n{page}");
+        assert!(page.contains("<figure class=\"plot\"") && page.contains("<svg class=\"paths\""), "{page}");
     }
 }
 

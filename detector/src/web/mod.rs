@@ -4,18 +4,25 @@
 //! string is escaped by the templates, and nothing comes from another host.
 
 mod api;
+mod incident;
+mod letter;
+mod paths;
+mod spread;
 
-pub use api::api;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
-use rules::alert::{Alert, Evidence, Status};
+use rules::alert::{Alert, Status};
 use rules::bgp::{Asn, Timestamp};
 
 use crate::health::{BaselineState, Readiness, Report};
 use crate::text;
 use crate::view::{Incident, IncidentView};
+use crate::watched::{PrefixReport, WatchedReport};
+
+pub use api::api;
+pub use incident::incident;
 
 /// Incidents of the first page; the API lists all.
 const ROWS: usize = 200;
@@ -28,9 +35,47 @@ struct Index<'a> {
     report: &'a Report,
     readiness: Readiness,
     learning: bool,
+    watched: &'a WatchedReport,
     open_count: usize,
     known_count: usize,
     rows: Vec<Row>,
+}
+
+#[derive(Template)]
+#[template(path = "health.html")]
+struct Health<'a> {
+    report: &'a Report,
+    readiness: Readiness,
+    learning: bool,
+}
+
+#[derive(Template)]
+#[template(path = "watched.html")]
+struct Watched<'a> {
+    watched: &'a WatchedReport,
+    rows: Vec<WatchedRow<'a>>,
+}
+
+/// One watched prefix.
+struct WatchedRow<'a> {
+    prefix: &'a PrefixReport,
+    constituents: String,
+    origins: String,
+    full_feeds: usize,
+}
+
+impl<'a> WatchedRow<'a> {
+    fn of(prefix: &'a PrefixReport, watched: &WatchedReport) -> Self {
+        let names: Vec<_> = prefix.constituents.iter().map(|name| text::plain(name, 64)).collect();
+        let origins: Vec<_> = prefix.origins.iter().map(|o| format!("{} ({})", Asn(o.asn), spoken(o.rov))).collect();
+        let peers = &watched.full_feed_peers;
+        Self {
+            prefix,
+            constituents: names.join(", "),
+            origins: if origins.is_empty() { "–".to_owned() } else { origins.join(", ") },
+            full_feeds: if prefix.prefix.contains(':') { peers.ipv6 } else { peers.ipv4 },
+        }
+    }
 }
 
 /// One incident in the list.
@@ -73,75 +118,34 @@ impl Row {
 }
 
 #[derive(Template)]
-#[template(path = "incident.html")]
-struct IncidentPage<'a> {
-    alert: &'a Alert,
-    row: Row,
-    facts: Vec<(&'static str, String)>,
-    proofs: Vec<(&'static str, String, String)>,
-    evidence: Vec<EvidenceRow>,
-    details: Vec<DetailRow>,
-    samples: Vec<SampleRow>,
-}
-
-struct EvidenceRow {
-    points: i32,
-    code: &'static str,
-    detail: String,
-    source: String,
-}
-
-struct DetailRow {
-    prefix: String,
-    covering: String,
-    expected: String,
-    detected: String,
-    rov: String,
-    started: String,
-    ended: String,
-    peer_ases: usize,
-}
-
-struct SampleRow {
-    prefix: String,
-    path: String,
-    collector: String,
-    peer: String,
-    time: String,
-}
-
-#[derive(Template)]
 #[template(path = "missing.html")]
 struct Missing;
 
 /// The first page.
-pub fn index(report: &Report, view: &IncidentView) -> Response {
+pub fn index(report: &Report, watched: &WatchedReport, view: &IncidentView) -> Response {
     let incidents = view.list();
     let open_count = incidents.iter().filter(|incident| incident.alert.status == Status::Open).count();
     page(&Index {
         report,
         readiness: report.readiness(),
         learning: report.baseline != BaselineState::Ready,
+        watched,
         open_count,
         known_count: incidents.len(),
         rows: incidents.iter().take(ROWS).map(Row::of).collect(),
     })
 }
 
-/// All about one incident.
-pub fn incident(alert: &Alert) -> Response {
-    let row = Row::of(&Incident { alert: alert.clone().into(), json: "".into() });
-    let mut evidence: Vec<_> = alert.evidence.iter().take(32).map(evidence_row).collect();
-    evidence.sort_by_key(|row| std::cmp::Reverse(row.points));
-    page(&IncidentPage {
-        alert,
-        row,
-        facts: facts(alert),
-        proofs: proofs(alert),
-        evidence,
-        details: details(alert),
-        samples: samples(alert),
-    })
+/// Feeds, peers, gaps, data, queues and sinks.
+pub fn health(report: &Report) -> Response {
+    let learning = report.baseline != BaselineState::Ready;
+    page(&Health { report, readiness: report.readiness(), learning })
+}
+
+/// The watched prefixes, those first that nobody sees.
+pub fn watched(watched: &WatchedReport) -> Response {
+    let rows = watched.prefixes.iter().map(|prefix| WatchedRow::of(prefix, watched)).collect();
+    page(&Watched { watched, rows })
 }
 
 pub async fn not_found() -> Response {
@@ -167,85 +171,16 @@ pub async fn icon() -> Response {
     ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("favicon.svg")).into_response()
 }
 
-fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
-    let mut facts = vec![
-        ("Suspects", ases(&alert.suspect_ases)),
-        ("Expected origins", ases(&alert.expected_origins)),
-        ("Detected origins", ases(&alert.detected_origins)),
-        ("Accepted by", ases(&alert.accepted_by)),
-        ("Victims", ases(&alert.victim_ases)),
-        ("Seen by", seen_by(alert)),
-        ("Started", moment(alert.started)),
-        ("Last seen", moment(alert.last_seen)),
-        ("Ended", alert.ended.map_or("–".to_owned(), moment)),
-        ("Duration", span(alert.duration_secs)),
-        ("Marking", format!("TLP:{}", alert.tlp.word().to_uppercase())),
-    ];
-    if let Some(leak) = &alert.leak {
-        let who = |asn: Option<Asn>| asn.map_or("unknown".to_owned(), |asn| asn.to_string());
-        let kind = alert.rfc7908_type.map_or(String::new(), |kind| format!(" (RFC 7908 type {kind})"));
-        let said =
-            format!("{} took it from {} and gave it to {}{kind}", who(leak.leaker), who(leak.from), who(leak.to));
-        facts.insert(0, ("Leak", said));
-    }
-    facts
-}
-
-fn proofs(alert: &Alert) -> Vec<(&'static str, String, String)> {
-    let covering: Vec<_> = (alert.rov.covering.iter().take(8))
-        .map(|vrp| format!("{} up to /{} by {}", vrp.prefix, vrp.max_length, vrp.asn))
-        .collect();
-    let violations: Vec<_> = (alert.valley.violations.iter().take(8))
-        .map(|v| format!("{} from {} to {} (type {})", v.leaker, v.from, v.to, v.rfc7908_type))
-        .collect();
-    let otc = alert.otc.value.map_or(String::new(), |asn| format!("set by {asn}"));
-    vec![
-        ("Origin (ROV)", spoken(alert.rov.state.word()), covering.join(", ")),
-        ("Path (ASPA)", spoken(alert.aspa.verdict.word()), ases_or_nothing("suspects ", &alert.aspa.suspects)),
-        ("Only to Customer", spoken(alert.otc.verdict.word()), otc),
-        ("Valley-free", spoken(alert.valley.verdict.word()), violations.join(", ")),
-    ]
-}
-
-fn evidence_row(evidence: &Evidence) -> EvidenceRow {
-    EvidenceRow {
-        points: evidence.points,
-        code: evidence.code,
-        detail: text::plain(&evidence.detail, 256),
-        source: text::plain(&evidence.source, 64),
-    }
-}
-
-fn details(alert: &Alert) -> Vec<DetailRow> {
-    let row = |detail: &rules::alert::Detail| DetailRow {
-        prefix: detail.prefix.to_string(),
-        covering: detail.covering_prefix.map_or("–".to_owned(), |prefix| prefix.to_string()),
-        expected: ases(&detail.expected_origins),
-        detected: ases(&detail.detected_origins),
-        rov: spoken(detail.rov.word()),
-        started: moment(detail.started),
-        ended: detail.ended.map_or("–".to_owned(), moment),
-        peer_ases: detail.peer_ases,
-    };
-    alert.details.iter().take(100).map(row).collect()
-}
-
-fn samples(alert: &Alert) -> Vec<SampleRow> {
-    let row = |sample: &rules::alert::SamplePath| SampleRow {
-        prefix: sample.prefix.to_string(),
-        path: text::path(&sample.as_path, 256),
-        collector: text::plain(&sample.collector, 64),
-        peer: format!("{} {}", sample.peer_as, sample.peer_address),
-        time: moment(sample.time),
-    };
-    alert.sample_paths.iter().take(16).map(row).collect()
-}
-
+/// By how many it is seen; by how many it was at most, once nobody sees it any more.
 fn seen_by(alert: &Alert) -> String {
     let v = &alert.visibility;
-    match v.full_feed_share {
-        Some(share) => format!("{} peer ASes, {:.0} % of full feeds", v.peer_ases, share * 100.0),
-        None => format!("{} peer ASes", v.peer_ases),
+    let (peers, share, before) = match v.peer_ases {
+        0 => (v.peer_ases_peak, v.full_feed_share_peak, "at most "),
+        now => (now, v.full_feed_share, ""),
+    };
+    match share {
+        Some(share) => format!("{before}{peers} peer ASes, {:.0} % of full feeds", share * 100.0),
+        None => format!("{before}{peers} peer ASes"),
     }
 }
 

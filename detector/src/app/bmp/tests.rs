@@ -108,7 +108,7 @@ async fn what_a_router_tells_over_bmp_is_judged_and_shown() {
     let expected = (&"edge1".into(), &"live".into(), &1.into());
     assert_eq!((&session["router"], &session["state"], &session["peers_up"]), expected);
     assert!(session.get("peers").is_none(), "a probe that anybody may ask names no peers");
-    let page = app.text("/").await;
+    let page = app.text("/health").await;
     assert!(page.contains("<h2>Routers</h2>") && page.contains("<td>edge1</td>"));
 
     drop(router);

@@ -1,0 +1,167 @@
+//! What does the page of one incident show?
+
+use askama::Template;
+use axum::response::Response;
+use rules::alert::{Alert, Evidence};
+use rules::bgp::Asn;
+
+use super::{Row, ases, ases_or_nothing, letter, moment, page, paths, seen_by, span, spoken, spread};
+use crate::text;
+use crate::view::Incident;
+
+#[derive(Template)]
+#[template(path = "incident.html")]
+struct IncidentPage<'a> {
+    alert: &'a Alert,
+    row: Row,
+    steps: Vec<StepRow>,
+    spread: Option<String>,
+    paths: Option<paths::Graph>,
+    letter: String,
+    facts: Vec<(&'static str, String)>,
+    proofs: Vec<(&'static str, String, String)>,
+    evidence: Vec<EvidenceRow>,
+    details: Vec<DetailRow>,
+    samples: Vec<SampleRow>,
+}
+
+/// One alert of the incident.
+struct StepRow {
+    sequence: u32,
+    time: String,
+    transition: &'static str,
+    severity: &'static str,
+    reason: String,
+    seen_by: String,
+}
+
+struct EvidenceRow {
+    points: i32,
+    code: &'static str,
+    detail: String,
+    source: String,
+}
+
+struct DetailRow {
+    prefix: String,
+    covering: String,
+    expected: String,
+    detected: String,
+    rov: String,
+    started: String,
+    ended: String,
+    peer_ases: usize,
+}
+
+struct SampleRow {
+    prefix: String,
+    path: String,
+    collector: String,
+    peer: String,
+    time: String,
+}
+
+/// All about one incident; `told` is what was told of it so far, the oldest first.
+pub fn incident(alert: &Alert, told: &[Alert]) -> Response {
+    let row = Row::of(&Incident { alert: alert.clone().into(), json: "".into() });
+    let mut evidence: Vec<_> = alert.evidence.iter().take(32).map(evidence_row).collect();
+    evidence.sort_by_key(|row| std::cmp::Reverse(row.points));
+    page(&IncidentPage {
+        alert,
+        row,
+        steps: told.iter().map(step_row).collect(),
+        spread: spread::plot(told),
+        paths: paths::Graph::of(alert),
+        letter: letter::letter(alert),
+        facts: facts(alert),
+        proofs: proofs(alert),
+        evidence,
+        details: details(alert),
+        samples: samples(alert),
+    })
+}
+
+fn step_row(alert: &Alert) -> StepRow {
+    StepRow {
+        sequence: alert.sequence,
+        time: moment(alert.time),
+        transition: alert.transition.word(),
+        severity: alert.severity.word(),
+        reason: text::plain(&alert.reason.detail, 256),
+        seen_by: seen_by(alert),
+    }
+}
+
+fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("Suspects", ases(&alert.suspect_ases)),
+        ("Expected origins", ases(&alert.expected_origins)),
+        ("Detected origins", ases(&alert.detected_origins)),
+        ("Accepted by", ases(&alert.accepted_by)),
+        ("Victims", ases(&alert.victim_ases)),
+        ("Seen by", seen_by(alert)),
+        ("Started", moment(alert.started)),
+        ("Last seen", moment(alert.last_seen)),
+        ("Ended", alert.ended.map_or("–".to_owned(), moment)),
+        ("Duration", span(alert.duration_secs)),
+        ("Marking", format!("TLP:{}", alert.tlp.word().to_uppercase())),
+    ];
+    if let Some(leak) = &alert.leak {
+        let who = |asn: Option<Asn>| asn.map_or("unknown".to_owned(), |asn| asn.to_string());
+        let kind = alert.rfc7908_type.map_or(String::new(), |kind| format!(" (RFC 7908 type {kind})"));
+        let said =
+            format!("{} took it from {} and gave it to {}{kind}", who(leak.leaker), who(leak.from), who(leak.to));
+        facts.insert(0, ("Leak", said));
+    }
+    facts
+}
+
+fn proofs(alert: &Alert) -> Vec<(&'static str, String, String)> {
+    let covering: Vec<_> = (alert.rov.covering.iter().take(8))
+        .map(|vrp| format!("{} up to /{} by {}", vrp.prefix, vrp.max_length, vrp.asn))
+        .collect();
+    let violations: Vec<_> = (alert.valley.violations.iter().take(8))
+        .map(|v| format!("{} from {} to {} (type {})", v.leaker, v.from, v.to, v.rfc7908_type))
+        .collect();
+    let otc = alert.otc.value.map_or(String::new(), |asn| format!("set by {asn}"));
+    vec![
+        ("Origin (ROV)", spoken(alert.rov.state.word()), covering.join(", ")),
+        ("Path (ASPA)", spoken(alert.aspa.verdict.word()), ases_or_nothing("suspects ", &alert.aspa.suspects)),
+        ("Only to Customer", spoken(alert.otc.verdict.word()), otc),
+        ("Valley-free", spoken(alert.valley.verdict.word()), violations.join(", ")),
+    ]
+}
+
+fn evidence_row(evidence: &Evidence) -> EvidenceRow {
+    EvidenceRow {
+        points: evidence.points,
+        code: evidence.code,
+        detail: text::plain(&evidence.detail, 256),
+        source: text::plain(&evidence.source, 64),
+    }
+}
+
+fn details(alert: &Alert) -> Vec<DetailRow> {
+    let row = |detail: &rules::alert::Detail| DetailRow {
+        prefix: detail.prefix.to_string(),
+        covering: detail.covering_prefix.map_or("–".to_owned(), |prefix| prefix.to_string()),
+        expected: ases(&detail.expected_origins),
+        detected: ases(&detail.detected_origins),
+        rov: spoken(detail.rov.word()),
+        started: moment(detail.started),
+        ended: detail.ended.map_or("–".to_owned(), moment),
+        peer_ases: detail.peer_ases,
+    };
+    alert.details.iter().take(100).map(row).collect()
+}
+
+fn samples(alert: &Alert) -> Vec<SampleRow> {
+    let row = |sample: &rules::alert::SamplePath| SampleRow {
+        prefix: sample.prefix.to_string(),
+        path: text::path(&sample.as_path, 256),
+        collector: text::plain(&sample.collector, 64),
+        peer: format!("{} {}", sample.peer_as, sample.peer_address),
+        time: moment(sample.time),
+    };
+    alert.sample_paths.iter().take(16).map(row).collect()
+}
