@@ -1,10 +1,12 @@
 //! Routing stories, one file each in `scenarios/`; the name of the file is the sentence that is tested.
 //! The format is described in `rules::testing::scenario`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use rules::bgp::{Nlri, VantageId};
 use rules::desk::Settings;
+use rules::event::Event;
 use rules::testing::scenario::Scenario;
 use rules::testing::{run_lives, run_lives_forgetting};
 
@@ -154,5 +156,30 @@ fn stories_of_incidents_and_look_alikes_are_told_alike_by_one_shard_and_by_three
             let forgetting = run_lives_forgetting(&scenario.lives, Settings::default()).alerts;
             assert_eq!(one, forgetting, "{}", path.display());
         }
+    }
+}
+
+/// A session may withdraw and announce in one message (RFC 4271 section 4.3); a story tells one after the other.
+#[test]
+fn a_network_is_replaced_by_its_halves_in_one_message() {
+    let path = folder().join("variants/a_network_taken_back_before_its_halves_come.scn");
+    let text = std::fs::read_to_string(&path).expect("the story is there");
+    let mut scenario: Scenario = text.parse().expect("a story");
+    let mut withdrawn: BTreeMap<VantageId, Vec<Nlri>> = BTreeMap::new();
+    let mut merged = 0;
+    scenario.lives[0].retain_mut(|(_, event)| {
+        let Event::Update(update) = event else { return true };
+        if update.announced.is_empty() {
+            withdrawn.entry(update.vantage).or_default().append(&mut update.withdrawn);
+            return false;
+        }
+        update.withdrawn.extend(withdrawn.remove(&update.vantage).unwrap_or_default());
+        merged += usize::from(!update.withdrawn.is_empty());
+        true
+    });
+    assert_eq!(merged, 3);
+    for shards in [1, 3] {
+        let alerts = run_lives(&scenario.lives, Settings::default(), shards).alerts;
+        assert_eq!(scenario.difference(&alerts), None, "with {shards} shards");
     }
 }

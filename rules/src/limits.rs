@@ -92,6 +92,10 @@ pub const ROA_EXPIRING_SECS: i64 = 14 * 86_400;
 pub const ROA_ENDS: usize = 100_000;
 /// Lost routes of watched prefixes that are remembered: 2,500 prefixes gone at 400 peers, about 150 bytes each, 150 MB.
 pub const LOST_ROUTES: usize = 1_000_000;
+/// Watched networks that a peer AS has in parts, in each shard: 250 networks at 400 peers, about 500 bytes each, 50 MB.
+pub const NETWORKS_IN_PARTS: usize = 100_000;
+/// Prefixes inside a network that are looked at to find it whole: at 50 routes each about 50 microseconds.
+pub const PARTS_OF_A_WHOLE: usize = 1_024;
 /// Quiet time before `resolved`.
 pub const RESOLVE_SECS: i64 = 60;
 /// Longest wait for a lost vantage point before its routes count as out of sight.

@@ -111,6 +111,13 @@ impl AsPath {
         }
     }
 
+    /// Who made a final AS_SET: the AS left of it (RFC 4271 section 5.1.2, an aggregate).
+    pub fn aggregator(&self) -> Option<Asn> {
+        let members = self.origin_set().len();
+        let left = self.ases.len().checked_sub(members + 1)?;
+        (members > 0).then(|| self.ases[left])
+    }
+
     /// The AS nearest to the observer.
     pub fn neighbor_as(&self) -> Option<Asn> {
         self.ases.first().copied()

@@ -16,6 +16,11 @@ impl Asn {
     pub fn is_private_or_trans(self) -> bool {
         matches!(self.0, 23_456 | 64_512..=65_534 | 4_200_000_000..=4_294_967_294)
     }
+
+    /// Nobody's number: AS 0 (RFC 7607), the last ones (RFC 7300) and what IANA holds back.
+    pub fn is_reserved(self) -> bool {
+        matches!(self.0, 0 | 65_535 | 65_552..=131_071 | u32::MAX)
+    }
 }
 
 impl fmt::Display for Asn {

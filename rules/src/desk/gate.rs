@@ -296,7 +296,7 @@ impl Desk {
             return;
         }
         offence.ended = Some(seen);
-        self.take_back_hand_over(at, code);
+        self.take_back_hand_over(at);
         match self.offences[at.0 as usize].incident {
             Some(incident) => self.member_over(incident, at, seen, code),
             None => self.over_before_told(at, code),

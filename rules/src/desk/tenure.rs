@@ -7,7 +7,7 @@ use super::Desk;
 use super::incident::{Incident, OffenceKey, OffenceRef};
 use super::score::{DENIALS, ORDINARY_MEMBERS};
 use super::timers::Timer;
-use crate::alert::{Class, ReasonCode, Role};
+use crate::alert::{Class, Role};
 use crate::bgp::{Asn, Timestamp};
 use crate::finding::{Code, Finding, Kind};
 use crate::limits;
@@ -49,11 +49,10 @@ impl Desk {
         }
     }
 
-    /// The newcomer gave way to the expected origins everywhere: what is handed over is not handed back within the same story.
-    pub(super) fn take_back_hand_over(&mut self, at: OffenceRef, ended_by: ReasonCode) {
+    /// The newcomer is gone and the expected origins are back, whichever session was the last to tell and how: what is handed over is not handed back within the same story.
+    pub(super) fn take_back_hand_over(&mut self, at: OffenceRef) {
         let offence = &mut self.offences[at.0 as usize];
-        let is_back = ended_by == ReasonCode::Replaced && offence.regained_at.is_some();
-        if is_back && offence.tenure == Some(Code::HandedOver) {
+        if offence.regained_at.is_some() && offence.tenure == Some(Code::HandedOver) {
             offence.tenure = None;
             offence.regained_at = None;
         }

@@ -64,9 +64,10 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     if registry::beacon(&scene.entry.prefix).is_some() {
         return;
     }
-    if let Some(origin_as) = scene.path.origin_as {
-        let exact = scene.exact();
-        let covering = if exact.is_some() { None } else { scene.covering() };
+    let exact = scene.exact();
+    let covering = if exact.is_some() { None } else { scene.covering() };
+    let is_contributor = |member: &Asn| scene.is_contributor(*member, exact.as_ref().or(covering.as_ref()));
+    if let Some(origin_as) = scene.path.origin_as.filter(|o| !is_contributor(o)) {
         origin::check(scene, origin_as, exact.as_ref(), out);
         subprefix::check(scene, origin_as, covering.as_ref(), out);
         if exact.is_none() && covering.is_none() {
@@ -167,11 +168,27 @@ impl<'s> Scene<'s> {
         self.rib.covering(self.prefix()).any(holds) || self.rib.covered(self.prefix()).any(holds)
     }
 
+    /// An AS_SET of one names the origin, unless who aggregated it holds the network, or a part of it: then it names a customer. Nor
+    /// is a member accused that a ROA allows, though the set itself is Invalid.
+    fn is_contributor(&self, member: Asn, expected: Option<&Expectation<'_>>) -> bool {
+        if self.attributes.as_path.origin_set().is_empty() {
+            return false;
+        }
+        let holds = |by: Asn| expected.is_some_and(|e| e.origins.contains(&by)) || self.holds_related_route(by);
+        let is_allowed = || self.vrps.validate(self.prefix(), Some(member)).state() == RovState::Valid;
+        self.attributes.as_path.aggregator().is_some_and(holds) || (self.rpki_usable && is_allowed())
+    }
+
+    /// For origin validation an AS_SET has no origin, whatever it holds (RFC 6811 section 2).
+    fn rov_origin(&self, origin_as: Option<Asn>) -> Option<Asn> {
+        origin_as.filter(|_| self.attributes.as_path.origin_set().is_empty())
+    }
+
     pub fn rov(&self, origin_as: Option<Asn>) -> RovState {
         if !self.rpki_usable {
             return RovState::NotEvaluated;
         }
-        self.vrps.validate(self.prefix(), origin_as).state()
+        self.vrps.validate(self.prefix(), self.rov_origin(origin_as)).state()
     }
 
     /// The route's origin validation with the VRPs that made it, and what the expected origin would get.
@@ -184,6 +201,7 @@ impl<'s> Scene<'s> {
                 covering: Vec::new(),
             };
         }
+        let origin_as = self.rov_origin(origin_as);
         let rov = self.vrps.validate(self.prefix(), origin_as);
         let expected_state = expected.map(|e| {
             let states = e.origins.iter().map(|o| self.vrps.validate(&e.prefix, Some(*o)).state());

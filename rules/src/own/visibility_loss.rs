@@ -48,6 +48,8 @@ pub enum Change {
         attributes: Arc<PathAttributes>,
     },
     Back(Asn),
+    /// It has the network in parts, and there is no room to remember that: counted.
+    Unremembered,
 }
 
 /// What is lost with this route, and what covers it still; none if nobody misses it.
@@ -118,6 +120,7 @@ impl Losses {
         let prefix = presence.prefix;
         let mut out = Vec::new();
         match &presence.change {
+            Change::Unremembered => return None,
             Change::Back(origin) => self.back(presence, *origin, observers, &mut out),
             Change::Lost { holding, outright, finding, attributes } => {
                 let has_room = self.has_room(observers.now);

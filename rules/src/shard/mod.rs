@@ -6,6 +6,7 @@
 mod expiry;
 mod learn;
 mod memory;
+mod parts;
 mod presence;
 mod rejudge;
 mod relations;
@@ -17,6 +18,8 @@ mod watched;
 
 use expiry::Expiry;
 use memory::Before;
+use parts::InParts;
+use presence::OwnRoute;
 pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
 pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
 
@@ -162,6 +165,8 @@ pub struct Shard {
     tables: BTreeMap<(VantageId, Family), i64>,
     rov: RovCounts,
     judged: u64,
+    /// Watched networks that peer ASes have in parts only.
+    in_parts: InParts,
     before: Option<Before>,
     out: Vec<Report>,
 }
@@ -237,6 +242,7 @@ impl Shard {
             tables: BTreeMap::new(),
             rov: RovCounts::default(),
             judged: 0,
+            in_parts: InParts::new(),
             before: None,
             out: Vec::new(),
         }
@@ -313,15 +319,27 @@ impl Shard {
         if self.void.contains(&update.vantage) {
             return;
         }
+        let mut gone: SmallVec<[(PrefixRef, OwnRoute); 1]> = SmallVec::new();
         for nlri in &update.withdrawn {
             if self.range.holds(&nlri.prefix) {
-                self.withdraw(update, nlri, now);
+                gone.extend(self.withdraw(update, nlri, now));
             }
         }
         self.count_short_rov(update);
-        if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
-            return;
+        if update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
+            self.announce_all(update, now);
         }
+        // What the same message announces may be in the place of what it withdrew.
+        for (at, was) in gone {
+            self.own_route_changed(at, Some(&was), update.vantage, update.seen, now);
+            self.rib.paths.release(was.path);
+        }
+        for nlri in &update.withdrawn {
+            self.part_is_gone(&nlri.prefix, update.vantage, update.seen, now);
+        }
+    }
+
+    fn announce_all(&mut self, update: &Update, now: Timestamp) {
         let path = self.intern(&update.attributes);
         if self.learning {
             self.learn_path(path);
@@ -349,7 +367,8 @@ impl Shard {
             self.judge_news((change.prefix, update.vantage, nlri.path_id), &change, update, now);
         }
         self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
-        self.own_route_is_back(nlri.prefix, (change.old, path), update.vantage, update.seen);
+        self.own_route_is_back(nlri.prefix, (change.old, path), update.vantage, update.seen, now);
+        self.part_is_gone(&nlri.prefix, update.vantage, update.seen, now);
         if let Some(old) = change.old {
             self.rib.paths.release(old);
         }
@@ -373,17 +392,22 @@ impl Shard {
         if self.learning { seen } else { seen.max(now.plus_secs(-limits::LAG_SECS)) }
     }
 
-    fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) {
+    /// Gives back what may be missed now, with a hold on its path.
+    fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) -> Option<(PrefixRef, OwnRoute)> {
         let own = self.own_route(nlri, update.vantage, now);
-        let Some(change) = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen) else { return };
-        self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
+        let change = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen)?;
+        if let Some(own) = &own {
+            self.rib.paths.retain(own.path);
+        }
+        let at = change.prefix;
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.vacate(&change);
         self.end_route(change, update.vantage, nlri.path_id, EndedBy::Withdrawn, update.seen);
         if self.rib.entry(change.prefix).offending > 0 {
             self.revisit_funnel(change.prefix, update, now);
         }
-        self.revisit_tenure(change.prefix);
+        self.revisit_tenure(at);
+        own.map(|own| (at, own))
     }
 
     fn end_route(&mut self, change: Change, vantage: VantageId, path_id: u32, by: EndedBy, seen: Timestamp) {
@@ -421,7 +445,8 @@ impl Shard {
     }
 
     fn is_valid(&self, at: PrefixRef, path: PathRef) -> bool {
-        let origin_as = self.rib.paths.facts(path).origin_as;
+        let is_set = !self.rib.paths.attributes(path).as_path.origin_set().is_empty();
+        let origin_as = self.rib.paths.facts(path).origin_as.filter(|_| !is_set);
         self.rpki_usable && self.rpki.vrps.validate(&self.rib.entry(at).prefix, origin_as).state() == RovState::Valid
     }
 
@@ -730,7 +755,8 @@ impl Shard {
             if !entry.was_in_dump(adjacency.origin_as) && entry.origins.len() < limits::ORIGINS_PER_PREFIX {
                 continue;
             }
-            seen_by.push((adjacency, self.peer_as[route.vantage.0 as usize]));
+            let peer_as = self.peer_as[route.vantage.0 as usize];
+            seen_by.extend([Some(adjacency), self.aggregated(route.path)].into_iter().flatten().map(|a| (a, peer_as)));
             if facts.proofs.leak.is_some() || facts.bogon.is_some() {
                 known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
                 known.extend(facts.bogon.map(|(b, left)| Known::Bogon(b, left)));
@@ -746,6 +772,14 @@ impl Shard {
             let adjacencies: Vec<Adjacency> = seen_by.iter().map(|(a, _)| *a).collect();
             self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
         }
+    }
+
+    /// Who made the AS_SET at the end of a path holds the network as well, with or without the set.
+    fn aggregated(&self, path: PathRef) -> Option<Adjacency> {
+        let origin_as = self.rib.paths.attributes(path).as_path.aggregator()?;
+        let hops = &self.rib.paths.facts(path).hops;
+        let left = hops.iter().position(|h| *h == origin_as)?.checked_sub(1).map(|i| hops[i]);
+        Some(Adjacency { origin_as, neighbor: left.unwrap_or(origin_as) })
     }
 
     /// On a watched prefix whose ROA says who is right, a foreign origin of the dump is no baseline.
@@ -779,6 +813,8 @@ impl Shard {
     }
 
     fn clear_session(&mut self, vantage: VantageId, by: EndedBy, seen: Timestamp) {
+        let peer_as = self.peer_as.get(vantage.0 as usize).copied();
+        self.in_parts.retain(|(_, peer), _| Some(*peer) != peer_as);
         for at in self.rib.held_by(vantage) {
             for route in self.rib.routes_of(at, vantage) {
                 let prefix = self.rib.entry(at).prefix;
@@ -834,9 +870,10 @@ impl PathContext {
 
     fn facts(&self, attributes: &PathAttributes, aspas: &AspaTable) -> PathFacts {
         let (hops, private_tail) = strip_private_tail(&attributes.as_path);
-        // A set of one hides nothing: who aggregates only its own routes is the origin, whatever ROV makes of it.
+        // A set of one may name the origin, whatever ROV makes of it; a private member is a customer of who aggregated.
         let origin_as = match (attributes.as_path.origin_as(), attributes.as_path.origin_set()) {
-            (Some(_), _) | (None, [_]) => hops.last().copied(),
+            (Some(_), _) => hops.last().copied(),
+            (None, [member]) if !member.is_private_or_trans() && !member.is_reserved() => Some(*member),
             (None, _) => None,
         };
         let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();

@@ -1,0 +1,140 @@
+//! A watched network that its holder announces in parts is not lost, as long as a peer AS has parts that together are all of it. The
+//! parts are too new to be missed for themselves, so within the hour the whole is missed when one of them goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::{Report, Shard};
+use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId};
+use crate::finding::Finding;
+use crate::limits;
+use crate::own::visibility_loss::{self, Change, Presence};
+use crate::rib::{PathRef, Route};
+
+/// By network and peer AS.
+pub(super) type InParts = BTreeMap<(IpNet, Asn), Missed>;
+
+/// What is told once a network is missed.
+pub(super) struct Missed {
+    pub since: Timestamp,
+    pub finding: Arc<Finding>,
+    pub attributes: Arc<PathAttributes>,
+}
+
+impl Missed {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.secs_since(self.since) <= limits::LOSS_SECS as f64
+    }
+}
+
+impl Shard {
+    /// That peer AS has right routes to parts of the prefix that together are all of it: nothing is out of its reach.
+    pub(super) fn has_parts_of(&self, whole: &IpNet, peer_as: Asn, right: &[Asn]) -> bool {
+        let is_right = |route: &Route| {
+            self.peer_as[route.vantage.0 as usize] == peer_as
+                && self.rib.paths.origin_as(route.path).is_some_and(|o| right.contains(&o))
+        };
+        let (mut share, mut last, mut looked_at) = (0.0, None::<IpNet>, 0);
+        for part in self.rib.covered(whole) {
+            // In prefix order, what lies inside another part stands behind it.
+            if last.is_some_and(|l| l.contains(&part.prefix)) {
+                continue;
+            }
+            looked_at += 1;
+            if part.routes.iter().any(is_right) {
+                share += 0.5_f64.powi(i32::from(part.prefix.prefix_len() - whole.prefix_len()));
+                last = Some(part.prefix);
+            }
+            if share >= 1.0 || looked_at >= limits::PARTS_OF_A_WHOLE {
+                break;
+            }
+        }
+        share >= 1.0
+    }
+
+    pub(super) fn peers_with_parts(&self, whole: &IpNet) -> impl Iterator<Item = Asn> {
+        let first = (*whole, Asn(0));
+        self.in_parts.range(first..=(*whole, Asn(u32::MAX))).map(|((_, peer_as), _)| *peer_as)
+    }
+
+    pub(super) fn remember_in_parts(&mut self, whole: IpNet, vantage: VantageId, seen: Timestamp, missed: Missed) {
+        let key = (whole, self.peer_as[vantage.0 as usize]);
+        if self.in_parts.len() >= limits::NETWORKS_IN_PARTS {
+            self.in_parts.retain(|_, m| m.is_fresh(missed.since));
+        }
+        if self.in_parts.len() < limits::NETWORKS_IN_PARTS {
+            self.in_parts.insert(key, missed);
+        } else {
+            let change = Change::Unremembered;
+            self.out.push(Report::Presence(Presence { prefix: whole, vantage, seen, change }));
+        }
+    }
+
+    pub(super) fn whole_is_back(&mut self, whole: IpNet, vantage: VantageId, origin: Asn) {
+        let key = (whole, self.peer_as[vantage.0 as usize]);
+        if self.in_parts.get(&key).is_some_and(|m| m.finding.expected_origins.contains(&origin)) {
+            self.in_parts.remove(&key);
+        }
+    }
+
+    /// A session may have lost a part of networks that it had in parts.
+    pub(super) fn part_is_gone(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
+        if self.in_parts.is_empty() || !self.range.holds(part) {
+            return;
+        }
+        let peer_as = self.peer_as[vantage.0 as usize];
+        let is_missed = |whole: &IpNet| {
+            let missed = self.in_parts.get(&(*whole, peer_as));
+            missed.is_some_and(|m| !self.has_parts_of(whole, peer_as, &m.finding.expected_origins))
+        };
+        let wholes: Vec<IpNet> = self.rib.covering(part).map(|e| e.prefix).filter(is_missed).collect();
+        for whole in wholes {
+            let Some(missed) = self.in_parts.remove(&(whole, peer_as)).filter(|m| m.is_fresh(now)) else { continue };
+            let Some(at) = self.rib.find(&whole).filter(|at| self.is_watched(*at)) else { continue };
+            let (holding, has_any) = self.holders(at, peer_as, &missed.finding.expected_origins);
+            if !holding.contains(&peer_as) {
+                self.report_lost(whole, vantage, seen, (holding, !has_any), missed);
+            }
+        }
+    }
+
+    /// A part that a session has now may be the last one of a watched network around it.
+    pub(super) fn part_is_back(
+        &mut self,
+        part: &IpNet,
+        path: PathRef,
+        origin: Asn,
+        (vantage, seen, now): (VantageId, Timestamp, Timestamp),
+    ) {
+        if !self.watch.covers(part) && !self.watch.holds(origin) {
+            return;
+        }
+        let peer_as = self.peer_as[vantage.0 as usize];
+        let wholes: Vec<IpNet> = self.rib.covering(part).map(|e| e.prefix).filter(|whole| whole != part).collect();
+        for whole in wholes {
+            let Some(at) = self.rib.find(&whole).filter(|at| self.is_watched(*at)) else { continue };
+            let mut right = self.right_origins(at, now);
+            let is_right = right.contains(&origin);
+            if !is_right {
+                right.push(origin);
+            }
+            let has_whole = || self.holders(at, peer_as, &right).0.contains(&peer_as);
+            if self.in_parts.contains_key(&(whole, peer_as))
+                || !visibility_loss::is_meant_to_be_seen(&whole)
+                || has_whole()
+                || !self.has_parts_of(&whole, peer_as, &right)
+            {
+                continue;
+            }
+            let change = Change::Back(origin);
+            self.out.push(Report::Presence(Presence { prefix: whole, vantage, seen, change }));
+            let finding = visibility_loss::finding(&self.scene(at, path, false, now), &right).filter(|_| is_right);
+            if let Some(finding) = finding.map(Arc::new) {
+                let attributes = self.rib.paths.attributes(path).clone();
+                self.remember_in_parts(whole, vantage, seen, Missed { since: now, finding, attributes });
+            }
+        }
+    }
+}
