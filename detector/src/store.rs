@@ -314,9 +314,13 @@ impl Store {
         self.reader.read(move |connection| verdicts::of(connection, &id)).await
     }
 
-    /// The allow rules that follow from what was said last of each incident, as TOML.
-    pub async fn standing_rules(&self, now: Timestamp) -> Result<Vec<String>, Problem> {
-        self.reader.read(move |connection| verdicts::standing_rules(connection, now)).await
+    /// The allow rules that follow from what was decided last of each incident, as TOML, and when an earlier one may be
+    /// back.
+    pub async fn standing_rules(&self, now: Timestamp) -> Result<(Vec<String>, Option<Timestamp>), Problem> {
+        let read = move |connection: &_| {
+            Ok((verdicts::standing_rules(connection, now)?, verdicts::next_end(connection, now)?))
+        };
+        self.reader.read(read).await
     }
 
     /// A sink has it: takes it off the outbox soon, together with others. Never waits.

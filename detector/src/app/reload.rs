@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rules::bgp::Asn;
+use rules::bgp::{Asn, Timestamp};
 use rules::event::Event;
 use rules::watch::{AllowRule, Watch};
 use tokio::sync::mpsc::WeakSender;
@@ -112,25 +112,34 @@ pub struct Verdicts {
     said: watch::Receiver<u64>,
     /// The store did not say what stands.
     is_behind: bool,
+    /// When something ends that stands before an earlier rule.
+    next_end: Option<Timestamp>,
 }
 
 impl Verdicts {
     /// With what stands already.
     pub async fn new(store: Store, said: watch::Receiver<u64>) -> (Self, Vec<AllowRule>) {
-        let mut verdicts = Self { store, said, is_behind: false };
+        let mut verdicts = Self { store, said, is_behind: false, next_end: None };
         let rules = verdicts.rules().await.unwrap_or_default();
         (verdicts, rules)
     }
 
     /// The rules that follow from it; none if they cannot be had now.
     async fn rules(&mut self) -> Option<Vec<AllowRule>> {
-        let texts = self.store.standing_rules(now()).await;
-        self.is_behind = texts.is_err();
-        let texts = texts.inspect_err(|problem| tracing::error!("what people said is not known: {problem}")).ok()?;
+        let standing = self.store.standing_rules(now()).await;
+        self.is_behind = standing.is_err();
+        let standing = standing.inspect_err(|problem| tracing::error!("what people said is not known: {problem}"));
+        let (texts, next_end) = standing.ok()?;
+        self.next_end = next_end;
         let read = |text: &String| {
             rules_of(text).inspect_err(|why| tracing::error!("a rule in the store is left out: {why}")).ok()
         };
         Some(texts.iter().filter_map(read).flatten().collect())
+    }
+
+    /// What stands may be another than what was read last.
+    fn is_due(&self) -> bool {
+        self.is_behind || self.next_end.is_some_and(|end| end <= now())
     }
 }
 
@@ -166,7 +175,7 @@ impl Reload {
             if self.queue.strong_count() == 0 {
                 return;
             }
-            if is_said || self.verdicts.is_behind {
+            if is_said || self.verdicts.is_due() {
                 self.take_verdicts().await;
             }
             if is_said {

@@ -310,7 +310,7 @@ async fn rules_follow_from_what_was_said_last_and_not_taken_back() {
         store.put(over(id)).await.expect("stored");
     }
     let said = async |said| store.say(said).await.expect("written").expect("not refused").number;
-    let rules = async || store.standing_rules(at(0)).await.expect("an answer");
+    let rules = async || store.standing_rules(at(0)).await.expect("an answer").0;
     said(says("bw-a", Opinion::FalsePositive, Some("one"))).await;
     let second = said(says("bw-b", Opinion::AcceptedRisk, Some("two"))).await;
     let end = Some(at(0));
@@ -327,6 +327,38 @@ async fn rules_follow_from_what_was_said_last_and_not_taken_back() {
     store.forget(keep, &[], &[]).await.expect("done");
     assert_eq!(store.verdicts("bw-b").await.expect("an answer").len(), 2);
     assert_eq!(store.say(says("bw-a", Opinion::Confirmed, None)).await, Ok(Err(Refused::NoIncident)));
+}
+
+#[tokio::test]
+async fn only_what_decides_stands_before_an_earlier_rule_and_only_until_it_ends() {
+    let store = memory();
+    store.put(over("bw-a")).await.expect("stored");
+    let said = async |said| store.say(said).await.expect("written").expect("not refused").number;
+    let standing = async |secs| store.standing_rules(at(secs)).await.expect("an answer");
+    said(says("bw-a", Opinion::FalsePositive, Some("one"))).await;
+    said(says("bw-a", Opinion::Acknowledged, None)).await;
+    said(says("bw-a", Opinion::Duplicate, None)).await;
+    assert_eq!(standing(0).await, (vec!["one".to_owned()], None), "words for people change no rule");
+    said(verdicts::Said { expires: Some(at(60)), ..says("bw-a", Opinion::Confirmed, None) }).await;
+    assert_eq!(standing(0).await, (Vec::new(), Some(at(60))));
+    assert_eq!(standing(60).await, (vec!["one".to_owned()], None), "what is over stands before nothing");
+}
+
+#[tokio::test]
+async fn a_rule_can_be_taken_back_however_much_was_said() {
+    let store = memory();
+    store.put(over("bw-a")).await.expect("stored");
+    let number =
+        store.say(says("bw-a", Opinion::FalsePositive, Some("one"))).await.expect("written").expect("said").number;
+    for _ in 1..1_000 {
+        store.say(says("bw-a", Opinion::Acknowledged, None)).await.expect("written").expect("said");
+    }
+    assert_eq!(store.say(says("bw-a", Opinion::Confirmed, None)).await, Ok(Err(Refused::TooMany)));
+    let undo = verdicts::Said { undoes: Some(number), ..says("bw-a", Opinion::Undone, None) };
+    assert!(store.say(undo.clone()).await.expect("written").is_ok());
+    assert_eq!(store.standing_rules(at(0)).await.expect("an answer").0, Vec::<String>::new());
+    assert_eq!(store.say(undo).await, Ok(Err(Refused::AlreadyUndone)));
+    assert_eq!(store.verdicts("bw-a").await.expect("an answer").len(), 1_001, "and that is read, too");
 }
 
 fn notice(kind: NoticeKind, state: NoticeState, secs: i64) -> Notice {

@@ -5,8 +5,10 @@ use rusqlite::{Connection, Row, params};
 
 use super::rows::word;
 
-/// Verdicts of one incident; nobody reads more.
+/// Rows of one incident beyond which nothing more is said of it.
 const OF_ONE: i64 = 1_000;
+/// All rows that one incident can have: each of those can still be taken back, once.
+const READ_OF_ONE: i64 = 2 * OF_ONE;
 /// Rules that follow from verdicts and are in force: a tenth of what may be allowed at all.
 pub const RULES: usize = rules::limits::ALLOW_RULES / 10;
 
@@ -113,9 +115,6 @@ pub fn say(connection: &Connection, said: Said, now: Timestamp) -> rusqlite::Res
 fn refusal(connection: &Connection, said: &Said, now: Timestamp) -> rusqlite::Result<Option<Refused>> {
     let mut known = connection.prepare_cached("SELECT 1 FROM incidents WHERE id = ?1")?;
     let before = of(connection, &said.incident)?;
-    if before.len() as i64 >= OF_ONE {
-        return Ok(Some(Refused::TooMany));
-    }
     if let Some(number) = said.undoes {
         let undone = before.iter().find(|verdict| verdict.number == number && verdict.said.undoes.is_none());
         return Ok(match undone {
@@ -123,6 +122,9 @@ fn refusal(connection: &Connection, said: &Said, now: Timestamp) -> rusqlite::Re
             Some(verdict) if verdict.is_undone => Some(Refused::AlreadyUndone),
             Some(_) => None,
         });
+    }
+    if before.len() as i64 >= OF_ONE {
+        return Ok(Some(Refused::TooMany));
     }
     for id in [&said.incident].into_iter().chain(&said.duplicate_of) {
         if !known.exists([id])? {
@@ -139,19 +141,32 @@ pub fn of(connection: &Connection, incident: &str) -> rusqlite::Result<Vec<Verdi
         "SELECT v.*, EXISTS (SELECT 1 FROM verdicts u WHERE u.undoes = v.number) AS is_undone
          FROM verdicts v WHERE v.incident = ?1 ORDER BY v.number LIMIT ?2",
     )?;
-    read.query_map(params![incident, OF_ONE], verdict)?.collect()
+    read.query_map(params![incident, READ_OF_ONE], verdict)?.collect()
 }
 
-/// The rules of what was said last of each incident, not undone, and not over yet.
+/// What says whether an incident is fine; the other words are for people and change no rule.
+const DECIDES: &str = "('false_positive', 'accepted_risk', 'confirmed')";
+
+/// The rules of what was decided last of each incident, not undone, and not over yet.
 pub fn standing_rules(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<String>> {
-    let mut read = connection.prepare_cached(
+    let mut read = connection.prepare_cached(&format!(
         "SELECT v.rule FROM verdicts v WHERE v.rule IS NOT NULL AND (v.expires IS NULL OR v.expires > ?1)
          AND NOT EXISTS (SELECT 1 FROM verdicts u WHERE u.undoes = v.number)
          AND NOT EXISTS (SELECT 1 FROM verdicts l WHERE l.incident = v.incident AND l.number > v.number
-             AND l.undoes IS NULL AND NOT EXISTS (SELECT 1 FROM verdicts u WHERE u.undoes = l.number))
-         ORDER BY v.number LIMIT ?2",
-    )?;
+             AND l.opinion IN {DECIDES} AND (l.expires IS NULL OR l.expires > ?1)
+             AND NOT EXISTS (SELECT 1 FROM verdicts u WHERE u.undoes = l.number))
+         ORDER BY v.number LIMIT ?2"
+    ))?;
     read.query_map(params![now.0, RULES as i64], |row| row.get(0))?.collect()
+}
+
+/// When the next decision ends that stands before an earlier rule, so that the rule may be back.
+pub fn next_end(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    let mut read = connection.prepare_cached(&format!(
+        "SELECT min(l.expires) FROM verdicts l WHERE l.expires > ?1 AND l.opinion IN {DECIDES} AND EXISTS
+             (SELECT 1 FROM verdicts v WHERE v.incident = l.incident AND v.number < l.number AND v.rule IS NOT NULL)"
+    ))?;
+    read.query_row([now.0], |row| Ok(row.get::<_, Option<i64>>(0)?.map(Timestamp)))
 }
 
 fn verdict(row: &Row<'_>) -> rusqlite::Result<Verdict> {
