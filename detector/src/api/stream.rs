@@ -32,8 +32,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Every alert as it goes out
 ///
 /// Server-Sent Events: `event` is the transition, `data` the alert, `id` the cursor. With `Last-Event-ID` (browsers send
-/// it by themselves) or `cursor` it goes on behind that; without, from now on. A cursor of another store begins anew with
-/// an event `reset`, and all that the store holds; (id, sequence) of the alert tells repeats.
+/// it by themselves) or `cursor` it goes on behind that; without, from now on. A cursor of another store, or beyond
+/// what this one holds (an older copy was put back), begins anew with an event `reset`, and all that the store holds; (id, sequence) of the alert tells repeats.
 #[utoipa::path(get, path = "/api/v1/stream", tag = "incidents",
     params(
         ("cursor" = Option<String>, Query, description = "`id` of the last event seen"),
@@ -81,6 +81,10 @@ fn written(place: Position) -> String {
 /// Sends what lies behind `place`, then what comes, until the client is gone or all ends.
 async fn follow(site: &Site, mut place: Position, out: Sender<Result<Bytes, Error>>) {
     let (mut newest, mut stopping) = (site.store.status().position(), site.stopping.clone());
+    // Only now: later a number may be read before it is published.
+    if place.number > newest.borrow().number {
+        place = Position::default();
+    }
     let mut said = format!("retry: 1000\nid: {}\n\n", written(place));
     while !out.is_closed() {
         let now = *newest.borrow_and_update();

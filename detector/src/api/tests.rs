@@ -215,6 +215,47 @@ async fn what_cannot_be_said_names_what_is_wrong_with_it_and_leaves_nothing() {
     assert_eq!(site.site.store.verdicts(&opened().id).await, Ok(Vec::new()));
 }
 
+#[tokio::test]
+async fn a_rule_speaks_of_the_one_who_did_it_and_of_nobody_on_the_way() {
+    let site = duty().await;
+    let first = Alert { suspect_ases: vec![Asn(64511), Asn(64505)], ..opened() };
+    tell(&site.site, first).await;
+    let fine = json!({ "verdict": "accepted_risk", "why": "a test" });
+    let (code, said) = post(&site, &format!("{}/verdicts", opened().id), &fine).await;
+    let rules = crate::config::rules_of(said["rule"].as_str().expect("a rule")).expect("as in a watch file");
+    assert_eq!((code, &rules[0].suspects, &rules[0].origins), (201, &vec![Asn(64511)], &vec![Asn(64511)]));
+    let leak = Alert { id: "bw-leak".into(), class: Class::RouteLeak, ..opened() };
+    tell(&site.site, leak).await;
+    let (_, said) = post(&site, "bw-leak/verdicts", &fine).await;
+    let rules = crate::config::rules_of(said["rule"].as_str().expect("a rule")).expect("as in a watch file");
+    assert!(rules[0].origins.is_empty(), "a leaker is no origin");
+}
+
+#[tokio::test]
+async fn no_rule_follows_from_what_was_not_seen_or_cannot_be_named() {
+    let site = duty().await;
+    let path = format!("{}/verdicts", opened().id);
+    let prefix = |text: &str| text.parse().expect("a prefix");
+    tell(&site.site, opened()).await;
+    tell(&site.site, later(&opened(), 2, Transition::Updated)).await;
+    let seen = |sequence: u32| json!({ "verdict": "false_positive", "why": "ours", "sequence": sequence });
+    assert_eq!(post(&site, &path, &seen(1)).await.0, 201, "it means the same");
+    let prefixes = vec![prefix("192.0.2.0/25"), prefix("192.0.2.128/25")];
+    let grown = Alert { prefixes, prefix_count: 2, ..later(&opened(), 3, Transition::Updated) };
+    tell(&site.site, grown.clone()).await;
+    let (code, problem) = post(&site, &path, &seen(2)).await;
+    assert!(code == 409 && problem["detail"].as_str().expect("text").contains("sequence 3"), "{problem}");
+    assert_eq!(post(&site, &path, &seen(3)).await.0, 201);
+    let (code, problem) = post(&site, &path, &seen(9)).await;
+    assert_eq!((code, &problem["parameter"]), (400, &json!("sequence")));
+    tell(&site.site, Alert { prefix_count: 1_001, sequence: 4, ..grown }).await;
+    let all = json!({ "verdict": "accepted_risk", "why": "ours" });
+    let (code, problem) = post(&site, &path, &all).await;
+    assert!(code == 409 && problem["detail"].as_str().expect("text").contains("1001 prefixes"), "{problem}");
+    let confirmed = json!({ "verdict": "confirmed", "why": "a leak" });
+    assert_eq!(post(&site, &path, &confirmed).await.0, 201, "what needs no rule can be said");
+}
+
 /// One event after the other, as (event, id, data).
 struct Events {
     body: futures_util::stream::BoxStream<'static, Vec<u8>>,
@@ -282,7 +323,10 @@ async fn a_stream_goes_on_where_it_was_and_brings_what_comes() {
     assert_eq!(other_file.next().await.0, "reset");
     assert_eq!(other_file.next().await.2["id"], "bw-0000");
     assert_eq!(site.get("/api/v1/stream?cursor=9").await.0, 400);
-    drop((stream, new, other_file));
+    let mut restored = Events::of(&site, &format!("?cursor={began:x}-ffff"), None).await;
+    assert_eq!(restored.next().await.0, "reset", "the file is an older copy of what it was");
+    assert_eq!(restored.next().await.2["id"], "bw-0000");
+    drop((stream, new, other_file, restored));
     while site.site.turns.open_streams() > 0 {
         tokio::task::yield_now().await;
     }

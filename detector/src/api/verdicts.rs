@@ -1,6 +1,6 @@
 //! What people say of an incident: said, read and taken back, and never changed.
 //!
-//! `false_positive` and `accepted_risk` become an allow rule at once, for the prefixes, the suspects and the classes as they
+//! `false_positive` and `accepted_risk` become an allow rule at once, for the prefixes, the suspect and the classes as they
 //! were judged. It goes into the order of events as a change of the watch list does, so the incident is retracted, and what
 //! goes beyond the judgement (another prefix, another suspect, a graver class) is told.
 
@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rules::alert::{Alert, Class};
 use rules::bgp::Timestamp;
+use rules::finding::Kind;
 use rules::watch::AllowRule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -43,6 +44,10 @@ pub struct NewVerdict {
     expires: Option<String>,
     /// The incident that it is the same as; with `duplicate`, and only then.
     duplicate_of: Option<String>,
+    /// `sequence` of the alert that was looked at. With `false_positive` and `accepted_risk`: refused if the newest alert
+    /// would allow anything else than that one; null: the newest counts.
+    #[schema(minimum = 1)]
+    sequence: Option<u32>,
 }
 
 /// Why it is taken back.
@@ -122,7 +127,8 @@ pub async fn list(
 /// Say what is to be thought of an incident
 ///
 /// It is on disk when the answer comes. `false_positive` and `accepted_risk` become an allow rule at once: the incident is
-/// retracted, and what goes beyond it is told. The newest verdict that was not taken back counts.
+/// retracted, and what goes beyond it is told. Of these two and `confirmed` the newest that was not taken back and is not over
+/// counts; `acknowledged` and `duplicate` change nothing of it.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/verdicts", tag = "verdicts",
     params(("id" = String, Path, description = "As in the alert")), request_body = NewVerdict,
     responses(
@@ -133,7 +139,8 @@ pub async fn list(
         (status = 403, description = "The role triage is needed", body = Problem,
          content_type = "application/problem+json"),
         (status = 404, description = "No such incident", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Too much was said already", body = Problem,
+        (status = 409, description = "Too much was said already; or no rule can follow from it: it is no longer what \
+         was looked at, or has more prefixes than an alert can name", body = Problem,
          content_type = "application/problem+json"),
         (status = 413, description = "More than 64 KiB", content_type = "text/plain"),
         (status = 415, description = "No application/json", body = Problem,
@@ -166,11 +173,7 @@ pub async fn say(
     let by = caller.0.to_string();
     let rule = match opinion.allows() {
         true => {
-            let alert = from_json(&latest).map_err(|error| {
-                let what =
-                    format!("the incident was written by another version, so no rule can follow from it: {error}");
-                Problem::new(StatusCode::CONFLICT, what)
-            })?;
+            let alert = judged(&site, &id, &latest, given.sequence).await?;
             Some(rule_text(rule(&alert, opinion, &by, &why, expires)))
         }
         false => None,
@@ -268,19 +271,55 @@ fn expiry(given: &str) -> Result<Timestamp, Problem> {
     end.ok_or_else(|| Problem::parameter("expires", given, "expected a time to come such as 2030-12-31T00:00:00Z"))
 }
 
-/// What was judged, and nothing beyond it.
+/// The alert that a rule can be made of: it names all that it is about, and means what the one of `sequence` meant.
+async fn judged(site: &Site, id: &str, latest: &str, sequence: Option<u32>) -> Result<Alert, Problem> {
+    let conflict = |what: String| Problem::new(StatusCode::CONFLICT, what);
+    let read = |json: &str| {
+        from_json(json).map_err(|error| {
+            conflict(format!("the incident was written by another version, so no rule can follow from it: {error}"))
+        })
+    };
+    let alert = read(latest)?;
+    if alert.prefix_count > alert.prefixes.len() {
+        return Err(conflict(format!(
+            "no rule can follow from it: it has {} prefixes, and an alert names {} of them; write a rule to a watch file",
+            alert.prefix_count,
+            alert.prefixes.len()
+        )));
+    }
+    let Some(sequence) = sequence.filter(|sequence| *sequence != alert.sequence) else { return Ok(alert) };
+    let found = site.store.timeline(id, i64::from(sequence) - 1, 1).await?;
+    let seen = found.alerts.first().filter(|sent| sent.number == i64::from(sequence)).ok_or_else(|| {
+        Problem::parameter("sequence", &sequence.to_string(), "expected the sequence of one of its alerts")
+    })?;
+    // Nobody's words, so that only what would be allowed differs.
+    let allows = |alert: &Alert| rule(alert, Opinion::FalsePositive, "", "", None);
+    if allows(&read(&seen.json)?) != allows(&alert) {
+        let newest = alert.sequence;
+        return Err(conflict(format!(
+            "it is no longer what sequence {sequence} said: look at sequence {newest} first"
+        )));
+    }
+    Ok(alert)
+}
+
+/// What was judged, and nothing beyond it. The first suspect is the one that makes it one incident; others may be just on
+/// the way.
 fn rule(alert: &Alert, opinion: Opinion, by: &str, why: &str, expires: Option<Timestamp>) -> AllowRule {
     // A re-origination is many hijacks at once.
     let gravest = if alert.class == Class::ReoriginationLeak { Class::OriginHijack } else { alert.class };
     let is_judged =
         |class: &Class| class.kind() == alert.class.kind() && *class >= gravest && *class != Class::ReoriginationLeak;
+    let mut prefixes = alert.prefixes.clone();
+    prefixes.sort_unstable();
     AllowRule {
         owner: by.into(),
         reason: format!("{}: {why} ({})", opinion.word(), alert.id).into(),
         expires,
         classes: Class::ALL.iter().copied().filter(is_judged).collect(),
-        prefixes: alert.prefixes.clone(),
-        suspects: alert.suspect_ases.clone(),
+        prefixes,
+        suspects: alert.suspect_ases.first().copied().into_iter().collect(),
+        origins: if alert.class.kind() == Kind::Origin { alert.detected_origins.clone() } else { Vec::new() },
         ..AllowRule::default()
     }
 }
