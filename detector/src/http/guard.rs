@@ -1,5 +1,8 @@
 //! Who may ask, and how often?
 //!
+//! Questions are counted by the token that is shown, and by address where none is: behind a proxy all have one address, and
+//! those without a token must not use up what belongs to those who have one.
+//!
 //! With tokens configured everybody shows one, as bearer or as the password of a browser's login, and its role says what
 //! for. Without any, those on this machine may look and nobody may change anything: the address is loopback then, and a
 //! page of another site that has its name lead to it does not get through, since the browser says that name.
@@ -21,7 +24,7 @@ use subtle::ConstantTimeEq;
 use crate::api::problem::Problem;
 use crate::config::{Http, Role, Token};
 
-/// Clients whose questions are counted one by one; beyond it all others are one.
+/// Clients whose questions are counted one by one; beyond it all other addresses are one.
 const CLIENTS: usize = 10_000;
 /// Seconds of questions that may come at once.
 const BURST_SECS: f64 = 4.0;
@@ -31,7 +34,14 @@ pub struct Guard {
     /// Names that lead here, beside those of loopback.
     public_host: Option<String>,
     per_sec: f64,
-    clients: Mutex<HashMap<IpAddr, Bucket>>,
+    clients: Mutex<HashMap<Client, Bucket>>,
+}
+
+/// Whose questions are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Client {
+    Holder(Arc<str>),
+    Address(IpAddr),
 }
 
 /// Who showed which token.
@@ -53,6 +63,13 @@ impl Guard {
         });
         let clients = Mutex::default();
         Self { tokens: http.tokens.clone(), public_host, per_sec: http.requests_per_sec as f64, clients }
+    }
+
+    /// By whose token, or else from where.
+    fn client(&self, request: &Request) -> Option<Client> {
+        let holder = shown(request.headers()).and_then(|secret| self.token_of(&secret));
+        let address = || request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| network(info.0.ip()));
+        holder.map(|token| Client::Holder(token.name.clone())).or_else(|| address().map(Client::Address))
     }
 
     fn judge(&self, request: &Request) -> Result<Option<Caller>, Problem> {
@@ -102,7 +119,7 @@ impl Guard {
     }
 
     /// Takes one of the questions that a client may ask.
-    fn take(&self, client: IpAddr) -> bool {
+    fn take(&self, client: Client) -> bool {
         let (now, most) = (Instant::now(), self.per_sec * BURST_SECS);
         let filled = |bucket: &Bucket| {
             let since = now.saturating_duration_since(bucket.as_of).as_secs_f64();
@@ -112,8 +129,10 @@ impl Guard {
         if clients.len() >= CLIENTS {
             clients.retain(|_, bucket| filled(bucket) < most);
         }
-        let known = clients.len() < CLIENTS || clients.contains_key(&client);
-        let client = if known { client } else { Ipv6Addr::UNSPECIFIED.into() };
+        // Holders are as many as tokens are configured.
+        let is_counted =
+            matches!(client, Client::Holder(_)) || clients.len() < CLIENTS || clients.contains_key(&client);
+        let client = if is_counted { client } else { Client::Address(Ipv6Addr::UNSPECIFIED.into()) };
         let bucket = clients.entry(client).or_insert(Bucket { left: most, as_of: now });
         let left = filled(bucket);
         *bucket = Bucket { left: if left >= 1.0 { left - 1.0 } else { left }, as_of: now };
@@ -122,7 +141,7 @@ impl Guard {
 }
 
 /// One subscriber of IPv6 has a /64.
-fn client(address: IpAddr) -> IpAddr {
+fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
         v4 => v4,
@@ -155,8 +174,7 @@ fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
 
 /// Lets through what may pass.
 pub async fn admit(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| client(info.0.ip()));
-    if from.is_some_and(|from| !guard.take(from)) {
+    if guard.client(&request).is_some_and(|client| !guard.take(client)) {
         return Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests; see http.requests_per_sec")
             .into_response();
     }

@@ -195,6 +195,25 @@ async fn who_asks_too_often_is_told_so_and_the_probes_answer() {
 }
 
 #[tokio::test]
+async fn who_shows_a_token_is_not_held_up_by_those_without_one() {
+    let tokens = vec![token("duty", Role::Read, "s3cret"), token("eve", Role::Read, "0ther")];
+    let site = served_by(Http { requests_per_sec: 1, tokens, ..Http::default() }, api::Turns::default()).await;
+    let url = format!("{}/api/v1/status", site.base);
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        codes.push(site.get("/api/v1/status").await.0);
+    }
+    assert!(codes[0] == 401 && codes.contains(&429), "{codes:?}");
+    assert_eq!(code(site.client.get(&url).bearer_auth("s3cret")).await, 200);
+    codes.clear();
+    for _ in 0..20 {
+        codes.push(code(site.client.get(&url).bearer_auth("s3cret")).await);
+    }
+    assert!(codes.contains(&429), "a token has its own measure: {codes:?}");
+    assert_eq!(code(site.client.get(&url).bearer_auth("0ther")).await, 200, "and so has the other");
+}
+
+#[tokio::test]
 async fn promtool_accepts_the_metrics() {
     let site = served(Vec::new()).await;
     let (code, text) = site.get("/metrics").await;
