@@ -11,6 +11,7 @@ mod intake;
 mod live;
 mod looking;
 mod memory;
+mod orphans;
 mod parts;
 mod receipts;
 mod reload;
@@ -174,9 +175,12 @@ impl App {
         let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };
+        let mut dispatch = Dispatch::new(routes, store.clone());
+        if let Some(known) = memory.known_incidents() {
+            orphans::end(&store, &known, &mut dispatch, &parts::wire(&config)).await;
+        }
         parts::recall(&store, &shown.view).await;
         memory.open_incidents().for_each(|(id, labels)| shown.metrics.still_open(id, labels));
-        let dispatch = Dispatch::new(routes, store.clone());
         let dispatched = dispatch.status();
         let (notices, noticed) = mpsc::channel(NOTICES);
         let delivering = delivering(&config, dispatch, &store, &shown, engine.status.clone()).await;

@@ -1,5 +1,6 @@
 //! What has to be there before anything can run, and what cannot be had is said before anything does?
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +78,12 @@ impl Memory {
         Self { before: loaded.unwrap_or_default(), keeps, checkpoints, is_locked_out }
     }
 
+    /// What this life goes on with; none if that stands in a store that cannot be read now.
+    pub fn known_incidents(&self) -> Option<BTreeSet<&str>> {
+        let known = self.before.iter().flat_map(|before| &before.desk.stories).map(|story| &*story.incident.id);
+        (self.keeps && !self.is_locked_out).then(|| known.collect())
+    }
+
     /// What earlier lives opened and this one goes on with.
     pub fn open_incidents(&self) -> impl Iterator<Item = (&str, Labels)> {
         let incidents = self.before.iter().flat_map(|before| &before.desk.stories).map(|story| &story.incident);
@@ -126,6 +133,11 @@ pub struct Shown {
     pub metrics: Arc<Metrics>,
 }
 
+/// The least strict marking is a threshold that may change: the desk applies it.
+pub fn wire(config: &Config) -> WireContext {
+    WireContext { public_url: config.http.public_url.clone(), ..WireContext::default() }
+}
+
 /// The way from the engine to store, sinks and pages.
 pub async fn delivering(
     config: &Config,
@@ -141,8 +153,7 @@ pub async fn delivering(
         keeper: memory::Keeper::new(store.clone()),
         retention_days: config.store.retention_days,
         most_bytes: config.store.max_mb.saturating_mul(1_000_000),
-        // The least strict marking is a threshold that may change: the desk applies it.
-        context: WireContext { public_url: config.http.public_url.clone(), ..WireContext::default() },
+        context: wire(config),
         view: shown.view.clone(),
         metrics: shown.metrics.clone(),
         engine,

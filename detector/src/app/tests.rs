@@ -73,7 +73,11 @@ async fn what_a_feed_reads_reaches_the_sink_and_the_page_before_the_end() {
 async fn an_incident_of_an_earlier_life_is_shown_before_anything_changes() {
     let dir = tempfile::tempdir().expect("a directory");
     let location = Location::File(dir.path().join("store.db"));
-    let alert = crate::alert::samples::opened();
+    let alert = rules::alert::Alert {
+        status: rules::alert::Status::Resolved,
+        transition: rules::alert::Transition::Resolved,
+        ..crate::alert::samples::opened()
+    };
     let json = crate::alert::to_json(&alert, &WireContext::default());
     let store = Store::start(location.clone()).expect("a store");
     let parcel = sink::Parcel::Alert(sink::Delivery::new(&alert, json.clone().into()));
@@ -91,6 +95,41 @@ async fn an_incident_of_an_earlier_life_is_shown_before_anything_changes() {
     let page = get("/").await.expect("text");
     assert!(page.contains(&alert.title), "{page}");
     app.run_until(std::future::ready(())).await.expect("an end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_incident_that_nobody_goes_on_with_is_over_and_sinks_hear_of_it_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (location, told) = (Location::File(dir.path().join("store.db")), dir.path().join("alerts.ndjson"));
+    let old = crate::alert::samples::opened();
+    let recent = rules::alert::Alert { id: "bw-recent".into(), started: now(), ..old.clone() };
+    let store = Store::start(location.clone()).expect("a store");
+    for alert in [&old, &recent] {
+        let json = crate::alert::to_json(alert, &WireContext::default());
+        let parcel = sink::Parcel::Alert(sink::Delivery::new(alert, json.into()));
+        store.put(vec![crate::store::Put { parcel, sinks: Vec::new(), chapter: None }]).await.expect("stored");
+    }
+    store.close().await;
+    for _ in 0..2 {
+        let mut config = Config::parse("test", "[rpki]", dir.path()).expect("fine");
+        config.http.listen = "127.0.0.1:0".parse().expect("an address");
+        config.store.location = location.clone();
+        config.feeds = vec![Feed::new("file", FeedKind::Mrt { files: vec![], rib: vec![] })];
+        config.sinks[0].kind = SinkKind::Ndjson { to: NdjsonTarget::File(told.clone()) };
+        let app = App::start(config, Options::default()).await.expect("started");
+        let base = format!("http://{}", app.address);
+        for (id, status) in [(&old.id, "resolved"), (&recent.id, "open")] {
+            let body = reqwest::get(format!("{base}/api/v1/incidents/{id}")).await.expect("an answer").text().await;
+            let shown: Value = serde_json::from_str(&body.expect("text")).expect("JSON");
+            assert_eq!(shown["status"], status, "what archives may tell again is left alone: {shown}");
+        }
+        app.run_until(std::future::ready(())).await.expect("an end");
+    }
+    let lines = std::fs::read_to_string(&told).expect("alerts");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!((&lines[0]["id"], &lines[0]["sequence"]), (&old.id.as_str().into(), &2.into()));
+    assert_eq!((&lines[0]["transition"], &lines[0]["reason"]["code"]), (&"resolved".into(), &"out_of_sight".into()));
 }
 
 /// What the engine says of a recording, without the hold-down that an end of input adds.
