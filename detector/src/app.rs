@@ -203,7 +203,7 @@ impl App {
         let reload = reload::Reload::new(options.origin, running, reloaded.clone(), intake.queue.clone(), followed);
         tokio::spawn(reload.follow(hangup));
         let (looked, watched) = watch::channel(Arc::new(WatchedReport::unknown()));
-        tokio::spawn(looking::look(engine.questions, engine.status.clone(), looked));
+        tokio::spawn(looking::look(engine.questions.clone(), engine.status.clone(), looked));
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
             engine: engine.status,
@@ -234,7 +234,8 @@ impl App {
             servers: JoinSet::new(),
         };
         let (view, store, metrics, turns) = (shown.view, app.store.clone(), shown.metrics, Arc::default());
-        let site = Site { view, store, report: receiver, watched, metrics, turns, verdicts, stopping };
+        let questions = engine.questions;
+        let site = Site { view, store, report: receiver, watched, metrics, turns, questions, verdicts, stopping };
         app.serve(ports.listener, http::router(site.clone(), &config.http));
         if let Some(listener) = ports.metrics_listener {
             app.serve(listener, http::metrics_router(site));

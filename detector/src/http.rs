@@ -25,6 +25,7 @@ use crate::config::Http;
 use crate::failure::Failure;
 use crate::health::Report;
 use crate::metrics::Metrics;
+use crate::pipeline::Questions;
 use crate::store::Store;
 use crate::view::IncidentView;
 use crate::watched::WatchedReport;
@@ -47,6 +48,7 @@ pub struct Site {
     pub watched: watch::Receiver<Arc<WatchedReport>>,
     pub metrics: Arc<Metrics>,
     pub turns: Arc<api::Turns>,
+    pub questions: Questions,
     /// Changes whenever somebody said something of an incident.
     pub verdicts: watch::Sender<u64>,
     /// Whoever could say that all ends has gone once it does.

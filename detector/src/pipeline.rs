@@ -78,39 +78,55 @@ pub struct DeskStatus {
     pub full_feed: Arc<FullFeed>,
 }
 
-/// How the watched prefixes stand: asked of every shard, answered between two batches.
-struct Question {
-    full_feed: Arc<FullFeed>,
-    most: usize,
-    /// With the time it took.
-    answer: oneshot::Sender<(Watched, Duration)>,
-}
+/// Asked of a shard, answered between two batches.
+type Question = Box<dyn FnOnce(&Shard) + Send>;
 
 /// The way in for questions.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Questions {
     shards: Vec<Sender<Question>>,
     status: Arc<Status>,
 }
 
 impl Questions {
-    /// One answer a shard, each about at most `most` prefixes that are seen and as many that are not, and the longest time
-    /// that one took; none if the engine is gone.
-    pub async fn watched(&self, most: usize) -> Option<(Vec<Watched>, Arc<FullFeed>, Duration)> {
-        let full_feed = self.status.desk.lock().unwrap_or_else(PoisonError::into_inner).full_feed.clone();
+    /// Asks every shard; their answers in their order, none if the engine is gone. Whatever is asked holds a shard up.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl Fn(&Shard) -> T + Clone + Send + 'static,
+    ) -> Option<Vec<T>> {
         let mut waiting = Vec::new();
         for shard in &self.shards {
             let (answer, answered) = oneshot::channel();
-            shard.send(Question { full_feed: full_feed.clone(), most, answer }).await.ok()?;
+            let question = question.clone();
+            // Who asked may have gone away.
+            let asked: Question = Box::new(move |shard| drop(answer.send(question(shard))));
+            shard.send(asked).await.ok()?;
             waiting.push(answered);
         }
-        let (mut answers, mut longest) = (Vec::new(), Duration::ZERO);
+        let mut answers = Vec::new();
         for answered in waiting {
-            let (answer, took) = answered.await.ok()?;
-            answers.push(answer);
-            longest = longest.max(took);
+            answers.push(answered.await.ok()?);
         }
-        Some((answers, full_feed, longest))
+        Some(answers)
+    }
+
+    /// How the watched prefixes stand: one answer a shard, each about at most `most` prefixes that are seen and as many that
+    /// are not, and the longest time that one took.
+    pub async fn watched(&self, most: usize) -> Option<(Vec<Watched>, Arc<FullFeed>, Duration)> {
+        let full_feed = self.status.desk.lock().unwrap_or_else(PoisonError::into_inner).full_feed.clone();
+        let asked = full_feed.clone();
+        let timed = move |shard: &Shard| {
+            let began = Instant::now();
+            (shard.watched(&asked, most), began.elapsed())
+        };
+        let answers = self.ask(timed).await?;
+        let longest = answers.iter().map(|(_, took)| *took).max().unwrap_or_default();
+        Some((answers.into_iter().map(|(watched, _)| watched).collect(), full_feed, longest))
+    }
+
+    /// Whether it still learns what is normal.
+    pub fn is_learning(&self) -> bool {
+        self.status.is_learning.load(Ordering::Acquire)
     }
 }
 
@@ -262,9 +278,7 @@ fn run_shard(
             *told = sizes;
         }
         while let Ok(question) = questions.try_recv() {
-            let began = Instant::now();
-            let watched = shard.watched(&question.full_feed, question.most);
-            let _ = question.answer.send((watched, began.elapsed()));
+            question(&shard);
         }
     }
     shard

@@ -113,7 +113,7 @@ impl Filter {
 
 const TIME: &str = "expected a time such as 2026-03-01T03:04:05Z, or seconds since 1970";
 const ASN: &str = "expected an AS number such as 64496 or AS64496";
-const PREFIX: &str = "expected a prefix such as 192.0.2.0/24 or 2001:db8::/32, or an address";
+pub const PREFIX: &str = "expected a prefix such as 192.0.2.0/24 or 2001:db8::/32, or an address";
 const MATCHES: [Match; 4] = [Match::Exact, Match::More, Match::Less, Match::Overlapping];
 /// In the order of [`Match`].
 const MATCH_WORDS: [&str; 4] = ["exact", "more", "less", "overlap"];
@@ -123,7 +123,7 @@ fn read_asn(text: &str) -> Option<Asn> {
     digits.parse().ok().map(Asn)
 }
 
-fn read_prefix(text: &str) -> Option<IpNet> {
+pub fn read_prefix(text: &str) -> Option<IpNet> {
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
     text.parse::<IpNet>().ok().or_else(address).map(|prefix| prefix.trunc())
 }

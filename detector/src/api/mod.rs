@@ -7,6 +7,7 @@ mod export;
 mod filter;
 mod incidents;
 mod instance;
+mod lookup;
 pub mod openapi;
 mod parameters;
 pub mod problem;
@@ -37,6 +38,7 @@ pub fn router() -> Router<Site> {
         // The names of the first contract.
         .route("/api/v1/incidents/{id}/alerts", get(incidents::timeline))
         .route("/api/v1/alerts/stream", get(stream::stream))
+        .route("/api/v1/prefix", get(lookup::prefix))
         .route("/api/v1/status", get(instance::status))
         .route("/api/v1/watched", get(instance::watched))
         .route("/api/v1/openapi.json", get(instance::openapi))

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Problem;
-use super::{export, incidents, instance, stream, verdicts};
+use super::{export, incidents, instance, lookup, stream, verdicts};
 use crate::alert;
 
 /// Stands for the alert; its schema takes the place of this one.
@@ -54,6 +54,7 @@ pub struct Alerts {
         verdicts::say,
         verdicts::undo,
         stream::stream,
+        lookup::prefix,
         instance::status,
         instance::watched,
         instance::openapi,
@@ -61,7 +62,7 @@ pub struct Alerts {
     components(schemas(Problem, Alert)),
     security(("bearer" = []), ("basic" = []), ()),
     modifiers(&Logins),
-    tags((name = "incidents", description = "What happened"), (name = "verdicts", description = "What people say of it"), (name = "instance", description = "How this bgpwarden fares")),
+    tags((name = "incidents", description = "What happened"), (name = "verdicts", description = "What people say of it"), (name = "lookups", description = "What is announced"), (name = "instance", description = "How this bgpwarden fares")),
 )]
 struct Description;
 

@@ -42,6 +42,7 @@ pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
         watched: watch::channel(Arc::default()).1,
         metrics: Arc::new(Metrics::new()),
         turns: Arc::new(turns),
+        questions: Questions::default(),
         verdicts: watch::channel(0).0,
         stopping,
     };

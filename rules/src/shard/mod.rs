@@ -5,6 +5,7 @@
 
 mod expiry;
 mod learn;
+pub mod lookup;
 mod memory;
 mod parts;
 mod presence;

@@ -209,3 +209,24 @@ async fn a_false_alarm_is_taken_back_at_once_and_an_undone_verdict_brings_it_aga
     assert!(words.len() == 3 && words[2].starts_with("opened"), "{words:?}");
     assert_eq!(told, replayed, "what people say is in the recording");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_is_looked_up_with_what_lies_around_it_and_inside() {
+    let running = Running::start(&watch(64_496)).await;
+    let path = |prefix: &str| format!("/api/v1/prefix?prefix={prefix}");
+    let answer = running.until(&path("198.51.100.0/24"), "\"route_count\":5").await;
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(answer["origins"], serde_json::json!([{ "asn": 64_511, "rov": "not_evaluated", "routes": 5 }]));
+    assert_eq!(answer["routes"][0]["as_path"], "3001 64511");
+    let around: Value = serde_json::from_str(&running.text_of(&path("198.51.100.7")).await).expect("JSON");
+    assert_eq!(
+        around["covering"],
+        serde_json::json!([{ "prefix": "198.51.100.0/24", "origins": [64_511], "routes": 5 }])
+    );
+    for wide in ["198.51.0.0/16", "0.0.0.0/0"] {
+        let answer: Value = serde_json::from_str(&running.text_of(&path(wide)).await).expect("JSON");
+        assert_eq!((&answer["inside"], &answer["route_count"]), (&around["covering"], &Value::from(0)), "{wide}");
+    }
+    assert!(running.text_of(&path("192.0.2.0/33")).await.contains("\"parameter\":\"prefix\""));
+    running.end().await;
+}
