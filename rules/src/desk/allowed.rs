@@ -170,7 +170,7 @@ impl Desk {
     /// The shards have said what the new list changes: now the rules are asked again, of everything that is held.
     pub(super) fn watch_settles(&mut self) {
         self.new_facts = None;
-        self.end_rules(ReasonCode::DataChanged, "the rule that allowed it was taken out of the configuration");
+        self.end_rules(ReasonCode::DataChanged, "the rule that allowed it is gone");
         self.clear_what_is_allowed();
         self.try_again();
         self.name_constituents_again();
