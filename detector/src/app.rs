@@ -164,8 +164,14 @@ impl App {
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
         let store = Store::start(config.store.location.clone())?;
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
-        let sink::start::Started { routes, tasks: sinks } =
-            sink::start::start(&config.sinks, &store, &instance).await?;
+        let (verdicts, said) = watch::channel(0);
+        let (followed, allowed) = reload::Verdicts::new(store.clone(), said).await;
+        config.watch.said = allowed;
+        let watch = Arc::new(config.watch.compile(&config.alerts));
+        let reloaded = Arc::new(reload::Status::new(watch.clone()));
+        let mut started = sink::start::start(&config.sinks, &store, &instance).await?;
+        parts::start_routes(&config, &store, &reloaded, &mut started)?;
+        let sink::start::Started { routes, tasks: sinks } = started;
         let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
         let reported = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
 
@@ -186,11 +192,6 @@ impl App {
         let delivering = delivering(&config, dispatch, &store, &shown, engine.status.clone()).await;
         let delivery = tokio::spawn(delivering.run(engine.outputs, noticed));
 
-        let (verdicts, said) = watch::channel(0);
-        let (followed, allowed) = reload::Verdicts::new(store.clone(), said).await;
-        config.watch.said = allowed;
-        let watch = Arc::new(config.watch.compile(&config.alerts));
-        let reloaded = Arc::new(reload::Status::new(watch.clone()));
         let running = config.clone();
         let judges = intake::Engine {
             intake: engine.intake,

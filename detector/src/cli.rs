@@ -27,6 +27,8 @@ pub enum Command {
     Init(Init),
     /// Say what a configuration means, or what is wrong with it and where
     Check(Check),
+    /// Send a test message through the routes of a configuration and print what the receivers answered
+    Notify(Notify),
     /// Print the JSON Schema of an alert
     Schema,
     /// Write the history of all incidents to stdout, or take one in
@@ -79,6 +81,19 @@ pub struct Check {
     /// VRPs as JSON or CSV; may be repeated [default: the files of the configuration]
     #[arg(long, value_name = "FILE")]
     pub vrps: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Notify {
+    /// Say that a test is meant
+    #[arg(long, required = true)]
+    pub test: bool,
+    /// Configuration that names the routes
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only this one [default: each]
+    #[arg(value_name = "ROUTE")]
+    pub route: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 pub use crate::ledger::Cause as GapCause;
 use crate::ledger::{Gap, GapState};
+use crate::sink::status::DeadLetter;
 use crate::watched::UnseenReport;
 
 /// How a feed stands.
@@ -238,6 +239,9 @@ pub struct SinkReport {
     pub backlog: usize,
     pub oldest_secs: u64,
     pub error: Option<String>,
+    /// How many nobody tries to deliver any more since the start, and the newest of them.
+    pub dead_letter_count: u64,
+    pub dead_letters: Vec<DeadLetter>,
 }
 
 /// Where incidents and undelivered alerts are kept.
@@ -399,6 +403,13 @@ impl Report {
         for sink in &self.sinks {
             if let Some(error) = &sink.error {
                 degraded.push(format!("sink {} fails: {error}", sink.name));
+            }
+            if sink.dead_letter_count > 0 {
+                let count = sink.dead_letter_count;
+                degraded.push(format!(
+                    "sink {}: {count} were refused for good, see dead_letters in /api/v1/status",
+                    sink.name
+                ));
             }
         }
         if self.store.is_without_memory {

@@ -29,6 +29,7 @@ pub mod init;
 pub mod ledger;
 pub mod metrics;
 pub mod notice;
+pub mod notify;
 pub mod pipeline;
 pub mod replay;
 pub mod sequencer;

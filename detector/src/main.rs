@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use detector::cli::{Cli, Command, WELCOME};
 use detector::failure::Failure;
-use detector::{alert, app, check, demo, explain, history, init, replay};
+use detector::{alert, app, check, demo, explain, history, init, notify, replay};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Some(Command::Check(args)) => check::command(&args).and_then(|text| print(&text)),
         Some(Command::Replay(args)) => replay::command(&args),
         Some(Command::History(args)) => history::command(&args),
+        Some(Command::Notify(args)) => notify::command(&args),
         Some(Command::Run(args)) => app::command(&args),
         Some(Command::Demo(args)) => demo::command(&args),
     };

@@ -13,7 +13,7 @@ pub fn without_secrets(text: &str) -> String {
 }
 
 /// An error of a request with its causes, since "error sending request" alone helps nobody; without the URL.
-pub(crate) fn request_error(error: reqwest::Error) -> String {
+pub fn request_error(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

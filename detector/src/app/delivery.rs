@@ -128,6 +128,7 @@ impl Delivering {
         let waited = (now() - alert.time).try_into().unwrap_or_default();
         self.metrics.latency(Stage::Decided, Duration::from_micros(waited));
         let decided = Decided {
+            alert: alert.clone(),
             delivery: Delivery::new(&alert, json.clone()),
             merely_refreshes: merely_refreshes(&alert),
             chapter: chapter.and_then(written),

@@ -4,6 +4,7 @@
 //! out of sight, by a transition like any other, so every sink that has them hears of it once.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rules::alert::{Alert, Reason, ReasonCode, Status, Transition};
 use rules::bgp::Timestamp;
@@ -46,9 +47,9 @@ async fn end_all(
         let read = found.alerts.iter().filter_map(|sent| from_json(&sent.json).ok());
         let orphans = read.filter(|alert| !known.contains(alert.id.as_str()));
         let decide = |alert: Alert| {
-            let alert = over(alert, now);
+            let alert = Arc::new(over(alert, now));
             let delivery = Delivery::new(&alert, to_json(&alert, context).into());
-            Decided { delivery, merely_refreshes: false, chapter: None }
+            Decided { alert, delivery, merely_refreshes: false, chapter: None }
         };
         let decided: Vec<Decided> = orphans.map(decide).collect();
         ended += decided.len();

@@ -11,12 +11,14 @@ use rules::relations::Relations;
 use tokio::net::TcpListener;
 
 use super::delivery::Delivering;
-use super::{bmp, memory, rpki};
+use super::{bmp, memory, reload, rpki};
 use crate::alert::{self, WireContext};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::metrics::{Labels, Metrics};
 use crate::sink::dispatch::Dispatch;
+use crate::sink::scope::Watched;
+use crate::sink::start::{self, Started};
 use crate::store::history::Question;
 use crate::store::{self, Store};
 use crate::view::IncidentView;
@@ -125,6 +127,18 @@ async fn recall_some(
         }
     }
     Ok(())
+}
+
+/// The ways to people and programs, each with what is watched at the moment it speaks.
+pub fn start_routes(
+    config: &Config,
+    store: &Store,
+    reloaded: &Arc<reload::Status>,
+    started: &mut Started,
+) -> Result<(), Failure> {
+    let reloaded = reloaded.clone();
+    let watched: Arc<Watched> = Arc::new(move || reloaded.standing().watch);
+    start::start_routes(&config.routes, store, &wire(config), &watched, started)
 }
 
 /// What pages and metrics show.

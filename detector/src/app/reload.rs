@@ -302,6 +302,7 @@ fn needs_restart(running: &Config, new: &Config) -> Vec<String> {
         ("relations", running.relations != new.relations),
         ("store", running.store != new.store),
         ("sinks", running.sinks != new.sinks),
+        ("routes", running.routes != new.routes),
     ];
     for (table, _) in tables.into_iter().filter(|(_, differs)| *differs) {
         if !differ.iter().any(|key| key.split('.').next() == Some(table)) {

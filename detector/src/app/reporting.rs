@@ -272,6 +272,8 @@ impl Reporter {
                 backlog: outbox.backlog(),
                 oldest_secs: outbox.oldest().as_secs(),
                 error: status.error(),
+                dead_letter_count: status.buried(),
+                dead_letters: status.dead_letters(),
             });
         }
         self.metrics.queue_stalled(Queue::Outbox, stalled);

@@ -7,6 +7,7 @@ mod archive;
 mod bmp;
 mod http;
 mod reader;
+mod routes;
 mod rpki;
 mod show;
 mod store;
@@ -23,6 +24,7 @@ use ipnet::IpNet;
 pub use reader::Secret;
 pub(crate) use reader::suggestion;
 use reader::{Section, Source};
+pub use routes::{Phase, Route, RouteKind, Webhook};
 pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;
@@ -49,6 +51,7 @@ pub struct Config {
     pub store: Store,
     pub notices: Notices,
     pub sinks: Vec<Sink>,
+    pub routes: Vec<Route>,
     pub watch: WatchList,
 }
 
@@ -238,6 +241,9 @@ impl Config {
             }
         };
         let mut root = Section::root(&source, &table);
+        let (sinks, routes) = (sinks(&mut root), routes::read(&mut root));
+        let watch = watch::read(root.section("watch"));
+        let misnamed = routes::problems(&routes, watch.constituents(), &sinks);
         let config = Self {
             http: http::read(root.section("http")),
             feeds: feeds(&mut root),
@@ -246,13 +252,14 @@ impl Config {
             alerts: alerts(root.section("alerts")),
             store: store::read(root.section("store")),
             notices: notices(root.section("notices")),
-            sinks: sinks(&mut root),
-            watch: watch::read(root.section("watch")),
+            sinks,
+            routes: routes.into_iter().map(|(route, _)| route).collect(),
+            watch,
         };
-        root.later(&["routes"]);
         root.finish();
         let mut problems = source.problems();
         problems.extend(config.watch.problems());
+        problems.extend(misnamed);
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
@@ -389,7 +396,6 @@ fn tlp(section: &mut Section<'_>) -> Option<Tlp> {
 enum KnownSink {
     Ndjson,
     Kafka,
-    Later,
 }
 
 fn notices(mut section: Section<'_>) -> Notices {
@@ -407,7 +413,7 @@ fn sinks(root: &mut Section<'_>) -> Vec<Sink> {
 }
 
 fn sink(name: String, mut section: Section<'_>) -> Option<Sink> {
-    let kinds = [("ndjson", KnownSink::Ndjson), ("kafka", KnownSink::Kafka), ("webhook", KnownSink::Later)];
+    let kinds = [("ndjson", KnownSink::Ndjson), ("kafka", KnownSink::Kafka)];
     let severities: Vec<_> = Severity::ALL.iter().map(|severity| (severity.word(), *severity)).collect();
     let min_severity = section.word("min_severity", &severities).unwrap_or(Severity::Low);
     let kind = match section.word("kind", &kinds) {
@@ -415,10 +421,6 @@ fn sink(name: String, mut section: Section<'_>) -> Option<Sink> {
             if !section.has("kind") {
                 section.problem("kind", "is missing; one of ndjson, kafka");
             }
-            return None;
-        }
-        Some(KnownSink::Later) => {
-            section.problem("kind", "comes with a later version; now: ndjson, kafka");
             return None;
         }
         Some(KnownSink::Ndjson) => SinkKind::Ndjson { to: ndjson_target(&mut section) },

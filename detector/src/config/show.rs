@@ -3,6 +3,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 use std::path::{Path, PathBuf};
 
+mod routes;
+
 use super::{Bmp, Config, Entries, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind, WatchList};
 use feeds::shown::without_secrets;
 use rules::bgp::Asn;
@@ -40,6 +42,7 @@ impl Display for Config {
         for sink in &self.sinks {
             show_sink(f, sink)?;
         }
+        self.routes.iter().try_for_each(|route| routes::show(f, route))?;
         if self.watch.is_empty() {
             writeln!(f, "\n# watch: nothing; every prefix is judged alike")?;
         }

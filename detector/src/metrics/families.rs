@@ -44,6 +44,7 @@ pub struct Ways {
     pub sink_backlog: IntGaugeVec,
     pub sink_oldest: GaugeVec,
     pub sink_failures: IntCounterVec,
+    pub dead_letters: IntCounterVec,
     pub store_bytes: IntGauge,
     pub store_writable: IntGauge,
     pub store_failures: IntCounter,
@@ -179,6 +180,11 @@ impl Ways {
             sink_backlog: f.gauges("sink_backlog", "Alerts a sink has not confirmed yet.", &["sink"]),
             sink_oldest: f.measures("sink_oldest_seconds", "How long the oldest of them has waited.", &["sink"]),
             sink_failures: f.counters("sink_failures_total", "Failed attempts to deliver.", &["sink", "reason"]),
+            dead_letters: f.counters(
+                "sink_dead_letters_total",
+                "What a receiver will never take, so nobody tries again.",
+                &["sink"],
+            ),
             store_bytes: f.add(IntGauge::with_opts(options("store_bytes", "Bytes of the store on disk."))),
             store_writable: f.add(IntGauge::with_opts(options("store_writable", "1 while the store can be used."))),
             store_failures: f.add(IntCounter::with_opts(options(

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rules::alert::Alert;
 use rules::desk::Output;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -63,13 +64,14 @@ impl Delivering {
             Output::Alert(alert) => Some(alert),
             _ => None,
         });
-        let decide = |alert| Decided {
+        let decide = |alert: &Arc<Alert>| Decided {
+            alert: alert.clone(),
             delivery: Delivery::new(alert, to_json(alert, &self.context).into()),
             // A rerun must decide alike, however much waits.
             merely_refreshes: false,
             chapter: None,
         };
-        let decided: Vec<_> = alerts.map(|alert| decide(alert)).collect();
+        let decided: Vec<_> = alerts.map(decide).collect();
         if decided.is_empty() {
             return Ok(());
         }

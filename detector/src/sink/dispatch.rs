@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rules::alert::Alert;
 use rules::bgp::Timestamp;
 use tokio::time::{Instant, timeout};
 
@@ -47,6 +48,7 @@ impl DispatchStatus {
 /// One transition, and whether it may be left out.
 #[derive(Clone, Debug)]
 pub struct Decided {
+    pub alert: Arc<Alert>,
     pub delivery: Delivery,
     pub merely_refreshes: bool,
     pub chapter: Option<Chapter>,
@@ -182,9 +184,9 @@ impl Dispatch {
 
     /// Which sinks get it. One that owes too much does not get what merely refreshes.
     fn addressed(&mut self, decided: Decided) -> Put {
-        let Decided { delivery, merely_refreshes, chapter } = decided;
+        let Decided { alert, delivery, merely_refreshes, chapter } = decided;
         let mut sinks = Vec::new();
-        for route in self.routes.iter_mut().filter(|route| route.wants(&delivery)) {
+        for route in self.routes.iter_mut().filter(|route| route.wants(&alert)) {
             route.tell(delivery.id.clone(), delivery.sequence);
             if merely_refreshes && route.outbox.backlog() >= SHED_ABOVE {
                 self.status.shed.fetch_add(1, Ordering::Relaxed);

@@ -4,12 +4,17 @@
 //! per sink empties its outbox and acknowledges. A sink that is slow or away delays its own outbox only, and what
 //! waits for it lies on disk.
 
+pub mod courier;
 pub mod dispatch;
+pub mod filter;
 pub mod kafka;
 pub mod ndjson;
 pub mod outbox;
+pub mod post;
+pub mod scope;
 pub mod start;
 pub mod status;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +26,7 @@ use rules::bgp::Timestamp;
 use rules::limits;
 
 use crate::notice::Notice;
+use filter::Filter;
 use outbox::Outbox;
 use status::SinkStatus;
 
@@ -99,22 +105,22 @@ pub struct Route {
     pub keeps_latest: bool,
     /// Hears what is wrong with the watching, too.
     pub notices: bool,
-    min_severity: Severity,
+    filter: Filter,
     /// The first transition of each incident that this sink was told: it hears of the end of these, too, whatever
     /// became of their severity.
     told: BTreeMap<Arc<str>, u32>,
 }
 
 impl Route {
-    pub fn new(name: Arc<str>, min_severity: Severity, outbox: Arc<Outbox>) -> Self {
-        let (status, told) = (Arc::default(), BTreeMap::new());
-        Self { name, outbox, status, keeps_latest: false, notices: false, min_severity, told }
+    pub fn new(name: Arc<str>, filter: impl Into<Filter>, outbox: Arc<Outbox>) -> Self {
+        let (status, told, filter) = (Arc::default(), BTreeMap::new(), filter.into());
+        Self { name, outbox, status, keeps_latest: false, notices: false, filter, told }
     }
 
     /// Is this transition for this sink? A rerun of the same transitions gives the same answers.
-    pub fn wants(&self, delivery: &Delivery) -> bool {
-        let heard_before = self.told.get(&delivery.id).is_some_and(|first| *first < delivery.sequence);
-        delivery.severity >= self.min_severity || heard_before
+    pub fn wants(&self, alert: &Alert) -> bool {
+        let has_heard = self.told.get(alert.id.as_str()).is_some_and(|first| *first < alert.sequence);
+        self.filter.wants(alert, has_heard)
     }
 
     /// Remembers that it was told.
@@ -138,25 +144,24 @@ mod tests {
     use super::*;
     use crate::alert::samples::opened;
 
-    fn delivery(severity: Severity, sequence: u32) -> Delivery {
-        let alert = Alert { severity, sequence, ..opened() };
-        Delivery::new(&alert, "{}".into())
+    fn alert(severity: Severity, sequence: u32) -> Alert {
+        Alert { severity, sequence, ..opened() }
     }
 
     #[test]
     fn a_sink_hears_the_end_of_what_it_heard_begin_and_no_more_the_second_time() {
         let mut route = Route::new("bus".into(), Severity::High, Arc::default());
-        let story = [delivery(Severity::Low, 1), delivery(Severity::High, 2), delivery(Severity::Low, 3)];
+        let story = [alert(Severity::Low, 1), alert(Severity::High, 2), alert(Severity::Low, 3)];
         for _ in 0..2 {
             let heard: Vec<_> = (story.iter())
-                .filter(|delivery| {
-                    let wanted = route.wants(delivery);
+                .filter(|alert| {
+                    let wanted = route.wants(alert);
                     if wanted {
-                        route.tell(delivery.id.clone(), delivery.sequence);
+                        route.tell(alert.id.as_str().into(), alert.sequence);
                     }
                     wanted
                 })
-                .map(|delivery| delivery.sequence)
+                .map(|alert| alert.sequence)
                 .collect();
             assert_eq!(heard, [2, 3]);
         }

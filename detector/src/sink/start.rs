@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::courier::Courier;
+use super::filter::Filter;
 use super::kafka::Publisher;
 use super::outbox::Outbox;
+use super::scope::{Scope, Watched};
 use super::{Route, ndjson};
-use crate::config::{Sink, SinkKind};
+use crate::alert::WireContext;
+use crate::config::{self, Sink, SinkKind};
 use crate::failure::Failure;
 use crate::store::Store;
 
@@ -51,4 +55,29 @@ pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result
         routes.push(route);
     }
     Ok(Started { routes, tasks })
+}
+
+/// The same for routes; `watched` gives what is watched now.
+pub fn start_routes(
+    routes: &[config::Route],
+    store: &Store,
+    context: &WireContext,
+    watched: &Arc<Watched>,
+    started: &mut Started,
+) -> Result<(), Failure> {
+    for config in routes {
+        let outbox = Arc::new(Outbox::over(store.clone(), config.name.clone()));
+        let scope = (!config.constituents.is_empty()).then(|| Scope::new(&config.constituents, watched.clone()));
+        let mut route = Route::new(config.name.clone(), Filter::of(config, scope.clone()), outbox.clone());
+        route.notices = config.notices;
+        let courier = Courier::new(config, scope, context.clone(), route.status.clone())?;
+        started.tasks.spawn(async move {
+            tokio::select! {
+                () = courier.run(&outbox) => Ok(()),
+                never = outbox.keep_filled() => match never {},
+            }
+        });
+        started.routes.push(route);
+    }
+    Ok(())
 }

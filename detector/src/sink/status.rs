@@ -1,7 +1,10 @@
 //! How does a sink fare?
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
 
 /// Why an attempt to deliver failed: a closed set, used as a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,12 +21,22 @@ pub enum FailureReason {
     Refused,
     /// Too large for the receiver.
     TooLarge,
+    /// Too often for the receiver.
+    Throttled,
     Other,
 }
 
 impl FailureReason {
-    pub const ALL: [Self; 7] =
-        [Self::Write, Self::Unreachable, Self::Timeout, Self::NoTopic, Self::Refused, Self::TooLarge, Self::Other];
+    pub const ALL: [Self; 8] = [
+        Self::Write,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::NoTopic,
+        Self::Refused,
+        Self::TooLarge,
+        Self::Throttled,
+        Self::Other,
+    ];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -33,14 +46,29 @@ impl FailureReason {
             Self::NoTopic => "no_topic",
             Self::Refused => "refused",
             Self::TooLarge => "too_large",
+            Self::Throttled => "throttled",
             Self::Other => "other",
         }
     }
 }
 
+/// Dead letters that can be looked at; all are counted.
+const DEAD_LETTERS: usize = 16;
+
+/// What a receiver will never take, so nobody tries again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// `id/sequence` of the alert, or `id/time` of the notice.
+    pub id: String,
+    pub error: String,
+}
+
 /// Counts for metrics and pages.
 #[derive(Debug, Default)]
 pub struct SinkStatus {
+    buried: AtomicU64,
+    /// The newest, oldest first.
+    dead_letters: Mutex<VecDeque<DeadLetter>>,
     delivered: AtomicU64,
     failures: [AtomicU64; FailureReason::ALL.len()],
     /// Failed attempts since the last success.
@@ -60,6 +88,26 @@ impl SinkStatus {
     /// The last error, unless something was delivered since.
     pub fn error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many nobody tries to deliver any more.
+    pub fn buried(&self) -> u64 {
+        self.buried.load(Ordering::Relaxed)
+    }
+
+    /// The newest of them, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// It will never be taken. The error stays until something else is.
+    pub(super) fn bury(&self, id: String, error: String) {
+        self.buried.fetch_add(1, Ordering::Relaxed);
+        let mut letters = self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner);
+        if letters.len() == DEAD_LETTERS {
+            letters.pop_front();
+        }
+        letters.push_back(DeadLetter { id, error });
     }
 
     pub(super) fn succeeded(&self) {

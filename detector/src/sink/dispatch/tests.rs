@@ -32,7 +32,8 @@ fn bench(folder: &tempfile::TempDir) -> Bench {
 fn decided(id: &str, sequence: u32, severity: Severity) -> Decided {
     let transition = if sequence == 1 { Transition::Opened } else { Transition::Updated };
     let alert = Alert { id: id.into(), sequence, transition, severity, ..opened() };
-    Decided { delivery: Delivery::new(&alert, "{}".into()), merely_refreshes: false, chapter: None }
+    let delivery = Delivery::new(&alert, "{}".into());
+    Decided { alert: Arc::new(alert), delivery, merely_refreshes: false, chapter: None }
 }
 
 fn owed(bench: &Bench) -> Vec<(usize, usize)> {

@@ -1,0 +1,58 @@
+//! Does a message really arrive?
+//!
+//! Each route gets one message that says it is a test, through the code that alerts go through, and what the receiver
+//! answered is printed. One attempt each.
+
+use std::sync::Arc;
+
+use crate::alert::WireContext;
+use crate::app::{self, now};
+use crate::cli;
+use crate::config::{Config, Route, suggestion};
+use crate::failure::Failure;
+use crate::notice::{Notice, NoticeKind, NoticeState};
+use crate::sink::courier::{Courier, Message};
+
+/// `bgpwarden notify --test`. A line per route; fails if one route did.
+pub fn command(args: &cli::Notify) -> Result<(), Failure> {
+    let config = Config::load(args.config.as_deref())?;
+    let routes = chosen(&config, args.route.as_deref())?;
+    let context = WireContext { public_url: config.http.public_url.clone(), ..WireContext::default() };
+    app::block_on(async {
+        let mut failed = 0;
+        for route in &routes {
+            let answer = test(route, &context).await;
+            failed += usize::from(answer.is_err());
+            let (outcome, what) = answer.map_or_else(|error| ("FAILED", error), |answer| ("delivered", answer));
+            println!("{} ({}): {outcome}: {what}", route.name, route.kind.word());
+        }
+        match failed {
+            0 => Ok(()),
+            failed => Err(Failure::failed(format!("{failed} of {} routes failed", routes.len()))),
+        }
+    })
+}
+
+fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Route>, Failure> {
+    if config.routes.is_empty() {
+        let what = "there is no route to test; write [routes.NAME] with kind = \"webhook\" into the configuration and \
+                    name it with --config";
+        return Err(Failure::impossible(what));
+    }
+    let chosen: Vec<_> = config.routes.iter().filter(|route| name.is_none_or(|name| *route.name == *name)).collect();
+    match name {
+        Some(name) if chosen.is_empty() => {
+            let known: Vec<_> = config.routes.iter().map(|route| &*route.name).collect();
+            Err(Failure::impossible(format!("no route is called \"{name}\"; {}", suggestion(name, &known))))
+        }
+        _ => Ok(chosen),
+    }
+}
+
+async fn test(route: &Route, context: &WireContext) -> Result<String, String> {
+    let courier = Courier::new(route, None, context.clone(), Arc::default()).map_err(|failure| failure.to_string())?;
+    let detail = format!("a test of the route {}; nothing happened", route.name);
+    let (kind, state, subject) = (NoticeKind::Test, NoticeState::Raised, "bgpwarden".to_owned());
+    let notice = Notice { time: now(), kind, state, subject, detail };
+    courier.try_once(&Message::Notice(notice.id().into(), notice)).await.map_err(|refusal| refusal.error)
+}
