@@ -51,7 +51,8 @@ impl Default for WireContext {
 }
 
 impl WireContext {
-    fn incident_url(&self, id: &str) -> Option<String> {
+    /// The page of an incident.
+    pub fn incident_url(&self, id: &str) -> Option<String> {
         self.public_url.as_ref().map(|base| format!("{}/incidents/{id}", base.trim_end_matches('/')))
     }
 }

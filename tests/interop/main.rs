@@ -9,6 +9,7 @@ mod servers;
 mod alerts_reach_kafka;
 mod api;
 mod kills;
+mod notifications;
 mod routers;
 mod routers_over_kafka;
 mod soak;

@@ -24,7 +24,9 @@ use ipnet::IpNet;
 pub use reader::Secret;
 pub(crate) use reader::suggestion;
 use reader::{Section, Source};
-pub use routes::{Phase, Route, RouteKind, Webhook};
+pub use routes::{
+    Alertmanager, Email, Encryption, Phase, Route, RouteKind, Slack, Syslog, TemplateFile, Transport, Webhook,
+};
 pub use rpki::Rpki;
 use rules::alert::{Severity, Tlp};
 use rules::bgp::Asn;

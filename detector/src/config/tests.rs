@@ -280,5 +280,5 @@ fn the_example_means_the_defaults_and_shows_keys_that_exist() {
     let found = parse(&everything.join("\n")).expect_err("its secrets are not there");
     let (secrets, files): (Vec<_>, Vec<_>) = found.iter().partition(|p| p.contains("cannot read \"/run/secrets/"));
     assert!(files.iter().all(|problem| problem.contains("watch.toml:1: cannot be read")), "{found:#?}");
-    assert_eq!((secrets.len(), files.len()), (5, 1));
+    assert_eq!((secrets.len(), files.len()), (7, 1));
 }

@@ -3,16 +3,23 @@
 //! A parcel stays in the outbox until the receiver said yes, or said no for good: then it is a dead letter, counted and shown.
 //! Anything else is tried again until it works.
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rules::alert::Alert;
 
+use super::alertmanager::{self, Alertmanager};
+use super::digest::Digest;
+use super::email::Email;
 use super::outbox::{Outbox, Ticket};
 use super::scope::Scope;
+use super::slack::Slack;
 use super::status::{FailureReason, SinkStatus};
+use super::syslog::Syslog;
+use super::template::Template;
 use super::webhook::Webhook;
 use super::{Delivery, Parcel, pause_after};
 use crate::alert::{WireContext, from_json, to_json};
@@ -28,12 +35,16 @@ pub struct Letter {
     pub alert: Alert,
     /// The same on the wire.
     pub json: Arc<str>,
+    /// Where there is more about it.
+    pub url: Option<String>,
 }
 
 /// What is told at once.
 pub enum Message {
     Alert(Box<Letter>),
     Notice(Arc<str>, Notice),
+    /// Several of the others, oldest first.
+    Digest(Vec<Message>),
 }
 
 impl Message {
@@ -42,6 +53,7 @@ impl Message {
         match self {
             Self::Alert(letter) => format!("{}/{}", letter.alert.id, letter.alert.sequence),
             Self::Notice(id, notice) => format!("{id}/{}", notice.time),
+            Self::Digest(messages) => format!("digest:{}", messages.first().map(Self::id).unwrap_or_default()),
         }
     }
 
@@ -50,6 +62,15 @@ impl Message {
         match self {
             Self::Alert(letter) => format!("bgpwarden.incident.{}.v1", letter.alert.transition),
             Self::Notice(_, notice) => format!("bgpwarden.notice.{}.v1", notice.state.word()),
+            Self::Digest(_) => "bgpwarden.digest.v1".to_owned(),
+        }
+    }
+
+    /// Where there is more about it.
+    pub fn link(&self) -> Option<String> {
+        match self {
+            Self::Alert(letter) => letter.url.clone(),
+            Self::Notice(..) | Self::Digest(_) => None,
         }
     }
 
@@ -57,6 +78,7 @@ impl Message {
         match self {
             Self::Alert(letter) => letter.json.to_string(),
             Self::Notice(_, notice) => notice.to_json(),
+            Self::Digest(messages) => format!("[{}]", messages.iter().map(Self::json).collect::<Vec<_>>().join(",")),
         }
     }
 }
@@ -74,15 +96,54 @@ pub struct Refusal {
 
 /// Speaks with one kind of receiver.
 enum Way {
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
+    Slack(Slack),
+    Alertmanager(Box<Alertmanager>),
+    Email(Box<Email>),
+    Syslog(Syslog),
 }
 
 impl Way {
+    fn of(route: &config::Route, context: &WireContext) -> Result<Self, Failure> {
+        let (name, template) = (&route.name, template(route)?);
+        Ok(match &route.kind {
+            RouteKind::Webhook(webhook) => Self::Webhook(Box::new(Webhook::new(name, webhook.clone())?)),
+            RouteKind::Slack(slack) => Self::Slack(Slack::new(name, slack.clone(), template)?),
+            RouteKind::Alertmanager(alertmanager) => {
+                let instance = context.public_url.clone().unwrap_or_else(|| "bgpwarden".to_owned());
+                Self::Alertmanager(Box::new(Alertmanager::new(name, alertmanager.clone(), instance, template)?))
+            }
+            RouteKind::Email(email) => Self::Email(Box::new(Email::new(name, email.clone(), template)?)),
+            RouteKind::Syslog(syslog) => Self::Syslog(Syslog::new(syslog.clone(), template)),
+        })
+    }
+
     async fn send(&self, message: &Message) -> Result<String, Refusal> {
         match self {
             Self::Webhook(webhook) => webhook.send(message).await,
+            Self::Slack(slack) => slack.send(message).await,
+            Self::Alertmanager(alertmanager) => alertmanager.send(message).await,
+            Self::Email(email) => email.send(message).await,
+            Self::Syslog(syslog) => syslog.send(message).await,
         }
     }
+
+    /// Says again what the receiver may have forgotten, for as long as it is polled.
+    async fn keep_told(&self) -> Infallible {
+        let Self::Alertmanager(alertmanager) = self else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(alertmanager::AGAIN).await;
+            if let Err(refusal) = alertmanager.again().await {
+                tracing::debug!(error = refusal.error, "cannot say again what is open");
+            }
+        }
+    }
+}
+
+fn template(route: &config::Route) -> Result<Option<Template>, Failure> {
+    let Some(template) = &route.template else { return Ok(None) };
+    let made = Template::new(route.name.clone(), &template.source, route.kind.markup());
+    made.map(Some).map_err(|error| Failure::impossible(format!("route {}: {error}", route.name)))
 }
 
 /// Tells one route.
@@ -92,6 +153,8 @@ pub struct Courier {
     scope: Option<Scope>,
     context: WireContext,
     status: Arc<SinkStatus>,
+    /// Messages within this time become one; none: each goes by itself.
+    digest: Option<Duration>,
 }
 
 impl Courier {
@@ -102,14 +165,27 @@ impl Courier {
         context: WireContext,
         status: Arc<SinkStatus>,
     ) -> Result<Self, Failure> {
-        let way = match &route.kind {
-            RouteKind::Webhook(webhook) => Way::Webhook(Webhook::new(&route.name, webhook.clone())?),
-        };
-        Ok(Self { name: route.name.clone(), way, scope, context, status })
+        let way = Way::of(route, &context)?;
+        let digest = Some(route.digest).filter(|digest| !digest.is_zero());
+        Ok(Self { name: route.name.clone(), way, scope, context, status, digest })
     }
 
     /// Delivers until the outbox is closed and empty.
     pub async fn run(&self, outbox: &Outbox) {
+        tokio::select! {
+            () = self.deliver_all(outbox) => {}
+            never = self.way.keep_told() => match never {},
+        }
+    }
+
+    async fn deliver_all(&self, outbox: &Outbox) {
+        match self.digest {
+            Some(every) => self.deliver_digests(outbox, every).await,
+            None => self.deliver_each(outbox).await,
+        }
+    }
+
+    async fn deliver_each(&self, outbox: &Outbox) {
         let mut on_their_way = FuturesUnordered::new();
         let mut open = true;
         while open || !on_their_way.is_empty() {
@@ -124,31 +200,73 @@ impl Courier {
     }
 
     async fn deliver(&self, ticket: Ticket, parcel: Parcel) -> Ticket {
-        let message = match parcel {
+        if let Some(message) = self.message(parcel) {
+            self.tell(&message).await;
+        }
+        ticket
+    }
+
+    /// One at once, and what comes within `every` after it as one. A parcel is confirmed when what it is in was taken.
+    async fn deliver_digests(&self, outbox: &Outbox, every: Duration) {
+        let mut digest = Digest::new(every);
+        let mut tickets = Vec::new();
+        loop {
+            let due = digest.due().map(tokio::time::Instant::from_std);
+            let is_due = async {
+                tokio::select! {
+                    () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)) => {}
+                    () = outbox.closed() => {}
+                }
+            };
+            tokio::select! {
+                biased;
+                taken = outbox.take(), if !digest.is_full() => match taken {
+                    Some((ticket, parcel)) => match self.message(parcel) {
+                        Some(message) => {
+                            tickets.push(ticket);
+                            digest.add(message, Instant::now());
+                        }
+                        None => outbox.ack(ticket),
+                    },
+                    None => return,
+                },
+                () = is_due, if due.is_some() => {
+                    if let Some(message) = digest.take() {
+                        self.tell(&message).await;
+                        digest.sent(Instant::now());
+                    }
+                    tickets.drain(..).for_each(|ticket| outbox.ack(ticket));
+                }
+            }
+        }
+    }
+
+    /// None: there is nothing to be told.
+    fn message(&self, parcel: Parcel) -> Option<Message> {
+        match parcel {
             Parcel::Alert(delivery) => match self.letter(&delivery) {
-                Ok(letter) => Message::Alert(Box::new(letter)),
+                Ok(letter) => Some(Message::Alert(Box::new(letter))),
                 Err(error) => {
                     self.bury(format!("{}/{}", delivery.id, delivery.sequence), error.to_string());
-                    return ticket;
+                    None
                 }
             },
-            Parcel::Notice(id, notice) => Message::Notice(id, notice),
+            Parcel::Notice(id, notice) => Some(Message::Notice(id, notice)),
             // What was told stays told.
-            Parcel::Forget(_) => return ticket,
-        };
-        self.tell(&message).await;
-        ticket
+            Parcel::Forget(_) => None,
+        }
     }
 
     /// The alert as this route may see it.
     fn letter(&self, delivery: &Delivery) -> serde_json::Result<Letter> {
         let alert = from_json(&delivery.json)?;
+        let url = self.context.incident_url(&alert.id);
         Ok(match &self.scope {
-            None => Letter { alert, json: delivery.json.clone() },
+            None => Letter { alert, json: delivery.json.clone(), url },
             Some(scope) => {
                 let alert = scope.narrow(alert);
                 let json = to_json(&alert, &self.context).into();
-                Letter { alert, json }
+                Letter { alert, json, url }
             }
         })
     }
@@ -162,11 +280,18 @@ impl Courier {
                 tracing::warn!(route = %self.name, error = refusal.error, "cannot deliver; trying again until it works");
             }
             if refusal.is_final {
-                return self.bury(message.id(), refusal.error);
+                return self.bury_all(message, &refusal.error);
             }
             tokio::time::sleep(refusal.after.unwrap_or_else(|| pause_after(failures))).await;
         }
         self.status.succeeded();
+    }
+
+    fn bury_all(&self, message: &Message, error: &str) {
+        match message {
+            Message::Digest(messages) => messages.iter().for_each(|message| self.bury(message.id(), error.to_owned())),
+            one => self.bury(one.id(), error.to_owned()),
+        }
     }
 
     fn bury(&self, id: String, error: String) {

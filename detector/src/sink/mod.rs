@@ -4,16 +4,23 @@
 //! per sink empties its outbox and acknowledges. A sink that is slow or away delays its own outbox only, and what
 //! waits for it lies on disk.
 
+pub mod alertmanager;
 pub mod courier;
+pub mod digest;
 pub mod dispatch;
+pub mod email;
 pub mod filter;
 pub mod kafka;
 pub mod ndjson;
 pub mod outbox;
 pub mod post;
+pub mod say;
 pub mod scope;
+pub mod slack;
 pub mod start;
 pub mod status;
+pub mod syslog;
+pub mod template;
 pub mod webhook;
 
 use std::collections::BTreeMap;

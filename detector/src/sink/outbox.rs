@@ -34,6 +34,8 @@ pub struct Outbox {
     space: Notify,
     /// There may be a page to read.
     hungry: Notify,
+    /// No more will come.
+    closing: Notify,
     /// Where the rest lies, and under which name; none: nothing does.
     store: Option<(Store, Arc<str>)>,
     most: usize,
@@ -84,8 +86,8 @@ impl Outbox {
     }
 
     pub(super) fn bounded(store: Option<(Store, Arc<str>)>, most: usize, most_bytes: usize) -> Self {
-        let (work, space, hungry) = (Notify::new(), Notify::new(), Notify::new());
-        Self { state: Mutex::default(), work, space, hungry, store, most, most_bytes }
+        let (work, space, hungry, closing) = (Notify::new(), Notify::new(), Notify::new(), Notify::new());
+        Self { state: Mutex::default(), work, space, hungry, closing, store, most, most_bytes }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -260,6 +262,24 @@ impl Outbox {
     pub fn close(&self) {
         self.state().closed = true;
         self.work.notify_one();
+        self.closing.notify_waiters();
+    }
+
+    /// Once no more will come, and so nothing is worth waiting for.
+    pub async fn closed(&self) {
+        loop {
+            let closing = self.closing.notified();
+            if self.state().closed {
+                return;
+            }
+            closing.await;
+        }
+    }
+
+    /// There is a parcel that nobody has taken and whose incident has none out.
+    #[cfg(test)]
+    pub(super) fn has_something_to_take(&self) -> bool {
+        !self.state().ready.is_empty()
     }
 
     /// How many have not arrived yet.

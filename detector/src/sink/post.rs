@@ -37,15 +37,11 @@ pub fn client(name: &str, timeout: Duration) -> Result<Client, Failure> {
 /// Sends it; the beginning of what was answered.
 pub async fn send(request: RequestBuilder) -> Result<String, Refusal> {
     let response = request.send().await.map_err(not_sent)?;
-    let (status, after) = (response.status(), pause_asked_for(response.headers(), now()));
-    let answer = beginning(response).await;
-    if status.is_success() {
-        return Ok(format!("{status} {answer}").trim_end().to_owned());
+    let status = response.status();
+    match status.is_success() {
+        true => Ok(format!("{status} {}", beginning(response).await).trim_end().to_owned()),
+        false => Err(refused(response).await),
     }
-    let error = format!("answered {status} {answer}").trim_end().to_owned();
-    let is_final = status.is_redirection()
-        || status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-    Err(Refusal { reason: reason_of(status), error, is_final, after })
 }
 
 fn not_sent(error: reqwest::Error) -> Refusal {
@@ -54,15 +50,43 @@ fn not_sent(error: reqwest::Error) -> Refusal {
     Refusal { reason, error: request_error(error), is_final, after: None }
 }
 
+/// Asks for something; all of the answer, if it is no longer than `most`.
+pub async fn fetch(request: RequestBuilder, most: usize) -> Result<String, Refusal> {
+    let response = request.send().await.map_err(not_sent)?;
+    if !response.status().is_success() {
+        return Err(refused(response).await);
+    }
+    let read = read(response, most + 1).await;
+    match read.len() > most {
+        true => {
+            let error = format!("the answer is longer than {most} octets");
+            Err(Refusal { reason: FailureReason::Other, error, is_final: false, after: None })
+        }
+        false => Ok(String::from_utf8_lossy(&read).into_owned()),
+    }
+}
+
+async fn refused(response: Response) -> Refusal {
+    let (status, after) = (response.status(), pause_asked_for(response.headers(), now()));
+    let error = format!("answered {status} {}", beginning(response).await).trim_end().to_owned();
+    let is_final = status.is_redirection()
+        || status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    Refusal { reason: reason_of(status), error, is_final, after }
+}
+
 /// What cannot be read of an answer changes nothing about its status.
-async fn beginning(mut response: Response) -> String {
+async fn beginning(response: Response) -> String {
+    text::plain(String::from_utf8_lossy(&read(response, ANSWER).await).trim(), SHOWN)
+}
+
+async fn read(mut response: Response, most: usize) -> Vec<u8> {
     let mut read = Vec::new();
-    while read.len() < ANSWER
+    while read.len() < most
         && let Ok(Some(chunk)) = response.chunk().await
     {
-        read.extend_from_slice(&chunk[..chunk.len().min(ANSWER - read.len())]);
+        read.extend_from_slice(&chunk[..chunk.len().min(most - read.len())]);
     }
-    text::plain(String::from_utf8_lossy(&read).trim(), SHOWN)
+    read
 }
 
 fn reason_of(status: StatusCode) -> FailureReason {

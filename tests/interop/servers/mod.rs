@@ -4,5 +4,6 @@ pub mod exabgp;
 pub mod frr;
 pub mod gobgp;
 pub mod kafka;
+pub mod mail;
 pub mod prometheus;
 pub mod rpki;

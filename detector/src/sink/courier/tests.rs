@@ -223,3 +223,65 @@ fn a_route_for_some_hears_only_of_them() {
     let leak = Alert { severity: Severity::Critical, class: rules::alert::Class::RouteLeak, ..opened() };
     assert!(filter.wants(&leak, false) && !filter.wants(&opened(), false));
 }
+
+fn slack(url: &str, digest_secs: u64) -> Route {
+    let text = format!("[routes.chat]\nkind='slack'\nurl='{url}'\ndigest_secs={digest_secs}\nchannel='#noc'\n");
+    let config = Config::parse("c", &text, std::path::Path::new("")).expect("fine");
+    config.routes.into_iter().next().expect("a route")
+}
+
+#[tokio::test]
+async fn a_chat_is_told_in_a_few_lines() {
+    let receiver = Receiver::start(&[]).await;
+    let (courier, _) = start(&slack(&receiver.url, 0));
+    let outbox = Outbox::default();
+    outbox.push(parcel(1)).await;
+    outbox.close();
+    courier.run(&outbox).await;
+    let body: serde_json::Value = serde_json::from_str(&receiver.came()[0].1).expect("JSON");
+    let text = body["text"].as_str().expect("a text");
+    let expected = "*high opened: AS64511 announces 192.0.2.0/25, part of 192.0.2.0/24 of AS64496*\n\
+                    Suspect: AS64511\nPrefixes: 192.0.2.0/25\nWatched: Example Bank\nSince: 2026-03-01T03:04:02.000Z";
+    assert_eq!((text, body["channel"].as_str()), (expected, Some("#noc")));
+}
+
+#[tokio::test]
+async fn what_is_left_at_the_end_goes_out_as_one_and_all_of_it_is_confirmed() {
+    let receiver = Receiver::start(&[(503, &[])]).await;
+    let (courier, status) = start(&slack(&receiver.url, 300));
+    let outbox = Outbox::default();
+    for n in 0..40 {
+        let alert = Alert { id: format!("bw-{n}"), ..opened() };
+        let json = to_json(&alert, &WireContext::default());
+        outbox.push(Parcel::Alert(Delivery::new(&alert, json.into()))).await;
+    }
+    outbox.close();
+    courier.run(&outbox).await;
+    let came = receiver.came();
+    assert_eq!((came.len(), outbox.backlog(), status.delivered()), (2, 0, 1), "refused once, then taken");
+    assert_eq!(came[0].1, came[1].1);
+    assert!(came[0].1.contains("40 messages (40 high)"), "{}", came[0].1);
+}
+
+#[tokio::test]
+async fn what_is_in_a_digest_is_not_confirmed_before_it_is_sent() {
+    let receiver = Receiver::start(&[]).await;
+    let (courier, _) = start(&slack(&receiver.url, 300));
+    let outbox = Outbox::default();
+    outbox.push(parcel(1)).await;
+    let first = async {
+        while outbox.backlog() > 0 {
+            tokio::task::yield_now().await;
+        }
+        outbox.push(parcel(2)).await;
+        // Taken by the courier, and so no longer to be had.
+        while outbox.has_something_to_take() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = courier.run(&outbox) => panic!("it goes on"),
+        () = first => {}
+    }
+    assert_eq!((receiver.came().len(), outbox.backlog()), (1, 1));
+}
