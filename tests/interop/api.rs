@@ -92,7 +92,7 @@ async fn get(bgpwarden: &Bgpwarden, path: &str) -> Value {
 fn write_description(path: &Path, mut description: Value, id: &str) {
     let operations = description["paths"].as_object_mut().expect("paths").values_mut();
     for operation in operations.flat_map(|methods| methods.as_object_mut().expect("methods").values_mut()) {
-        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             if parameter["name"] == "id" {
                 parameter["schema"] = json!({ "type": "string", "enum": [id, "bw-none"] });
                 parameter["example"] = json!(id);
