@@ -21,7 +21,6 @@ mod said;
 mod scope;
 mod silence;
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +39,7 @@ use crate::notice::decider::{self, Decider, Hysteresis};
 use crate::pipeline::{self, Extras, Threads};
 use crate::sink::dispatch::Dispatch;
 use crate::store::Store;
+use crate::terminal::{self, Live, Looks};
 use crate::watched::WatchedReport;
 use crate::{cli, sink};
 pub use bootstrap::Times;
@@ -83,9 +83,10 @@ pub fn command(args: &cli::Run) -> Result<(), Failure> {
         let options = Options { record: args.record.clone(), origin, ..Options::default() };
         let app = App::start(config, options).await?;
         for station in &app.stations {
-            eprintln!("bgpwarden: routers may speak BMP to {station}");
+            terminal::say(&format!("routers may speak BMP to {station}"));
         }
-        eprintln!("bgpwarden: watching; incidents and health on http://{}/, stop with Ctrl-C", app.address);
+        terminal::say(&format!("watching; incidents and health on http://{}/, stop with Ctrl-C", app.address));
+        let _live = Live::of(&app);
         app.run_until(told_to_stop()).await
     })
 }
@@ -111,8 +112,8 @@ pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,detector=info"));
     // A second call in one process (tests) finds both in place already.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
-    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(|| terminal::Above);
+    let _ = log.with_ansi(terminal::is_here()).try_init();
 }
 
 /// Ctrl-C or SIGTERM.
@@ -142,6 +143,8 @@ pub struct App {
     pub address: SocketAddr,
     /// Where routers connect, in the order of their feeds.
     pub stations: Vec<SocketAddr>,
+    /// What a terminal shows.
+    pub looks: Looks,
     intake: intake::Running,
     threads: Threads,
     delivery: JoinHandle<Delivered>,
@@ -223,6 +226,7 @@ impl App {
         let mut app = Self {
             address: ports.listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?,
             stations: ports.station_addresses,
+            looks: Looks { report: receiver.clone(), watched: watched.clone(), view: shown.view.clone() },
             intake,
             threads: engine.threads,
             delivery,
@@ -271,7 +275,7 @@ impl App {
             },
         };
         let summary = self.drain().await;
-        eprintln!("bgpwarden: {summary}");
+        terminal::say(&summary);
         failure.map_or(Ok(()), Err)
     }
 

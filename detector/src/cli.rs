@@ -8,7 +8,7 @@ use rules::bgp::{Asn, Timestamp};
 
 /// Real-time detector of BGP hijacks and route leaks.
 #[derive(Debug, Parser)]
-#[command(name = "bgpwarden", version, about, styles = Styles::plain(), max_term_width = 100)]
+#[command(name = "bgpwarden", version, styles = Styles::plain(), max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
@@ -36,6 +36,18 @@ pub enum Command {
     History(History),
     /// A self-contained live run on loopback: feed, detection, alerts, web page
     Demo(Demo),
+    /// Print what makes a shell complete these commands
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of bgpwarden, or of one of its commands
+    Man {
+        /// As in: run, or: history export [default: bgpwarden itself]
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,6 +18,7 @@ use crate::app::{App, Options, block_on, told_to_stop};
 use crate::cli;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::terminal::Live;
 use stories::{PEERS, RELATIONS, SIBLINGS, STORIES, VRPS};
 
 pub fn command(args: &cli::Demo) -> Result<(), Failure> {
@@ -42,6 +43,7 @@ async fn play(args: &cli::Demo) -> Result<(), Failure> {
     if !args.no_browser {
         open(&page);
     }
+    let _live = Live::of(&app);
     let outcome = app.run_until(end(args.exit_after)).await;
     serving.abort();
     outcome

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use detector::cli::{Cli, Command, WELCOME};
 use detector::failure::Failure;
-use detector::{alert, app, check, demo, explain, history, init, notify, replay};
+use detector::{alert, app, check, demo, explain, history, init, manual, notify, replay};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Some(Command::Notify(args)) => notify::command(&args),
         Some(Command::Run(args)) => app::command(&args),
         Some(Command::Demo(args)) => demo::command(&args),
+        Some(Command::Completions { shell }) => print(&manual::completions(shell)),
+        Some(Command::Man { command }) => manual::page(&command).and_then(|page| print(&page)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

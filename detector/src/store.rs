@@ -314,13 +314,9 @@ impl Store {
         self.reader.read(move |connection| verdicts::of(connection, &id)).await
     }
 
-    /// The allow rules that follow from what was decided last of each incident, as TOML, and when an earlier one may be
-    /// back.
-    pub async fn standing_rules(&self, now: Timestamp) -> Result<(Vec<String>, Option<Timestamp>), Problem> {
-        let read = move |connection: &_| {
-            Ok((verdicts::standing_rules(connection, now)?, verdicts::next_end(connection, now)?))
-        };
-        self.reader.read(read).await
+    /// What follows from what people said. A start asks for it before anything is written, so it opens the file.
+    pub async fn standing_rules(&self, now: Timestamp) -> Result<StandingRules, Problem> {
+        self.ask(|reply| Command::StandingRules(now, reply)).await
     }
 
     /// A sink has it: takes it off the outbox soon, together with others. Never waits.
@@ -339,6 +335,9 @@ impl Store {
         let _ = self.ask(Command::Close).await;
     }
 }
+
+/// The allow rules that follow from what was decided last of each incident, as TOML, and when an earlier one may be back.
+pub type StandingRules = (Vec<String>, Option<Timestamp>);
 
 /// The way back.
 type Reply<T> = oneshot::Sender<Result<T, Problem>>;

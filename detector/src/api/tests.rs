@@ -210,6 +210,8 @@ async fn what_cannot_be_said_names_what_is_wrong_with_it_and_leaves_nothing() {
     }
     let fine = json!({ "verdict": "confirmed", "why": "x" });
     assert_eq!(post(&site, "bw-none/verdicts", &fine).await.0, 404);
+    let none = site.client.get(format!("{}/api/v1/incidents/bw-none/verdicts", site.base)).bearer_auth("s3cret");
+    assert_eq!(none.send().await.expect("an answer").status(), 404);
     let text = site.client.post(format!("{}/api/v1/incidents/{path}", site.base)).bearer_auth("s3cret");
     assert_eq!(text.body(fine.to_string()).send().await.expect("an answer").status(), 415);
     assert_eq!(site.site.store.verdicts(&opened().id).await, Ok(Vec::new()));

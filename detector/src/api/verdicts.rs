@@ -111,6 +111,7 @@ pub struct Verdicts {
     responses(
         (status = 200, description = "Nothing of it is ever changed", body = Verdicts),
         (status = 400, description = "A parameter is unknown", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such incident", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The store cannot be used now", body = Problem,
          content_type = "application/problem+json"),
     ))]
@@ -121,6 +122,10 @@ pub async fn list(
 ) -> Result<Json<Verdicts>, Problem> {
     given.finish()?;
     let verdicts: Vec<Shown> = site.store.verdicts(&id).await?.into_iter().map(Shown::from).collect();
+    // Verdicts outlive the incident: what has some was known once.
+    if verdicts.is_empty() && site.store.latest(&id).await?.is_none() {
+        return Err(Problem::not_found());
+    }
     Ok(Json(Verdicts { count: verdicts.len(), verdicts }))
 }
 

@@ -9,9 +9,8 @@ mod follow;
 mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use feeds::archive::download::{self, Outcome, Patience, Unread};
 use feeds::archive::{Collector, File};
@@ -26,6 +25,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::intake::{FILE_BATCH, Input, now};
 use crate::ledger::{Cause, Gap, GapState, Ledger};
+use crate::terminal;
 pub use progress::Progress;
 
 /// Files read at once, over all collectors of a feed. Each takes 1 MiB of body, at most 16 MiB of one record and 256
@@ -37,6 +37,9 @@ const DUMPS: usize = 3;
 const ATTEMPTS: u32 = 3;
 /// Frames of different collectors arrive by this much out of step, so a gap begins that much earlier.
 const OUT_OF_STEP_SECS: i64 = 30;
+
+/// How often the log says how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
@@ -291,40 +294,22 @@ impl Shared {
         }
     }
 
-    /// A bar on a terminal, a line now and then elsewhere, until all is read for the first time.
+    /// A line now and then until all is read for the first time; a terminal shows by itself how far it is.
     async fn show(&self) {
         let b = &self.bootstrap;
-        let mut second =
-            tokio::time::interval(Duration::from_secs(if std::io::stderr().is_terminal() { 1 } else { 30 }));
+        let mut second = tokio::time::interval(Duration::from_secs(1));
         second.tick().await;
-        let bar = std::io::stderr().is_terminal().then(|| bar(b.collectors.len()));
-        let mut told = String::new();
+        let mut told = (Instant::now(), String::new());
         while b.progress.seeded_count() < b.collectors.len() {
             second.tick().await;
             let sentence = b.progress.report(&b.feed).sentence();
-            match &bar {
-                Some(bar) => {
-                    bar.set_position(b.progress.seeded_count() as u64);
-                    bar.set_message(sentence);
-                }
-                None if sentence != told => {
-                    tracing::info!("{sentence}");
-                    told = sentence;
-                }
-                None => {}
+            if told.0.elapsed() >= TOLD_EVERY && sentence != told.1 && !terminal::is_here() {
+                tracing::info!("{sentence}");
+                told = (Instant::now(), sentence);
             }
-        }
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
         }
         tracing::info!("{}", b.progress.report(&b.feed).sentence());
     }
-}
-
-fn bar(collectors: usize) -> indicatif::ProgressBar {
-    let style = indicatif::ProgressStyle::with_template("{bar:20} {wide_msg}");
-    let bar = indicatif::ProgressBar::new(collectors as u64);
-    bar.with_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()))
 }
 
 /// The work of one thread.

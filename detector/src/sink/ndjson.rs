@@ -12,11 +12,12 @@ use super::status::{FailureReason, SinkStatus};
 use super::{Parcel, pause_after};
 use crate::config::NdjsonTarget;
 use crate::failure::Failure;
+use crate::terminal;
 
 /// Opens the target, so that a path that cannot be written to is told at the start.
 pub fn open(target: &NdjsonTarget) -> Result<Box<dyn Write + Send>, Failure> {
     match target {
-        NdjsonTarget::Stdout => Ok(Box::new(io::stdout())),
+        NdjsonTarget::Stdout => Ok(terminal::stdout()),
         NdjsonTarget::File(path) => Ok(Box::new(append_to(path)?)),
     }
 }

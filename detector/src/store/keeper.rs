@@ -12,7 +12,9 @@ use tokio::time::{Instant, timeout_at};
 use super::file::{self, Location, Opened, Problem, Spot};
 use super::retention::{self, Keep};
 use super::verdicts::{Refused, Verdict};
-use super::{Checkpoint, Forgot, Page, Place, Put, Reply, Status, TOLD, Told, notices, rows, schema, verdicts};
+use super::{
+    Checkpoint, Forgot, Page, Place, Put, Reply, StandingRules, Status, TOLD, Told, notices, rows, schema, verdicts,
+};
 use crate::app::now;
 use crate::notice::Said;
 use crate::sink::Parcel;
@@ -55,6 +57,7 @@ pub enum Command {
     Chapters(Reply<Vec<Vec<u8>>>),
     Said(Reply<Said>),
     Say(verdicts::Said, Reply<Result<Verdict, Refused>>),
+    StandingRules(Timestamp, Reply<StandingRules>),
     /// There are acknowledgements.
     Acknowledge,
     Close(Reply<()>),
@@ -302,6 +305,11 @@ fn act(
         Command::Chapters(reply) => later(reply, rows::chapters(connection), outcome),
         Command::Said(reply) => later(reply, notices::said(connection), outcome),
         Command::Say(said, reply) => later(reply, verdicts::say(connection, said, now), outcome),
+        Command::StandingRules(at, reply) => {
+            let texts = verdicts::standing_rules(connection, at);
+            let standing = texts.and_then(|texts| Ok((texts, verdicts::next_end(connection, at)?)));
+            later(reply, standing, outcome)
+        }
         Command::Acknowledge | Command::Close(_) => return None,
     })
 }
@@ -345,6 +353,7 @@ fn refusal(command: Command) -> Option<Answer> {
         Command::Chapters(reply) => refuse(reply),
         Command::Said(reply) => refuse(reply),
         Command::Say(_, reply) => refuse(reply),
+        Command::StandingRules(_, reply) => refuse(reply),
         Command::Acknowledge | Command::Close(_) => None,
     }
 }

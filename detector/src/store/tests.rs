@@ -330,6 +330,18 @@ async fn rules_follow_from_what_was_said_last_and_not_taken_back() {
 }
 
 #[tokio::test]
+async fn a_start_knows_what_people_said_before_anything_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.db");
+    let store = at_path(&path);
+    store.put(over("bw-a")).await.expect("stored");
+    store.say(says("bw-a", Opinion::FalsePositive, Some("one"))).await.expect("written").expect("said");
+    store.close().await;
+    assert_eq!(at_path(&path).standing_rules(at(0)).await, Ok((vec!["one".to_owned()], None)));
+    assert_eq!(at_path(&folder.path().join("b.db")).standing_rules(at(0)).await, Ok((Vec::new(), None)));
+}
+
+#[tokio::test]
 async fn only_what_decides_stands_before_an_earlier_rule_and_only_until_it_ends() {
     let store = memory();
     store.put(over("bw-a")).await.expect("stored");
