@@ -4,22 +4,22 @@
 //! stands behind the [`guard`].
 
 pub mod guard;
+mod session;
+mod triage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use rules::alert::Alert;
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::alert;
 use crate::api;
 use crate::config::Http;
 use crate::failure::Failure;
@@ -32,10 +32,6 @@ use crate::watched::WatchedReport;
 use crate::web;
 use guard::Guard;
 
-/// Characters of the id of an incident: 33, with room for another form of it.
-const ID: usize = 64;
-/// Alerts that the page of an incident lists; the API has all.
-const STEPS: usize = 200;
 /// Bytes of what may be sent to us.
 const BODY: usize = 64 * 1_024;
 
@@ -57,11 +53,17 @@ pub struct Site {
 
 /// Pages, API, metrics and probes.
 pub fn router(site: Site, http: &Http) -> Router {
+    let guard = Arc::new(Guard::new(http));
     let guarded = Router::new()
         .route("/", get(index))
         .route("/health", get(health_page))
         .route("/watched", get(watched_page))
-        .route("/incidents/{id}", get(incident_page))
+        .route("/incidents/{id}", get(triage::page))
+        .route("/incidents/{id}/verdicts", post(triage::say))
+        .route("/incidents/{id}/verdicts/{number}/undo", post(triage::undo))
+        .route("/account", get(session::account))
+        .route("/sign-in", post(session::sign_in))
+        .route("/sign-out", post(session::sign_out))
         .route("/style.css", get(web::style))
         .route("/live.js", get(web::script))
         .route("/favicon.svg", get(web::icon))
@@ -72,7 +74,8 @@ pub fn router(site: Site, http: &Http) -> Router {
         .fallback(web::not_found)
         .with_state(site.clone())
         .layer(DefaultBodyLimit::max(BODY))
-        .layer(middleware::from_fn_with_state(Arc::new(Guard::new(http)), guard::admit));
+        .layer(Extension(guard.clone()))
+        .layer(middleware::from_fn_with_state(guard, guard::admit));
     guarded.merge(probes().with_state(site)).layer(middleware::map_response(with_security_headers))
 }
 
@@ -106,11 +109,12 @@ async fn with_security_headers(mut response: Response) -> Response {
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
-             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+             base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // With less, a browser would not say whose page sends a form.
+        (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
     ];
     for (name, value) in HEADERS {
@@ -148,22 +152,6 @@ async fn health_page(State(site): State<Site>) -> Response {
 async fn watched_page(State(site): State<Site>) -> Response {
     let watched = site.watched.borrow().clone();
     web::watched(&watched)
-}
-
-/// What the view has forgotten is in the store; what the store cannot say now is in the view.
-async fn incident_page(State(site): State<Site>, Path(id): Path<String>) -> Response {
-    if id.len() > ID {
-        return web::not_found().await;
-    }
-    let told = site.store.timeline(&id, 0, STEPS).await.map(|found| found.alerts).unwrap_or_default();
-    let told: Vec<Alert> = told.iter().filter_map(|sent| alert::from_json(&sent.json).ok()).collect();
-    match site.view.get(&id) {
-        Some(incident) => web::incident(&incident.alert, &told),
-        None => match site.store.latest(&id).await.ok().flatten().and_then(|json| alert::from_json(&json).ok()) {
-            Some(latest) => web::incident(&latest, &told),
-            None => web::not_found().await,
-        },
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod parameters;
 pub mod problem;
 mod stream;
 mod turns;
-mod verdicts;
+pub mod verdicts;
 
 use axum::Router;
 use axum::http::StatusCode;

@@ -35,19 +35,19 @@ const WHY: usize = 1_000;
 pub struct NewVerdict {
     /// acknowledged, confirmed, false_positive, accepted_risk or duplicate.
     #[schema(example = "false_positive")]
-    verdict: String,
+    pub verdict: String,
     /// Why, for whoever reads it later.
     #[schema(min_length = 1, max_length = 1000, example = "our new transit, ticket 4711")]
-    why: String,
+    pub why: String,
     /// Until when it holds (RFC 3339); null: until it is taken back. A rule that follows from it ends with it.
     #[schema(format = "date-time")]
-    expires: Option<String>,
+    pub expires: Option<String>,
     /// The incident that it is the same as; with `duplicate`, and only then.
-    duplicate_of: Option<String>,
+    pub duplicate_of: Option<String>,
     /// `sequence` of the alert that was looked at. With `false_positive` and `accepted_risk`: refused if the newest alert
     /// would allow anything else than that one; null: the newest counts.
     #[schema(minimum = 1)]
-    sequence: Option<u32>,
+    pub sequence: Option<u32>,
 }
 
 /// Why it is taken back.
@@ -160,7 +160,12 @@ pub async fn say(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let given: NewVerdict = read(&headers, &body)?;
+    let given = read(&headers, &body)?;
+    Ok((StatusCode::CREATED, Json(Shown::from(speak(&site, id, &caller, given).await?))).into_response())
+}
+
+/// Writes down what somebody says.
+pub async fn speak(site: &Site, id: String, caller: &Caller, given: NewVerdict) -> Result<Verdict, Problem> {
     let opinion = Opinion::ALL.into_iter().find(|opinion| opinion.word() == given.verdict).ok_or_else(|| {
         let known = Opinion::ALL.map(Opinion::word).join(", ");
         Problem::parameter("verdict", &given.verdict, &format!("expected one of {known}"))
@@ -175,16 +180,16 @@ pub async fn say(
     }
     let (why, expires) = (why(&given.why)?, given.expires.as_deref().map(expiry).transpose()?);
     let latest = site.store.latest(&id).await?.ok_or_else(Problem::not_found)?;
-    let by = caller.0.to_string();
+    let by = caller.name.to_string();
     let rule = match opinion.allows() {
         true => {
-            let alert = judged(&site, &id, &latest, given.sequence).await?;
+            let alert = judged(site, &id, &latest, given.sequence).await?;
             Some(rule_text(rule(&alert, opinion, &by, &why, expires)))
         }
         false => None,
     };
     let duplicate_of = given.duplicate_of;
-    write(&site, Said { incident: id, opinion, by, why, expires, duplicate_of, rule, undoes: None }).await
+    write(site, Said { incident: id, opinion, by, why, expires, duplicate_of, rule, undoes: None }).await
 }
 
 /// Take back what was said
@@ -218,20 +223,32 @@ pub async fn undo(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let given: Undo = read(&headers, &body)?;
-    let number =
-        number.parse().map_err(|_| Problem::parameter("number", &number, "expected the number of a verdict"))?;
-    let (by, why) = (caller.0.to_string(), why(&given.why)?);
-    let (opinion, undoes) = (Opinion::Undone, Some(number));
-    write(&site, Said { incident: id, opinion, by, why, expires: None, duplicate_of: None, rule: None, undoes }).await
+    Ok((StatusCode::CREATED, Json(Shown::from(take_back(&site, id, &number, &caller, &given.why).await?)))
+        .into_response())
 }
 
-async fn write(site: &Site, said: Said) -> Result<Response, Problem> {
+/// Writes down that what somebody said is taken back.
+pub async fn take_back(
+    site: &Site,
+    id: String,
+    number: &str,
+    caller: &Caller,
+    given: &str,
+) -> Result<Verdict, Problem> {
+    let number =
+        number.parse().map_err(|_| Problem::parameter("number", number, "expected the number of a verdict"))?;
+    let (by, why) = (caller.name.to_string(), why(given)?);
+    let (opinion, undoes) = (Opinion::Undone, Some(number));
+    write(site, Said { incident: id, opinion, by, why, expires: None, duplicate_of: None, rule: None, undoes }).await
+}
+
+async fn write(site: &Site, said: Said) -> Result<Verdict, Problem> {
     match site.store.say(said).await? {
         Ok(verdict) => {
             site.verdicts.send_modify(|said| *said += 1);
             let Said { incident, opinion, by, .. } = &verdict.said;
             tracing::info!(id = %incident, by, "{}", opinion.word());
-            Ok((StatusCode::CREATED, Json(Shown::from(verdict))).into_response())
+            Ok(verdict)
         }
         Err(refused) => Err(why_not(refused)),
     }

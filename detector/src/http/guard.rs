@@ -3,9 +3,10 @@
 //! Questions are counted by the token that is shown, and by address where none is: behind a proxy all have one address, and
 //! those without a token must not use up what belongs to those who have one.
 //!
-//! With tokens configured everybody shows one, as bearer or as the password of a browser's login, and its role says what
-//! for. Without any, those on this machine may look and nobody may change anything: the address is loopback then, and a
-//! page of another site that has its name lead to it does not get through, since the browser says that name.
+//! With tokens configured everybody shows one, as bearer, as the password of a browser's login or by having signed in
+//! ([`session`]), and its role says what for. Without any, those on this machine may look and nobody may change anything:
+//! the address is loopback then, and a page of another site that has its name lead to it does not get through, since the
+//! browser says that name.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -21,8 +22,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use subtle::ConstantTimeEq;
 
+use super::session;
 use crate::api::problem::Problem;
+use crate::app::now;
 use crate::config::{Http, Role, Token};
+use crate::web;
 
 /// Clients whose questions are counted one by one; beyond it all other addresses are one.
 const CLIENTS: usize = 10_000;
@@ -44,9 +48,22 @@ enum Client {
     Address(IpAddr),
 }
 
-/// Who showed which token.
-#[derive(Clone, Debug)]
-pub struct Caller(pub Arc<str>);
+/// Whose token was shown, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub name: Arc<str>,
+    pub role: Role,
+}
+
+impl Caller {
+    fn of(token: &Token) -> Self {
+        Self { name: token.name.clone(), role: token.role }
+    }
+
+    pub fn may_triage(&self) -> bool {
+        self.role >= Role::Triage
+    }
+}
 
 /// How many questions somebody may still ask.
 #[derive(Clone, Copy)]
@@ -67,7 +84,7 @@ impl Guard {
 
     /// By whose token, or else from where.
     fn client(&self, request: &Request) -> Option<Client> {
-        let holder = shown(request.headers()).and_then(|secret| self.token_of(&secret));
+        let holder = self.holder(request.headers());
         let address = || request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| network(info.0.ip()));
         holder.map(|token| Client::Holder(token.name.clone())).or_else(|| address().map(Client::Address))
     }
@@ -75,29 +92,49 @@ impl Guard {
     fn judge(&self, request: &Request) -> Result<Option<Caller>, Problem> {
         let headers = request.headers();
         let needed = if matches!(*request.method(), Method::GET | Method::HEAD) { Role::Read } else { Role::Triage };
-        if needed > Role::Read && is_from_elsewhere(headers) {
+        if needed > Role::Read && self.is_from_elsewhere(headers) {
             return Err(forbidden("a page of another site may not do this"));
         }
-        if self.tokens.is_empty() {
-            return match needed {
-                Role::Read if self.is_called_by_its_name(headers) => Ok(None),
-                Role::Read => {
-                    Err(forbidden("without a token only the names of this machine lead here; see http.tokens"))
-                }
-                _ => Err(forbidden("this needs a token of role triage; configure [http.tokens.NAME]")),
-            };
+        let holder = self.holder(headers);
+        if self.tokens.is_empty() && !self.is_called_by_its_name(headers) {
+            return Err(forbidden("without a token only the names of this machine lead here; see http.tokens"));
         }
-        match shown(headers).and_then(|secret| self.token_of(&secret)) {
-            Some(token) if token.role >= needed => Ok(Some(Caller(token.name.clone()))),
+        if is_for_everybody(request.uri().path()) {
+            return Ok(holder.map(Caller::of));
+        }
+        match holder {
+            Some(token) if token.role >= needed => Ok(Some(Caller::of(token))),
             Some(token) => Err(forbidden(&format!("the token \"{}\" is of role {}", token.name, token.role.word()))),
-            None => {
+            None if !self.tokens.is_empty() => {
                 Err(Problem::new(StatusCode::UNAUTHORIZED, "a token is needed, as bearer or as password of a login"))
             }
+            None if needed > Role::Read => {
+                Err(forbidden("this needs a token of role triage; configure [http.tokens.NAME]"))
+            }
+            None => Ok(None),
         }
     }
 
+    /// Whose token is shown, or was when they signed in.
+    fn holder(&self, headers: &HeaderMap) -> Option<&Token> {
+        match shown(headers) {
+            Some(secret) => self.token_of(&secret),
+            None => session::holder(&self.tokens, headers, now()),
+        }
+    }
+
+    /// For whom there is a token at all.
+    pub fn knows_anybody(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// The names of those who may say what they think of an incident.
+    pub fn triagers(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().filter(|token| token.role >= Role::Triage).map(|token| &*token.name)
+    }
+
     /// Looks at all of them, so that the time says nothing about which one it is.
-    fn token_of(&self, secret: &[u8]) -> Option<&Token> {
+    pub fn token_of(&self, secret: &[u8]) -> Option<&Token> {
         let mut found = None;
         for token in &self.tokens {
             if bool::from(token.secret.expose().as_bytes().ct_eq(secret)) {
@@ -116,6 +153,17 @@ impl Guard {
         name == "localhost"
             || is_loopback(name.trim_matches(['[', ']']))
             || self.public_host.as_deref().is_some_and(|public| public == host)
+    }
+
+    /// Browsers send logins by themselves, also for pages of others; they say whose page it was. A proxy may have given us
+    /// another name than the one that the browser knows.
+    fn is_from_elsewhere(&self, headers: &HeaderMap) -> bool {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        let is_ours = origin == text(header::HOST) || origin.is_some() && origin == self.public_host.as_deref();
+        let site = text(header::HeaderName::from_static("sec-fetch-site"));
+        headers.contains_key(header::ORIGIN) && !is_ours
+            || site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
     }
 
     /// Takes one of the questions that a client may ask.
@@ -152,13 +200,9 @@ fn forbidden(what: &str) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, what)
 }
 
-/// Browsers send logins by themselves, also for pages of others; they say whose page it was.
-fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    let site = text(header::HeaderName::from_static("sec-fetch-site"));
-    headers.contains_key(header::ORIGIN) && origin != text(header::HOST)
-        || site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
+/// The way in, and what it is drawn with.
+fn is_for_everybody(path: &str) -> bool {
+    matches!(path, "/account" | "/sign-in" | "/sign-out" | "/style.css" | "/live.js" | "/favicon.svg" | "/favicon.ico")
 }
 
 /// The secret that somebody shows.
@@ -174,22 +218,37 @@ fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
 
 /// Lets through what may pass.
 pub async fn admit(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    if guard.client(&request).is_some_and(|client| !guard.take(client)) {
-        return Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests; see http.requests_per_sec")
-            .into_response();
-    }
-    match guard.judge(&request) {
+    let judged = match guard.client(&request).is_some_and(|client| !guard.take(client)) {
+        true => Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests; see http.requests_per_sec")),
+        false => guard.judge(&request),
+    };
+    let problem = match judged {
         Ok(caller) => {
             caller.map(|caller| request.extensions_mut().insert(caller));
-            next.run(request).await
+            return next.run(request).await;
         }
-        Err(problem) => {
-            let mut response = problem.into_response();
-            if response.status() == StatusCode::UNAUTHORIZED {
-                let login = HeaderValue::from_static("Basic realm=\"bgpwarden\", charset=\"UTF-8\"");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, login);
-            }
-            response
+        Err(problem) => problem,
+    };
+    let is_person = is_for_a_person(&request);
+    let mut response = match (is_person, problem.code()) {
+        (true, StatusCode::UNAUTHORIZED) => {
+            let to = if request.method() == Method::GET { request.uri().to_string() } else { "/".to_owned() };
+            web::sign_in(StatusCode::UNAUTHORIZED, &to, None)
         }
+        (true, _) => web::refused(&problem),
+        (false, _) => problem.into_response(),
+    };
+    if response.status() == StatusCode::UNAUTHORIZED {
+        // A browser that is asked for a login would hide the page that asks for it.
+        let challenge =
+            if is_person { "Bearer realm=\"bgpwarden\"" } else { "Basic realm=\"bgpwarden\", charset=\"UTF-8\"" };
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
+    response
+}
+
+/// Somebody looks at a page, or sends one of its forms.
+fn is_for_a_person(request: &Request) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    !request.uri().path().starts_with("/api/") && accepted.is_some_and(|accepted| accepted.contains("text/html"))
 }

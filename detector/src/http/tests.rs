@@ -144,10 +144,10 @@ async fn code(request: reqwest::RequestBuilder) -> u16 {
 #[tokio::test]
 async fn a_token_guards_all_but_the_probes() {
     let site = served(vec![token("token", Role::Admin, "s3cret"), token("eve", Role::Read, "0ther")]).await;
-    for path in ["/", "/metrics", "/api/v1/incidents", "/api/v1/stream", "/style.css", "/nowhere"] {
+    for path in ["/", "/metrics", "/api/v1/incidents", "/api/v1/stream", "/nowhere"] {
         assert_eq!(site.get(path).await.0, 401, "{path}");
     }
-    for path in ["/healthz", "/readyz"] {
+    for path in ["/healthz", "/readyz", "/account", "/style.css"] {
         assert_eq!(site.get(path).await.0, 200, "{path}");
     }
     let url = format!("{}/", site.base);

@@ -5,7 +5,7 @@ use axum::response::Response;
 use rules::alert::{Alert, Evidence};
 use rules::bgp::Asn;
 
-use super::{Row, ases, ases_or_nothing, letter, moment, page, paths, seen_by, span, spoken, spread};
+use super::{Row, Triage, account, ases, ases_or_nothing, letter, moment, page, paths, seen_by, span, spoken, spread};
 use crate::text;
 use crate::view::Incident;
 
@@ -15,6 +15,7 @@ struct IncidentPage<'a> {
     alert: &'a Alert,
     row: Row,
     steps: Vec<StepRow>,
+    triage: Triage,
     spread: Option<String>,
     paths: Option<paths::Graph>,
     letter: String,
@@ -61,14 +62,16 @@ struct SampleRow {
     time: String,
 }
 
-/// All about one incident; `told` is what was told of it so far, the oldest first.
-pub fn incident(alert: &Alert, told: &[Alert]) -> Response {
+/// All about one incident; `told` is what was told of it so far, the oldest first, `triage` what people say of it.
+pub fn incident(alert: &Alert, told: &[Alert], triage: Triage) -> Response {
     let row = Row::of(&Incident { alert: alert.clone().into(), json: "".into() });
     let mut evidence: Vec<_> = alert.evidence.iter().take(32).map(evidence_row).collect();
     evidence.sort_by_key(|row| std::cmp::Reverse(row.points));
-    page(&IncidentPage {
+    let code = triage.code();
+    let page = page(&IncidentPage {
         alert,
         row,
+        triage,
         steps: told.iter().map(step_row).collect(),
         spread: spread::plot(told),
         paths: paths::Graph::of(alert),
@@ -78,7 +81,8 @@ pub fn incident(alert: &Alert, told: &[Alert]) -> Response {
         evidence,
         details: details(alert),
         samples: samples(alert),
-    })
+    });
+    account::with_code(code, page)
 }
 
 fn step_row(alert: &Alert) -> StepRow {

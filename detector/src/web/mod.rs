@@ -3,11 +3,13 @@
 //! Pages are made here and need no script; a small one only fetches the page again and swaps its middle. Every
 //! string is escaped by the templates, and nothing comes from another host.
 
+mod account;
 mod api;
 mod incident;
 mod letter;
 mod paths;
 mod spread;
+mod triage;
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -21,8 +23,10 @@ use crate::text;
 use crate::view::{Incident, IncidentView};
 use crate::watched::{PrefixReport, WatchedReport};
 
+pub use account::{account, refused, sign_in};
 pub use api::api;
 pub use incident::incident;
+pub use triage::{Draft, Triage};
 
 /// Incidents of the first page; the API lists all.
 const ROWS: usize = 200;
