@@ -78,7 +78,7 @@ pub struct Options {
 pub fn command(args: &cli::Run) -> Result<(), Failure> {
     let origin = Origin { path: args.config.clone(), asns: args.asn.clone(), every: None };
     let config = origin.load()?;
-    config.watch.notes().for_each(|note| eprintln!("bgpwarden: {note}"));
+    config.notes().iter().for_each(|note| eprintln!("bgpwarden: {note}"));
     block_on(async {
         let options = Options { record: args.record.clone(), origin, ..Options::default() };
         let app = App::start(config, options).await?;

@@ -14,8 +14,8 @@ pub fn command(args: &cli::Check) -> Result<String, Failure> {
     let config = Config::load(args.config.as_deref())?;
     let name = args.config.as_ref().map_or("without a file".to_owned(), |path| path.display().to_string());
     let mut text = format!("# {name}: fine. It means:\n\n{config}");
-    for note in config.watch.notes() {
-        let _ = writeln!(text, "# not carried over: {note}");
+    for note in config.notes() {
+        let _ = writeln!(text, "# note: {note}");
     }
     if !args.rib.is_empty() {
         text.push_str(&watched(args, &config)?);

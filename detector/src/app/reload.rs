@@ -248,7 +248,7 @@ impl Reload {
 
     async fn take(&mut self, mut config: Config, is_told: bool) {
         config.watch.said = self.running.watch.said.clone();
-        config.watch.notes().for_each(|note| tracing::warn!("{note}"));
+        config.notes().iter().for_each(|note| tracing::warn!("{note}"));
         let restart = needs_restart(&self.running, &config);
         if !restart.is_empty() {
             tracing::warn!("needs a restart: {}", restart.join(", "));

@@ -265,6 +265,16 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
+    /// What a person should know of it, though it is no error.
+    pub fn notes(&self) -> Vec<String> {
+        let blind =
+            self.feeds.iter().filter(|feed| feed.scope == Scope::Watched && self.watch.constituents().next().is_none());
+        let blind = blind.map(|feed| {
+            format!("feeds.{}: scope = \"watched\" takes in nothing, since [watch] names no network", feed.name)
+        });
+        blind.chain(self.watch.notes().cloned()).collect()
+    }
+
     /// Watches every prefix that `asn` originates.
     pub fn watch_asn(&mut self, asn: Asn) {
         let constituent = Constituent { name: asn.to_string().into(), asns: vec![asn], ..Constituent::default() };

@@ -236,6 +236,15 @@ fn all_problems_are_named_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_feed_that_takes_in_nothing_is_told() {
+    let scoped = "[feeds.ris]\nkind = \"ris_live\"\nscope = \"watched\"\n";
+    let mut config = parse(scoped).expect("lawful");
+    assert!(config.notes()[0].starts_with("feeds.ris: scope"), "{:?}", config.notes());
+    config.watch_asn(Asn(64496));
+    assert_eq!(config.notes(), Vec::<String>::new());
+}
+
+#[test]
 fn properties_of_kafka_are_checked_and_their_secrets_kept() {
     let with = |line: &str| format!("[sinks.a]\nkind='kafka'\nbrokers='h:1'\n[sinks.a.properties]\n{line}");
     assert!(problem(&with("'no.such' = 1")).contains("sinks.a.properties.no.such: "));
