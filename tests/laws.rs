@@ -21,6 +21,8 @@ use rules::testing::world::{
 use rules::testing::{Run, run, run_lives_forgetting};
 use rules::watch::{AllowRule, Constituent, Resource, Watch};
 
+#[path = "laws/records.rs"]
+mod records;
 #[path = "laws/restarts.rs"]
 mod restarts;
 
@@ -276,9 +278,10 @@ proptest! {
     #[test]
     fn the_number_of_shards_does_not_matter(history in a_history(120)) {
         let events = history.events();
-        let one = lived(&events).alerts;
+        let Run { alerts: one, routes, .. } = lived(&events);
         for shards in [2, 3, 8] {
-            let many = run(&events, Settings::default(), shards).alerts;
+            let Run { alerts: many, routes: routes_of_many, .. } = run(&events, Settings::default(), shards);
+            prop_assert_eq!(&routes, &routes_of_many);
             let (of_one, of_many) = (told(&one), told(&many));
             let differs = of_one.lines().zip(of_many.lines()).find(|(a, b)| a != b);
             prop_assert!(differs.is_none(), "{} shards: {:#?}", shards, differs);

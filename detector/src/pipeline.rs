@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rules::alert::{Class, Severity, Source};
 use rules::bgp::{Family, VantageId, VantagePoint};
 use rules::checkpoint::PrefixMemory;
-use rules::desk::{Desk, Output, Settings, Suppressed};
+use rules::desk::{Desk, Output, Recording, Settings, Suppressed};
 use rules::event::{Batch, Event};
 use rules::limits;
 use rules::rib::Sizes;
@@ -37,7 +37,7 @@ struct Chunk {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Extras {
     /// Who held an offending route, from when to when.
-    pub routes: bool,
+    pub routes: Recording,
     /// What a restart needs: checkpoints, and a chapter before every alert.
     pub memory: bool,
 }

@@ -1,6 +1,6 @@
 //! One shard and the desk in one thread: the oracle for "the number of shards does not matter".
 
-use crate::desk::{Desk, Output, Settings};
+use crate::desk::{Desk, Output, Recording, Settings};
 use crate::event::{Event, Stamped};
 use crate::shard::{FullFeed, KeyRange, Keyed, Shard};
 
@@ -18,7 +18,7 @@ impl Engine {
     /// Several shards in one thread, for tests of the merge.
     pub fn with_shards(settings: Settings, count: usize) -> Self {
         let shards = (0..count).map(|index| Shard::new(KeyRange { index, count })).collect();
-        Self { shards, desk: Desk::new(settings, false), reports: Vec::new() }
+        Self { shards, desk: Desk::new(settings, Recording::Off), reports: Vec::new() }
     }
 
     pub fn handle(&mut self, stamped: &Stamped) -> Vec<Output> {
@@ -37,6 +37,11 @@ impl Engine {
             out.push(self.desk.checkpoint(stamped, self.shards.iter().map(Shard::memory).collect()));
         }
         out
+    }
+
+    /// See [`Desk::record`].
+    pub fn record(&mut self, recording: Recording) {
+        self.desk.record(recording);
     }
 
     /// See [`Desk::keep_chapters`].

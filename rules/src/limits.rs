@@ -59,6 +59,13 @@ pub const ALLOW_RULES: usize = 10_000;
 /// Incidents held at the desk, open or within the re-open window.
 pub const INCIDENTS: usize = 100_000;
 
+/// Routes of one incident that are written down as they come and go: 3,000 vantage points, each with a dozen announcements. About
+/// 300 bytes each, 15 MB. The rest is counted.
+pub const INCIDENT_ROUTES: usize = 50_000;
+/// Routes of one offence that came and went before it was told of, and in all: 200,000 x about 150 bytes = 30 MB. The oldest go.
+pub const UNTOLD_ROUTES_EACH: usize = 64;
+pub const UNTOLD_ROUTES: usize = 200_000;
+
 /// An origin that stood this long without suspicion is normal (S: an hour outlives every convergence and most slips).
 pub const STABLE_SECS: i64 = 3_600;
 /// Without a dump or a store the detector learns for this long: a day brings most prefixes by at least once.

@@ -58,7 +58,7 @@ fn told_again(events: &Events, at: Timestamp) -> Events {
 }
 
 /// The same history in two lives: killed behind the given event, started again a moment later.
-fn interrupted(events: &Events, behind: usize) -> [Events; 2] {
+pub(super) fn interrupted(events: &Events, behind: usize) -> [Events; 2] {
     let before: Events = events[..behind].to_vec();
     let at = Timestamp(before.last().map_or(START, |(at, _)| *at).0 + 1);
     let mut after = told_again(&before, at);
@@ -105,7 +105,10 @@ fn is_told_once_and_to_its_end(alerts: &[Arc<Alert>]) -> Result<(), String> {
                 Some(suspect) => vec![*suspect],
                 None => a.victim_ases.clone(),
             };
-            let same = a.class.kind() == alert.class.kind() && about(a) == about(alert);
+            // One network may get two upstreams at once, each a story of its own.
+            let over =
+                |a: &Alert| a.title.split(',').next().filter(|_| a.class == Class::NewUpstream).map(str::to_owned);
+            let same = a.class.kind() == alert.class.kind() && about(a) == about(alert) && over(a) == over(alert);
             same && alert.transition == Transition::Opened && a.prefixes.iter().any(|p| alert.prefixes.contains(p))
         });
         if let Some(twin) = twin {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::gate::End;
 use super::incident::{IncidentRef, Lost, Offence, OffenceKey, OffenceRef};
 use super::new_facts::NewFacts;
+use super::record::OffenceRecord;
 use super::timers::Timer;
 use super::{Desk, Suppressed};
 use crate::alert::{Class, Reason, ReasonCode};
@@ -95,7 +96,7 @@ fn as_offence(key: OffenceKey, routes: &BTreeMap<AllowedKey, Allowed>) -> Option
         weighed_in: None,
         began_by: None,
         incident: None,
-        past: Vec::new(),
+        record: OffenceRecord::default(),
         last_end: ReasonCode::Withdrawn,
         unwatched: true,
         ended_unseen: false,
@@ -208,7 +209,7 @@ impl Desk {
         let (prefix, key_as) = (key.prefix, key.key_as);
         let Allowed { finding, attributes, first_at, .. } = held;
         let phase = Phase::Began(finding.clone(), attributes.clone());
-        let sighting = Sighting { prefix, path_id, vantage, class, key_as, seen: self.now, phase };
+        let sighting = Sighting { prefix, path_id, vantage, class, key_as, seen: self.now, phase, before: None };
         if self.is_old_news(&finding) {
             return;
         }
@@ -242,7 +243,7 @@ impl Desk {
                 let (prefix, key_as) = (key.prefix, key.key_as);
                 let phase = Phase::Changed(best.clone(), holder.attributes.clone());
                 let (vantage, path_id, class, seen) = (holder.vantage, holder.path_id, holder.class, self.now);
-                let sighting = Sighting { prefix, path_id, vantage, class, key_as, seen, phase };
+                let sighting = Sighting { prefix, path_id, vantage, class, key_as, seen, phase, before: None };
                 self.is_allowed(&sighting, &best, &holder.attributes);
             }
             let offence = &self.offences[at.0 as usize];

@@ -76,6 +76,7 @@ impl Desk {
         offences.close_up(&mut self.offences);
         incidents.close_up(&mut self.incidents);
         self.move_up(&offences, &incidents);
+        self.untold_routes = self.offences.iter().map(|offence| offence.record.untold()).sum();
         self.room = Room {
             offences: (2 * self.offences.len()).clamp(FEW.offences, limits::OFFENCES),
             incidents: (2 * self.incidents.len()).clamp(FEW.incidents, limits::INCIDENTS),
@@ -116,6 +117,7 @@ impl Desk {
             *waiting = waiting.iter().filter_map(|at| offences.offence(*at)).collect();
             !waiting.is_empty()
         });
+        self.left_out = self.left_out.iter().filter_map(|at| incidents.incident(*at)).collect();
         self.dirty = self.dirty.iter().filter_map(|at| incidents.incident(*at)).collect();
         self.timers = std::mem::take(&mut self.timers).moved_up(offences, incidents);
     }
@@ -136,7 +138,7 @@ fn is_held_or_awaited(offence: &Offence) -> bool {
 mod tests {
     use super::*;
     use crate::bgp::{Asn, Nlri, PathAttributes, Update, VantageId, VantagePoint};
-    use crate::desk::Settings;
+    use crate::desk::{Recording, Settings};
     use crate::event::{Event, Stamped};
     use crate::shard::{KeyRange, Keyed, Shard};
     use std::sync::Arc;
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn the_lists_hold_what_lives_and_not_what_ever_was() {
         let room = |offences| Room { offences, ..FEW };
-        let desk = |room| Desk { room, ..Desk::new(Settings::default(), false) };
+        let desk = |room| Desk { room, ..Desk::new(Settings::default(), Recording::Off) };
         let (offences, incidents, _) = held_after(20, desk(FEW));
         assert!(offences >= 20 && incidents == 20, "without need nothing is thrown away: {offences} {incidents}");
         let (offences, incidents, keys) = held_after(20, desk(room(20)));

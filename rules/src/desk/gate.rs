@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::incident::{Holder, Lost, Offence, OffenceKey, OffenceRef, RouteRecord};
+use super::incident::{Holder, Lost, Offence, OffenceKey, OffenceRef};
+use super::record::{OffenceRecord, RouteEnd};
 use super::tenure::is_tenure;
 use super::timers::Timer;
 use super::{Desk, Settings, Suppressed};
@@ -131,7 +132,7 @@ impl Desk {
             weighed_in: None,
             began_by: None,
             incident: None,
-            past: Vec::new(),
+            record: OffenceRecord::default(),
             last_end: ReasonCode::Withdrawn,
             unwatched: false,
             ended_unseen: false,
@@ -159,6 +160,9 @@ impl Desk {
     pub(super) fn hold(&mut self, at: OffenceRef, sighting: &Sighting, attributes: &Arc<PathAttributes>) -> bool {
         let peer_as = self.peer_as(sighting.vantage);
         let is_same_route = self.new_facts.is_some();
+        // With one of its routes back, nobody waits for the others of the session.
+        let is_other = |l: &Lost| l.vantage == sighting.vantage && l.path_id != sighting.path_id;
+        self.record_given_up(at, is_other, RouteEnd { seen: sighting.seen, why: ReasonCode::OutOfSight });
         let offence = &mut self.offences[at.0 as usize];
         offence.ended = None;
         offence.unwatched = false;
@@ -182,13 +186,14 @@ impl Desk {
             // Judged otherwise, it is still the route that it was.
             Ok(_) if is_same_route => {}
             Ok(i) => {
-                let old = std::mem::replace(&mut offence.holders[i], holder);
-                self.record_route(at, &old, Some(sighting.seen));
+                offence.holders[i] = holder;
+                self.record_held(at, sighting, attributes, is_back);
             }
             Err(i) => {
                 let is_first = offence.holders.is_empty();
                 offence.holders.insert(i, holder);
                 self.count_holder(at, sighting.vantage, is_first, 1);
+                self.record_held(at, sighting, attributes, is_back);
             }
         }
         is_back
@@ -263,7 +268,7 @@ impl Desk {
         let Some(at) = self.by_key.get(&key).copied() else { return };
         let offence = &mut self.offences[at.0 as usize];
         let Ok(i) = offence.holder(sighting.vantage, sighting.path_id, sighting.class) else { return };
-        let holder = offence.holders.remove(i);
+        offence.holders.remove(i);
         let is_last = offence.holders.is_empty();
         if by == EndedBy::LostSight {
             let lost = Lost { vantage: sighting.vantage, path_id: sighting.path_id, since: self.now };
@@ -273,17 +278,12 @@ impl Desk {
             self.timers.set(self.now.plus_secs(limits::LOST_SIGHT_SECS), Timer::LostSight(at));
         }
         self.count_holder(at, sighting.vantage, is_last, -1);
-        self.record_route(at, &holder, Some(sighting.seen));
+        let code = by.reason();
+        self.record_ended(at, sighting, RouteEnd { seen: sighting.seen, why: code });
         if is_last && self.new_facts.is_some() {
             self.note_new_facts(at);
         }
         if is_last {
-            let code = match by {
-                EndedBy::Withdrawn => ReasonCode::Withdrawn,
-                EndedBy::Replaced => ReasonCode::Replaced,
-                EndedBy::LostSight => ReasonCode::OutOfSight,
-                EndedBy::Cleared(code) => code,
-            };
             self.left(at, sighting.seen, code);
         }
     }
@@ -327,6 +327,7 @@ impl Desk {
 
     /// Waits no longer for some of the sessions that were lost; with the last one the offence is over.
     pub(super) fn stop_waiting(&mut self, at: OffenceRef, given_up: impl Fn(&Lost) -> bool, end: End) {
+        self.record_given_up(at, &given_up, RouteEnd { seen: end.seen, why: end.code });
         let offence = &mut self.offences[at.0 as usize];
         offence.lost.retain(|l| !given_up(l));
         if offence.lost.is_empty() && !offence.is_active() && offence.ended.is_none() {
@@ -383,46 +384,6 @@ impl Desk {
         waiting.retain(|at| !offences[at.0 as usize].lost.is_empty());
         if waiting.is_empty() {
             self.awaited.remove(prefix);
-        }
-    }
-
-    pub(super) fn record_route(&mut self, at: OffenceRef, holder: &Holder, ended: Option<Timestamp>) {
-        if !self.record_routes {
-            return;
-        }
-        let Some(point) = self.vantage.get(holder.vantage.0 as usize) else { return };
-        let offence = &mut self.offences[at.0 as usize];
-        let record = RouteRecord {
-            incident: "".into(),
-            prefix: offence.key.prefix,
-            collector: point.collector.clone(),
-            peer_as: point.peer_as,
-            peer_address: point.peer_address,
-            path_id: holder.path_id,
-            as_path: holder.attributes.as_path.to_string(),
-            started: holder.since,
-            ended,
-        };
-        match offence.incident {
-            Some(i) => {
-                let incident = self.incidents[i.0 as usize].id.clone();
-                self.out.push(super::Output::Route(RouteRecord { incident, ..record }));
-            }
-            None => offence.past.push(record),
-        }
-    }
-
-    pub(super) fn record_open_routes(&mut self) {
-        if !self.record_routes {
-            return;
-        }
-        for i in 0..self.offences.len() {
-            let at = OffenceRef(i as u32);
-            if self.offences[i].incident.is_some() {
-                for holder in self.offences[i].holders.clone() {
-                    self.record_route(at, &holder, None);
-                }
-            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What the desk remembers: offences (one family, key AS and prefix) and the incidents they belong to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::record::{OffenceRecord, Recorded};
 use crate::alert::{
     Class, Constituent, Episode, LeakSegment, Reason, ReasonCode, SamplePath, Severity, Status, Transition,
 };
@@ -76,9 +76,9 @@ pub struct Offence {
     pub began_by: Option<Reason>,
     #[serde(skip)]
     pub incident: Option<IncidentRef>,
-    /// Routes that ended before there was an incident to record them under.
+    /// Who holds it, for the record.
     #[serde(skip)]
-    pub past: Vec<RouteRecord>,
+    pub record: OffenceRecord,
     pub last_end: ReasonCode,
     /// Held when a restart interrupted the watching, and not seen since.
     pub unwatched: bool,
@@ -119,21 +119,6 @@ impl Offence {
     pub fn holder(&mut self, vantage: VantageId, path_id: u32, class: Class) -> Result<usize, usize> {
         self.holders.binary_search_by_key(&(vantage, path_id, class), Holder::key)
     }
-}
-
-/// The route of one vantage point under an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteRecord {
-    pub incident: Arc<str>,
-    pub prefix: IpNet,
-    pub collector: Arc<str>,
-    pub peer_as: Asn,
-    pub peer_address: IpAddr,
-    pub path_id: u32,
-    pub as_path: String,
-    pub started: Timestamp,
-    /// None while it is held.
-    pub ended: Option<Timestamp>,
 }
 
 /// A transition that waits for the end of the event.
@@ -212,6 +197,9 @@ pub struct Incident {
     pub new_facts: Option<Reason>,
     /// They may have made it less grave.
     pub reweigh: bool,
+    /// Routes of it that were told for the record, and those that found no room there.
+    #[serde(default)]
+    pub recorded: Recorded,
 }
 
 pub type SegmentKey = (Asn, Asn, Asn, Option<u8>);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::incident::{Incident, IncidentRef, Lost, Offence, OffenceRef};
+use super::record::OffenceRecord;
 use super::timers::Timer;
 use super::{Desk, Output};
 use crate::bgp::{Timestamp, Update, VantageId, VantagePoint};
@@ -295,7 +296,7 @@ fn member(order: u32, offence: &Offence) -> Member {
         weighed_in: None,
         began_by: offence.began_by.clone(),
         incident: None,
-        past: Vec::new(),
+        record: OffenceRecord::default(),
         last_end: offence.last_end,
         unwatched: offence.is_held(),
         ended_unseen: offence.ended_unseen,

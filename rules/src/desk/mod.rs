@@ -14,6 +14,7 @@ mod link;
 mod memory;
 mod new_facts;
 mod novelty;
+mod record;
 mod render;
 mod score;
 mod short_prefix;
@@ -25,7 +26,8 @@ mod topology;
 mod visibility;
 mod witness;
 
-pub use incident::{Incident, Offence, RouteRecord};
+pub use incident::{Incident, Offence};
+pub use record::{Recording, RouteEnd, RouteNews, RouteRecord};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -76,8 +78,8 @@ impl Default for Settings {
 #[derive(Clone, Debug)]
 pub enum Output {
     Alert(Arc<Alert>),
-    /// Who held an offending route of an incident, from when to when; uncapped.
-    Route(RouteRecord),
+    /// Who holds an offending route of an incident, or no longer does.
+    Route(Box<RouteNews>),
     /// What has to be kept for a restart, before the alert that follows it is told.
     Chapter(Box<Chapter>),
     /// What has to be kept for a restart, of everything.
@@ -142,14 +144,23 @@ pub struct Desk {
     /// What a restart left; none in a process that began with nothing.
     before: Option<Before>,
     room: Room,
-    record_routes: bool,
+    recording: Recording,
+    /// Routes on record that belong to no incident yet.
+    untold_routes: usize,
+    /// Incidents of which more found no room on record than was told.
+    left_out: BTreeSet<IncidentRef>,
     keeps_chapters: bool,
     out: Vec<Output>,
 }
 
 impl Desk {
-    pub fn new(settings: Settings, record_routes: bool) -> Self {
-        Self { settings, record_routes, learning: true, now: Timestamp::MIN, ..Self::default() }
+    pub fn new(settings: Settings, recording: Recording) -> Self {
+        Self { settings, recording, learning: true, now: Timestamp::MIN, ..Self::default() }
+    }
+
+    /// From here on routes are told like this.
+    pub fn record(&mut self, recording: Recording) {
+        self.recording = recording;
     }
 
     /// From here on every alert is preceded by what a restart needs to know of its incident.
@@ -235,6 +246,7 @@ impl Desk {
             _ => {}
         }
         self.flush();
+        self.tell_left_out();
         self.new_facts = None;
         if matches!(stamped.event, Event::End) {
             self.record_open_routes();
@@ -387,7 +399,7 @@ impl Desk {
         for (key, vantage, path_id, class) in held.collect::<Vec<_>>() {
             let by = EndedBy::Cleared(ReasonCode::Seen);
             let (prefix, key_as, phase) = (key.prefix, key.key_as, Phase::Ended(by));
-            self.ended(&Sighting { prefix, path_id, vantage, class, key_as, seen: self.now, phase }, by);
+            self.ended(&Sighting { prefix, path_id, vantage, class, key_as, seen: self.now, phase, before: None }, by);
         }
     }
 

@@ -118,7 +118,16 @@ fn is_short(nlri: &Nlri) -> bool {
 }
 
 fn sighting(key: Key, key_as: Asn, seen: Timestamp, phase: Phase) -> Sighting {
-    Sighting { prefix: key.0, path_id: key.1, vantage: key.2, class: Class::ShortPrefix, key_as, seen, phase }
+    Sighting {
+        prefix: key.0,
+        path_id: key.1,
+        vantage: key.2,
+        class: Class::ShortPrefix,
+        key_as,
+        seen,
+        phase,
+        before: None,
+    }
 }
 
 fn finding(origin_as: Asn, hops: &[Asn], attributes: &PathAttributes) -> Finding {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::incident::{Due, Incident, IncidentRef, OffenceRef, SegmentKey, Told};
+use super::record::Recorded;
 use super::timers::Timer;
 use super::{Desk, Output};
 use crate::alert::{Class, Episode, Reason, ReasonCode, SamplePath, Severity, Status, Transition};
@@ -82,6 +83,7 @@ impl Desk {
             told: Told::default(),
             new_facts: None,
             reweigh: false,
+            recorded: Recorded::default(),
         });
         self.stories.entry((key.kind, key.key_as)).or_default().push(story);
         self.timers.set(self.incidents[story.0 as usize].normal_at(), Timer::Normal(story));
@@ -124,7 +126,6 @@ impl Desk {
         let started = offence.started;
         let (first, first_route) = (offence.first.clone(), offence.first_route.clone());
         let holders = offence.holders.clone();
-        let past = std::mem::take(&mut offence.past);
         let ever: Vec<Asn> = offence.peers.clone();
         let best = offence.best.clone();
         let family = Family::of(&offence.key.prefix);
@@ -135,7 +136,6 @@ impl Desk {
         incident.collectors.extend(point.filter(|_| !is_active).map(|p| p.collector.clone()));
         incident.peers_peak = incident.peers_peak.max(seen_by);
         incident.share_peak = incident.share_peak.into_iter().chain(share).reduce(f64::max);
-        let id = incident.id.clone();
         incident.offences.push(at);
         incident.gained_at = now;
         incident.started = incident.started.min(started);
@@ -146,7 +146,7 @@ impl Desk {
         incident.active += usize::from(is_active);
         incident.ever_peers.extend(ever);
         incident.quiet_since = if is_active { None } else { incident.quiet_since };
-        self.out.extend(past.into_iter().map(|r| Output::Route(super::RouteRecord { incident: id.clone(), ..r })));
+        self.tell_record(at, story);
         self.absorb(story, at, &first);
         self.absorb(story, at, &best);
         self.sample(story, at, first_route.0, &first_route.1, started);

@@ -36,7 +36,7 @@ impl Desk {
             let (finding, attributes) = (offence.best.clone(), offence.first_route.1.clone());
             let phase = Phase::Began(finding.clone(), attributes.clone());
             let class = Class::VisibilityLoss;
-            let sighting = Sighting { prefix, path_id: 0, vantage, class, key_as, seen: self.now, phase };
+            let sighting = Sighting { prefix, path_id: 0, vantage, class, key_as, seen: self.now, phase, before: None };
             self.losses.still_lost(&finding, &attributes, &sighting);
             self.sighting(sighting);
         }

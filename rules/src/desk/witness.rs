@@ -171,7 +171,7 @@ impl Desk {
         for (path_id, class) in held {
             let by = EndedBy::Cleared(code);
             let (prefix, key_as, phase) = (key.prefix, key.key_as, Phase::Ended(by));
-            self.ended(&Sighting { prefix, path_id, vantage, class, key_as, seen: self.now, phase }, by);
+            self.ended(&Sighting { prefix, path_id, vantage, class, key_as, seen: self.now, phase, before: None }, by);
         }
     }
 

@@ -332,7 +332,7 @@ fn ended(prefix: IpNet, vantage: VantageId, key_as: Asn, seen: Timestamp, by: En
 }
 
 fn sighting(prefix: IpNet, vantage: VantageId, key_as: Asn, seen: Timestamp, phase: Phase) -> Sighting {
-    Sighting { prefix, path_id: 0, vantage, class: Class::VisibilityLoss, key_as, seen, phase }
+    Sighting { prefix, path_id: 0, vantage, class: Class::VisibilityLoss, key_as, seen, phase, before: None }
 }
 
 /// Longer ones are black holes and the like: nobody promised that they are seen.

@@ -3,6 +3,7 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod before;
 mod expiry;
 mod learn;
 pub mod lookup;
@@ -21,7 +22,7 @@ use expiry::Expiry;
 use memory::Before;
 use parts::InParts;
 use presence::OwnRoute;
-pub use sighting::{EndedBy, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
+pub use sighting::{EndedBy, HeldBefore, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
 pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -380,7 +381,9 @@ impl Shard {
         let is_fine = self.is_plainly_fine(key, path, now);
         if !is_fine {
             let was_valid = change.old.is_some_and(|old| self.is_valid(key.0, old)) || self.stood_as_hijack(key, path);
+            let first = self.out.len();
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
+            self.say_before(first, key, change.old);
         }
         if !is_fine || self.rib.entry(key.0).offending > 0 {
             self.revisit_funnel(key.0, update, now);
@@ -599,7 +602,7 @@ impl Shard {
 
     fn sighted(&mut self, key: RouteKey, class: Class, key_as: Asn, seen: Timestamp, phase: Phase) {
         let prefix = self.rib.entry(key.0).prefix;
-        let sighting = Sighting { prefix, path_id: key.2, vantage: key.1, class, key_as, seen, phase };
+        let sighting = Sighting { prefix, path_id: key.2, vantage: key.1, class, key_as, seen, phase, before: None };
         self.out.push(Report::Sighting(sighting));
     }
 
@@ -670,7 +673,9 @@ impl Shard {
             let takes_place = self.rib.entry(change.prefix).offending > 0 && change.old.is_some();
             let key = (change.prefix, update.vantage, nlri.path_id);
             if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(key, path, now) {
+                let first = self.out.len();
                 self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
+                self.say_before(first, key, change.old);
             }
             if let Some(old) = change.old {
                 self.rib.paths.release(old);

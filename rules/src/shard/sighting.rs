@@ -22,6 +22,16 @@ pub struct Sighting {
     /// The collector's time of the message that did it.
     pub seen: Timestamp,
     pub phase: Phase,
+    /// What the vantage point held until then; none where nothing is known of it.
+    pub before: Option<HeldBefore>,
+}
+
+/// A route that an offending one took the place of: the one for the prefix itself or, where the prefix is new, the one for what
+/// covers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBefore {
+    pub prefix: IpNet,
+    pub attributes: Arc<PathAttributes>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +50,18 @@ pub enum EndedBy {
     LostSight,
     /// The route is still there, and new facts say it is fine.
     Cleared(ReasonCode),
+}
+
+impl EndedBy {
+    /// In the words of an alert.
+    pub fn reason(self) -> ReasonCode {
+        match self {
+            Self::Withdrawn => ReasonCode::Withdrawn,
+            Self::Replaced => ReasonCode::Replaced,
+            Self::LostSight => ReasonCode::OutOfSight,
+            Self::Cleared(code) => code,
+        }
+    }
 }
 
 /// A fact of the dump that makes something old news everywhere.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::alert::Alert;
 use crate::bgp::Timestamp;
 use crate::checkpoint::Checkpoint;
-use crate::desk::{Output, Settings};
+use crate::desk::{Output, Recording, RouteNews, Settings};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::stamp::Stamper;
@@ -19,6 +19,8 @@ use crate::stamp::Stamper;
 pub struct Run {
     pub engine: Engine,
     pub alerts: Vec<Arc<Alert>>,
+    /// Who held what, as it goes.
+    pub routes: Vec<RouteNews>,
 }
 
 /// Lets an engine of so many shards live through events, each with the time of its arrival, to the end of input.
@@ -43,10 +45,11 @@ pub fn run_lives_forgetting(lives: &[Vec<(Timestamp, Event)>], settings: Setting
 
 fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() -> Engine) -> Run {
     let mut kept: Option<Checkpoint> = None;
-    let mut alerts = Vec::new();
+    let (mut alerts, mut routes) = (Vec::new(), Vec::new());
     for (i, events) in lives.iter().enumerate() {
         let mut engine = born();
         engine.keep_chapters();
+        engine.record(Recording::AsItGoes);
         let mut stamper = Stamper::default();
         let mut stamped = Vec::new();
         let numbered = events.iter().take_while(|(_, e)| matches!(e, Event::Vantage(..))).count();
@@ -64,12 +67,12 @@ fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() 
                 Output::Alert(alert) => alerts.push(alert),
                 Output::Chapter(chapter) => kept.iter_mut().for_each(|k| k.take_in((*chapter).clone())),
                 Output::Checkpoint(parts) => kept = Some(parts.merge()),
-                Output::Route(_) => {}
+                Output::Route(news) => routes.push(*news),
             }
         }
         if i + 1 == lives.len() {
-            return Run { engine, alerts };
+            return Run { engine, alerts, routes };
         }
     }
-    Run { engine: born(), alerts }
+    Run { engine: born(), alerts, routes }
 }
