@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rules::desk::Recording;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -180,7 +181,7 @@ impl App {
 
         let memory = Memory::of(&config, &store).await;
         let shards = options.shards.unwrap_or_else(pipeline::default_shards);
-        let extras = Extras { routes: false, memory: memory.keeps };
+        let extras = Extras { routes: Recording::AsItGoes, memory: memory.keeps };
         let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };

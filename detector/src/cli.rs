@@ -54,6 +54,9 @@ pub enum Command {
 pub enum History {
     /// Every alert as it was sent, one a line, to stdout; also while the service runs
     Export {
+        /// Behind the alerts, also who held which route of an incident
+        #[arg(long)]
+        routes: bool,
         /// Configuration that names the store
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,

@@ -33,6 +33,7 @@ pub mod notice;
 pub mod notify;
 pub mod pipeline;
 pub mod replay;
+pub mod route;
 pub mod sequencer;
 pub mod sink;
 pub mod store;

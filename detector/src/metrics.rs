@@ -264,6 +264,7 @@ impl Metrics {
         raise_to(&self.ways.forgotten.with_label_values(&["age"]), store.forgotten_by_age());
         raise_to(&self.ways.forgotten.with_label_values(&["size"]), store.forgotten_by_size());
         raise_to(&self.ways.alerts_unstored, dispatched.unstored());
+        raise_to(&self.ways.routes_unrecorded, store.routes_lost() + dispatched.records_lost());
         raise_to(&self.told.shed, dispatched.shed());
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use feeds::input::{self, Item, Reader, Use};
 use indicatif::{ProgressBar, ProgressStyle};
 use rules::bgp::Timestamp;
+use rules::desk::Recording;
 use rules::event::Event;
 use rules::watch::Watch;
 
@@ -46,7 +47,8 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
     let mut delivering = Delivering::start(&config, &context)?;
     let mut printer = Printer::open(args, context)?;
     let shards = args.shards.map_or_else(pipeline::default_shards, usize::from);
-    let extras = Extras { routes: args.routes.is_some(), memory: false };
+    let routes = if args.routes.is_some() { Recording::WhenOver } else { Recording::Off };
+    let extras = Extras { routes, memory: false };
     let engine = pipeline::start(config.alerts.settings(), shards, extras)
         .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
     let mut outputs = engine.outputs;

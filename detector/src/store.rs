@@ -14,6 +14,7 @@ mod marks;
 mod notices;
 mod reader;
 mod retention;
+mod routes;
 mod rows;
 mod schema;
 pub mod transfer;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use file::Spot;
 pub use file::{Location, Problem};
 use rules::bgp::Timestamp;
+use rules::desk::RouteNews;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::failure::Failure;
@@ -36,6 +38,7 @@ use history::{Found, Question};
 use keeper::{Command, Keeper};
 use reader::Reader;
 pub use retention::Keep;
+pub use routes::{FoundRoutes, Peer, RouteQuestion};
 use verdicts::{Refused, Verdict};
 
 /// Commands that may wait: delivery has one out at a time, each sink one, the checkpoint one; the rest is room for
@@ -134,6 +137,7 @@ pub struct Status {
     unreadable: AtomicU64,
     forgotten_by_age: AtomicU64,
     forgotten_by_size: AtomicU64,
+    routes_lost: AtomicU64,
     /// Raised with every file that is opened in the place of another; 0 before the first.
     file: AtomicU32,
     position: watch::Sender<Position>,
@@ -174,6 +178,11 @@ impl Status {
     /// Incidents that went to make room.
     pub fn forgotten_by_size(&self) -> u64 {
         self.forgotten_by_size.load(Ordering::Relaxed)
+    }
+
+    /// Routes of incidents that found no room, or no incident.
+    pub fn routes_lost(&self) -> u64 {
+        self.routes_lost.load(Ordering::Relaxed)
     }
 
     /// Up to where there are transitions, as it changes.
@@ -235,7 +244,12 @@ impl Store {
     /// Writes transitions and notices in one transaction. For each, in the order of its sinks, where it waits, also if
     /// it was put before and still waits; none where the sink has it.
     pub async fn put(&self, puts: Vec<Put>) -> Result<Vec<Vec<Option<Place>>>, Problem> {
-        self.ask(|reply| Command::Put(puts, reply)).await
+        self.put_with(puts, Vec::new()).await
+    }
+
+    /// The same with what there is to say of the routes of incidents, of these or earlier ones.
+    pub async fn put_with(&self, puts: Vec<Put>, routes: Vec<RouteNews>) -> Result<Vec<Vec<Option<Place>>>, Problem> {
+        self.ask(|reply| Command::Put(puts, routes, reply)).await
     }
 
     /// The next parcels of a sink behind `after`.
@@ -296,6 +310,18 @@ impl Store {
     pub async fn timeline(&self, id: &str, behind: i64, most: usize) -> Result<Found, Problem> {
         let id = id.to_owned();
         self.reader.read(move |connection| history::timeline(connection, &id, behind, most)).await
+    }
+
+    /// Routes of one incident behind a number; none if nothing is recorded of it.
+    pub async fn routes(
+        &self,
+        id: &str,
+        question: RouteQuestion,
+        behind: i64,
+        most: usize,
+    ) -> Result<Option<FoundRoutes>, Problem> {
+        let id = id.to_owned();
+        self.reader.read(move |connection| routes::of(connection, &id, &question, behind, most)).await
     }
 
     /// All alerts behind the number of a transition, in the order in which they went out.

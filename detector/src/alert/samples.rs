@@ -3,12 +3,39 @@
 use std::sync::Arc;
 
 use rules::alert::*;
-use rules::bgp::{Asn, Timestamp};
+use rules::bgp::{Asn, PathAttributes, Timestamp, VantagePoint};
+use rules::desk::{RouteEnd, RouteRecord};
 use rules::leak::Violation;
 use rules::rpki::Authorized;
+use rules::shard::HeldBefore;
 
 pub fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_772_334_242 + secs)
+}
+
+/// A route of [`opened`] at the second session of a collector, from a second to another.
+pub fn record(collector: &str, started: i64, ended: Option<i64>) -> RouteRecord {
+    let path =
+        |text: &str| Arc::new(PathAttributes { as_path: text.parse().expect("a path"), ..PathAttributes::default() });
+    RouteRecord {
+        incident: opened().id.into(),
+        prefix: "192.0.2.0/25".parse().expect("a prefix"),
+        point: Arc::new(VantagePoint {
+            collector: collector.into(),
+            peer_as: Asn(64502),
+            peer_address: [198, 51, 100, 7].into(),
+        }),
+        path_id: 0,
+        attributes: path("64502 64500 64511"),
+        seq: 17,
+        at: at(started + 1),
+        started: at(started),
+        before: Some(HeldBefore {
+            prefix: "192.0.2.0/24".parse().expect("a prefix"),
+            attributes: path("64502 64500 64496"),
+        }),
+        ended: ended.map(|secs| RouteEnd { seen: at(secs), why: ReasonCode::Withdrawn }),
+    }
 }
 
 /// A sub-prefix hijack as it opens.

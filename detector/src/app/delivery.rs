@@ -102,17 +102,19 @@ impl Delivering {
 
     /// Alerts go before the checkpoints that know of them.
     async fn take(&mut self, outputs: Vec<Output>) -> u64 {
-        let (mut decided, mut chapter, mut checkpoint) = (Vec::new(), None, None);
+        let (mut decided, mut routes, mut chapter, mut checkpoint) = (Vec::new(), Vec::new(), None, None);
         for output in outputs {
             match output {
                 Output::Chapter(next) => chapter = Some(next),
                 Output::Alert(alert) => decided.push(self.show(alert, chapter.take().as_deref())),
                 Output::Checkpoint(parts) => checkpoint = Some(parts),
-                Output::Route(_) => {}
+                Output::Route(news) => routes.push(*news),
             }
         }
         let alerts = decided.len() as u64;
-        if alerts > 0 {
+        let has_routes = !routes.is_empty();
+        self.dispatch.record(routes);
+        if alerts > 0 || has_routes {
             self.dispatch.put(decided).await;
         }
         if let Some(parts) = checkpoint {

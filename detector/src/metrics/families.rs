@@ -51,6 +51,7 @@ pub struct Ways {
     pub store_unreadable: IntCounter,
     pub forgotten: IntCounterVec,
     pub alerts_unstored: IntCounter,
+    pub routes_unrecorded: IntCounter,
     pub streams_open: IntGauge,
     pub clients_cut: IntCounter,
 }
@@ -208,6 +209,10 @@ impl Ways {
             alerts_unstored: f.add(IntCounter::with_opts(options(
                 "alerts_unstored_total",
                 "Alerts that went to the sinks without the store, since it failed.",
+            ))),
+            routes_unrecorded: f.add(IntCounter::with_opts(options(
+                "routes_unrecorded_total",
+                "Routes of incidents that are not in the store: no room, no incident, or the store failed for too long.",
             ))),
         }
     }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use rules::alert::{Alert, Severity};
-use rules::desk::{Output, RouteRecord};
+use rules::desk::{Output, RouteNews};
 use serde::Serialize;
 
 use super::Fed;
@@ -14,6 +14,7 @@ use crate::alert::{WireContext, to_json};
 use crate::cli::{self, Format};
 use crate::failure::Failure;
 use crate::pipeline::Totals;
+use crate::route::RouteLine;
 
 /// Writes alerts as they come, or the last one of each incident at the end.
 pub struct Printer {
@@ -43,7 +44,7 @@ impl Printer {
     pub fn take(&mut self, output: &Output) -> io::Result<()> {
         match output {
             Output::Alert(alert) => self.alert(alert),
-            Output::Route(record) => self.route(record),
+            Output::Route(news) => self.route(news),
             Output::Chapter(_) | Output::Checkpoint(_) => Ok(()),
         }
     }
@@ -66,8 +67,8 @@ impl Printer {
         }
     }
 
-    fn route(&mut self, record: &RouteRecord) -> io::Result<()> {
-        let Some(out) = &mut self.routes else { return Ok(()) };
+    fn route(&mut self, news: &RouteNews) -> io::Result<()> {
+        let (Some(out), RouteNews::Route(record)) = (&mut self.routes, news) else { return Ok(()) };
         serde_json::to_writer(&mut *out, &RouteLine::from(record))?;
         out.write_all(b"\n")
     }
@@ -99,35 +100,6 @@ impl Printer {
 pub fn line(alert: &Alert) -> String {
     let title = crate::text::plain(&alert.title, rules::limits::TITLE);
     format!("{} {:<9} {:<8} {} [{}]", alert.time, alert.transition, alert.severity, title, alert.id)
-}
-
-#[derive(Serialize)]
-struct RouteLine<'a> {
-    incident: &'a str,
-    prefix: String,
-    collector: &'a str,
-    peer_as: u32,
-    peer_address: String,
-    path_id: u32,
-    as_path: &'a str,
-    started: String,
-    ended: Option<String>,
-}
-
-impl<'a> From<&'a RouteRecord> for RouteLine<'a> {
-    fn from(record: &'a RouteRecord) -> Self {
-        Self {
-            incident: &record.incident,
-            prefix: record.prefix.to_string(),
-            collector: &record.collector,
-            peer_as: record.peer_as.0,
-            peer_address: record.peer_address.to_string(),
-            path_id: record.path_id,
-            as_path: &record.as_path,
-            started: record.started.to_string(),
-            ended: record.ended.map(|t| t.to_string()),
-        }
-    }
 }
 
 /// Counts of a replay; the keys are a contract.

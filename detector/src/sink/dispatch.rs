@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rules::alert::Alert;
 use rules::bgp::Timestamp;
+use rules::desk::RouteNews;
 use tokio::time::{Instant, timeout};
 
 use super::{Delivery, Parcel, Route};
@@ -23,6 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LEFT_ALONE: Duration = Duration::from_secs(10);
 /// Bytes of alerts remembered for a store that cannot be used: some 10,000. Beyond it the oldest are in no history.
 const UNSTORED_BYTES: usize = 64 * 1_024 * 1_024;
+/// What there is to say of routes, for a store that cannot be used: about 200 bytes each, 40 MB. Beyond it the oldest are in no
+/// history.
+const RECORDS: usize = 200_000;
+/// Of these, in one transaction: some 100 ms. Alerts wait for no more than that.
+const RECORDS_AT_ONCE: usize = 5_000;
+/// Such transactions one after the other, well within [`PATIENCE`].
+const RECORD_TURNS: usize = 8;
 /// Transitions a sink may owe, on disk, before those that merely refresh counts are left out: 5 GB of usual alerts.
 const SHED_ABOVE: usize = 1_000_000;
 
@@ -31,12 +39,18 @@ const SHED_ABOVE: usize = 1_000_000;
 pub struct DispatchStatus {
     unstored: AtomicU64,
     shed: AtomicU64,
+    records_lost: AtomicU64,
 }
 
 impl DispatchStatus {
     /// Alerts that went to the sinks without the store.
     pub fn unstored(&self) -> u64 {
         self.unstored.load(Ordering::Relaxed)
+    }
+
+    /// What was to be said of routes, and is in no history.
+    pub fn records_lost(&self) -> u64 {
+        self.records_lost.load(Ordering::Relaxed)
     }
 
     /// Alerts left out for a sink that owes too much.
@@ -65,6 +79,8 @@ pub struct Dispatch {
     /// Sinks that get nothing directly any more, since some of that waits for the store.
     late: BTreeSet<Arc<str>>,
     unstored_bytes: usize,
+    /// What there is to say of routes, not yet in the store; oldest first.
+    records: VecDeque<RouteNews>,
     /// The disk did not answer; it is not asked again before this.
     left_alone_until: Option<Instant>,
 }
@@ -78,8 +94,17 @@ struct Unstored {
 
 impl Dispatch {
     pub fn new(routes: Vec<Route>, store: Store) -> Self {
-        let (unstored, late, status) = (VecDeque::new(), BTreeSet::new(), Arc::default());
-        Self { routes, store, status, is_acquainted: false, unstored, late, unstored_bytes: 0, left_alone_until: None }
+        Self {
+            routes,
+            store,
+            status: Arc::default(),
+            is_acquainted: false,
+            unstored: VecDeque::new(),
+            late: BTreeSet::new(),
+            unstored_bytes: 0,
+            records: VecDeque::new(),
+            left_alone_until: None,
+        }
     }
 
     pub fn status(&self) -> Arc<DispatchStatus> {
@@ -93,6 +118,14 @@ impl Dispatch {
         let put = |notice| Put { parcel: Parcel::notice(notice), sinks: sinks.clone(), chapter: None };
         let puts = notices.into_iter().map(|notice| (put(notice), false)).collect();
         self.hand_over(puts).await;
+    }
+
+    /// What there is to say of routes goes into the store together with the next that is put.
+    pub fn record(&mut self, news: Vec<RouteNews>) {
+        self.records.extend(news);
+        let surplus = self.records.len().saturating_sub(RECORDS);
+        self.records.drain(..surplus);
+        self.status.records_lost.fetch_add(surplus as u64, Ordering::Relaxed);
     }
 
     /// Hands over what was decided. If the store fails, a sink whose window is full waits for it, and nobody for the sink
@@ -138,7 +171,8 @@ impl Dispatch {
 
     /// Looks whether a store that failed can be used again.
     pub async fn retry(&mut self) {
-        if !self.is_acquainted || !self.unstored.is_empty() || self.store.status().problem().is_some() {
+        let waits = !self.unstored.is_empty() || !self.records.is_empty();
+        if !self.is_acquainted || waits || self.store.status().problem().is_some() {
             // What is wrong stands in the store's status.
             let _ = self.store(&[]).await;
         }
@@ -217,7 +251,22 @@ impl Dispatch {
             let places = self.store.put(missed).await?;
             self.settle(places);
         }
-        self.store.put(puts.to_vec()).await
+        let places = self.put_with_records(puts.to_vec()).await?;
+        // The alerts are in; what is left of a great many routes may wait for the next time.
+        for _ in 1..RECORD_TURNS {
+            if self.records.is_empty() || self.put_with_records(Vec::new()).await.is_err() {
+                break;
+            }
+        }
+        Ok(places)
+    }
+
+    async fn put_with_records(&mut self, puts: Vec<Put>) -> Result<Vec<Vec<Option<Place>>>, Problem> {
+        let records: Vec<RouteNews> = self.records.iter().take(RECORDS_AT_ONCE).cloned().collect();
+        let count = records.len();
+        let places = self.store.put_with(puts, records).await?;
+        self.records.drain(..count);
+        Ok(places)
     }
 
     fn settle(&mut self, places: Vec<Vec<Option<Place>>>) {

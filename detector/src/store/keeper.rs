@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rules::bgp::Timestamp;
+use rules::desk::RouteNews;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -13,7 +14,8 @@ use super::file::{self, Location, Opened, Problem, Spot};
 use super::retention::{self, Keep};
 use super::verdicts::{Refused, Verdict};
 use super::{
-    Checkpoint, Forgot, Page, Place, Put, Reply, StandingRules, Status, TOLD, Told, notices, rows, schema, verdicts,
+    Checkpoint, Forgot, Page, Place, Put, Reply, StandingRules, Status, TOLD, Told, notices, routes, rows, schema,
+    verdicts,
 };
 use crate::app::now;
 use crate::notice::Said;
@@ -29,7 +31,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MOST_ACKNOWLEDGED: usize = 1_000_000;
 
 pub enum Command {
-    Put(Vec<Put>, Reply<Vec<Vec<Option<Place>>>>),
+    Put(Vec<Put>, Vec<RouteNews>, Reply<Vec<Vec<Option<Place>>>>),
     Page(Arc<str>, Place, Reply<Page>),
     Told(Arc<str>, Reply<(Told, Place)>),
     Forget {
@@ -259,10 +261,10 @@ fn act(
 ) -> Option<Answer> {
     let place = |row| Place { file, row };
     Some(match command {
-        Command::Put(puts, reply) => {
-            let rows = puts.iter().map(|put| rows::put(connection, put, now.0));
+        Command::Put(puts, routes, reply) => {
+            let written = put_all(connection, &puts, &routes, now.0, status);
             let all = |rows: Vec<Option<i64>>| rows.into_iter().map(|row| row.map(place)).collect();
-            later(reply, rows.map(|rows| rows.map(all)).collect(), outcome)
+            later(reply, written.map(|rows| rows.into_iter().map(all).collect()), outcome)
         }
         Command::Page(sink, after, reply) => {
             let after = if after.file == file { after.row } else { 0 };
@@ -314,6 +316,26 @@ fn act(
     })
 }
 
+/// Alerts first: the routes of an incident stand beside it. What is over then leaves none open.
+fn put_all(
+    connection: &Connection,
+    puts: &[Put],
+    routes: &[RouteNews],
+    now: i64,
+    status: &Status,
+) -> rusqlite::Result<Vec<Vec<Option<i64>>>> {
+    let rows = puts.iter().map(|put| rows::put(connection, put, now)).collect::<rusqlite::Result<_>>()?;
+    let mut writer = routes::Writer::new(connection);
+    routes.iter().try_for_each(|news| writer.write(news))?;
+    status.routes_lost.fetch_add(writer.lost, Ordering::Relaxed);
+    for put in puts {
+        if let Parcel::Alert(delivery) = &put.parcel {
+            routes::close(connection, delivery)?;
+        }
+    }
+    Ok(rows)
+}
+
 /// Answers with what was found if the transaction goes through, else with why not.
 fn later<T: 'static>(reply: Reply<T>, found: rusqlite::Result<T>, outcome: &mut rusqlite::Result<()>) -> Answer {
     let found = match found {
@@ -343,7 +365,7 @@ fn refusal(command: Command) -> Option<Answer> {
         Some(answer)
     }
     match command {
-        Command::Put(_, reply) => refuse(reply),
+        Command::Put(_, _, reply) => refuse(reply),
         Command::Page(_, _, reply) => refuse(reply),
         Command::Told(_, reply) => refuse(reply),
         Command::Forget { reply, .. } => refuse(reply),

@@ -5,6 +5,7 @@
 //! older file, of an import and of this minute are found the same way.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rules::bgp::Timestamp;
@@ -67,6 +68,18 @@ pub fn key(prefix: &IpNet) -> Value {
 pub fn last_key(prefix: &IpNet) -> Value {
     let last = IpNet::new(prefix.broadcast(), prefix.max_prefix_len());
     last.map_or_else(|_| key(prefix), |last| bytes(&last, prefix.max_prefix_len()))
+}
+
+/// The prefix of a key.
+pub fn prefix_of(key: &[u8]) -> Option<IpNet> {
+    let (family, rest) = key.split_first()?;
+    let (length, address) = rest.split_last()?;
+    let address: IpAddr = match family {
+        4 => <[u8; 4]>::try_from(address).ok()?.into(),
+        6 => <[u8; 16]>::try_from(address).ok()?.into(),
+        _ => return None,
+    };
+    IpNet::new(address, *length).ok()
 }
 
 fn bytes(prefix: &IpNet, length: u8) -> Value {
@@ -194,6 +207,8 @@ mod tests {
                 let (outer, inner) = (net(outer), net(inner));
                 let stands_between = (key(&outer)..=last_key(&outer)).contains(&key(&inner));
                 assert_eq!(stands_between, outer.contains(&inner), "{outer} {inner}");
+                let Value::Bytes(bytes) = key(&inner) else { panic!("a key is octets") };
+                assert_eq!(prefix_of(&bytes), Some(inner));
             }
         }
     }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use rules::bgp::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::notices;
 use super::rows::{Queued, queue};
+use super::{notices, routes};
 
 /// Incidents of one step.
 const INCIDENTS: i64 = 100;
 /// Their transitions: 5 MB of usual alerts.
 const TRANSITIONS: i64 = 1_000;
+/// Their routes: 2 MB.
+const ROUTES: i64 = 5_000;
 
 /// How much history there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,7 @@ pub fn step(
         step.by_size = forget(connection, &oldest, tombstones, now, &mut step.forgotten)?;
         step.has_more = !oldest.is_empty();
     }
+    step.has_more |= routes::make_room(connection, ROUTES)?;
     Ok(step)
 }
 
@@ -91,8 +94,12 @@ fn forget(
     now: i64,
     forgotten: &mut Vec<Forgotten>,
 ) -> rusqlite::Result<u64> {
-    let (mut left, mut gone) = (TRANSITIONS, 0);
+    let (mut left, mut routes_left, mut gone) = (TRANSITIONS, ROUTES, 0);
     for (number, id) in incidents {
+        routes_left -= routes::forget(connection, *number, routes_left)?;
+        if routes_left == 0 {
+            break;
+        }
         let deleted = connection
             .prepare_cached(
                 "DELETE FROM transitions WHERE number IN

@@ -9,7 +9,7 @@ pub const APPLICATION_ID: i32 = 0x6267_7077;
 
 /// Each entry brings a file from the version before to its own, which is its place in the list. What was released
 /// never changes; a new version is a new entry.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     // 1: every transition, the latest state of each incident, what each sink still has to be told, checkpoints.
     "CREATE TABLE transitions (
         number INTEGER PRIMARY KEY,
@@ -125,10 +125,52 @@ const MIGRATIONS: [&str; 5] = [
     );
     CREATE INDEX verdicts_of ON verdicts (incident);
     CREATE INDEX verdicts_with_rules ON verdicts (number) WHERE rule IS NOT NULL;",
+    // 6: who held which route of an incident, from when to when. `untold` found no room with the engine, `no_room` here.
+    "CREATE TABLE route_histories (
+        incident INTEGER PRIMARY KEY REFERENCES incidents (number) ON DELETE CASCADE,
+        last INTEGER NOT NULL DEFAULT 0,
+        kept INTEGER NOT NULL DEFAULT 0,
+        untold INTEGER NOT NULL DEFAULT 0,
+        no_room INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX route_histories_kept ON route_histories (incident) WHERE kept > 0;
+    CREATE TABLE route_points (
+        number INTEGER PRIMARY KEY,
+        collector TEXT NOT NULL,
+        peer_as INTEGER NOT NULL,
+        peer_address TEXT NOT NULL,
+        UNIQUE (collector, peer_as, peer_address)
+    );
+    CREATE TABLE routes (
+        incident INTEGER NOT NULL REFERENCES route_histories (incident) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        prefix BLOB NOT NULL,
+        point INTEGER NOT NULL REFERENCES route_points (number),
+        path_id INTEGER NOT NULL,
+        as_path TEXT NOT NULL,
+        origin_as INTEGER,
+        otc INTEGER,
+        blackhole INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        started INTEGER NOT NULL,
+        ended INTEGER,
+        why TEXT,
+        before_prefix BLOB,
+        before_path TEXT,
+        PRIMARY KEY (incident, number)
+    ) WITHOUT ROWID;
+    CREATE INDEX routes_held ON routes (incident, prefix, point, path_id) WHERE ended IS NULL;
+    CREATE INDEX routes_at ON routes (incident, prefix, point, path_id, started);
+    CREATE TABLE route_room (kept INTEGER NOT NULL);
+    INSERT INTO route_room VALUES (0);",
 ];
 
 /// The version whose incidents got numbers and marks.
 const SEARCHABLE: i64 = 4;
+
+/// The version that keeps routes.
+pub const ROUTES: i64 = 6;
 
 /// The version this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

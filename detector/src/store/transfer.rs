@@ -3,7 +3,8 @@
 use rules::bgp::Timestamp;
 
 use super::file::{self, Location, Opened, Problem, Spot};
-use super::{Put, history, rows, schema};
+use super::{Put, history, routes, rows, schema};
+use crate::route::RouteLine;
 use crate::sink::{Delivery, Parcel};
 
 /// Alerts read or written at once: 2.5 MB of usual ones.
@@ -32,18 +33,46 @@ pub fn each<E>(location: &Location, mut f: impl FnMut(&str) -> Result<(), E>) ->
     }
 }
 
+/// The same with every route of an incident.
+pub fn each_route<E>(
+    location: &Location,
+    mut f: impl FnMut(&RouteLine) -> Result<(), E>,
+) -> Result<Result<(), E>, Problem> {
+    let of = |error: rusqlite::Error| Problem::of(location, &error);
+    let connection = file::open_to_read(&Spot::new(location.clone()))?;
+    // A store that no newer program has written to yet has none.
+    if schema::version(&connection).map_err(of)? < schema::ROUTES {
+        return Ok(Ok(()));
+    }
+    let mut place = (0, 0);
+    loop {
+        let found = routes::behind(&connection, place, AT_ONCE).map_err(of)?;
+        for (at, line) in &found {
+            if let Err(error) = f(line) {
+                return Ok(Err(error));
+            }
+            place = *at;
+        }
+        if found.len() < AT_ONCE {
+            return Ok(Ok(()));
+        }
+    }
+}
+
 /// A store that takes in what was sent elsewhere; nothing of it goes to any sink.
 pub struct Into {
     location: Location,
     opened: Opened,
     waiting: Vec<Delivery>,
+    routes: Vec<RouteLine>,
+    lost: u64,
 }
 
 impl Into {
     /// Nobody else may use it.
     pub fn open(location: &Location, now: Timestamp) -> Result<Self, Problem> {
         let opened = file::open(&Spot::new(location.clone()), now, false)?;
-        Ok(Self { location: location.clone(), opened, waiting: Vec::new() })
+        Ok(Self { location: location.clone(), opened, waiting: Vec::new(), routes: Vec::new(), lost: 0 })
     }
 
     pub fn put(&mut self, delivery: Delivery) -> Result<(), Problem> {
@@ -51,9 +80,16 @@ impl Into {
         if self.waiting.len() == AT_ONCE { self.write() } else { Ok(()) }
     }
 
-    /// Writes what is left.
-    pub fn finish(mut self) -> Result<(), Problem> {
-        self.write()
+    /// A route of an incident that was put before.
+    pub fn put_route(&mut self, line: RouteLine) -> Result<(), Problem> {
+        self.routes.push(line);
+        if self.routes.len() == AT_ONCE { self.write() } else { Ok(()) }
+    }
+
+    /// Writes what is left; gives how many routes found no room, or no incident.
+    pub fn finish(mut self) -> Result<u64, Problem> {
+        self.write()?;
+        Ok(self.lost)
     }
 
     /// Its age counts from when it was sent, so that what is old enough goes.
@@ -65,6 +101,12 @@ impl Into {
             let put = Put { parcel: Parcel::Alert(delivery), sinks: Vec::new(), chapter: None };
             rows::put(&transaction, &put, stored).map_err(of)?;
         }
+        let mut writer = routes::Writer::new(&transaction);
+        for line in self.routes.drain(..) {
+            writer.take_in(&line).map_err(of)?;
+        }
+        self.lost += writer.lost;
+        drop(writer);
         transaction.commit().map_err(of)
     }
 }
