@@ -38,7 +38,7 @@ use history::{Found, Question};
 use keeper::{Command, Keeper};
 use reader::Reader;
 pub use retention::Keep;
-pub use routes::{FoundRoutes, Peer, RouteQuestion};
+pub use routes::{FoundRoutes, Overview, Peer, RouteQuestion, Span};
 use verdicts::{Refused, Verdict};
 
 /// Commands that may wait: delivery has one out at a time, each sink one, the checkpoint one; the rest is room for
@@ -322,6 +322,12 @@ impl Store {
     ) -> Result<Option<FoundRoutes>, Problem> {
         let id = id.to_owned();
         self.reader.read(move |connection| routes::of(connection, &id, &question, behind, most)).await
+    }
+
+    /// What a page shows of the routes of an incident; none if nothing is recorded of it.
+    pub async fn overview(&self, id: &str, most: usize) -> Result<Option<Overview>, Problem> {
+        let id = id.to_owned();
+        self.reader.read(move |connection| routes::overview(connection, &id, most)).await
     }
 
     /// All alerts behind the number of a transition, in the order in which they went out.

@@ -111,14 +111,14 @@ impl Filter {
     }
 }
 
-const TIME: &str = "expected a time such as 2026-03-01T03:04:05Z, or seconds since 1970";
+pub const TIME: &str = "expected a time such as 2026-03-01T03:04:05Z, or seconds since 1970";
 const ASN: &str = "expected an AS number such as 64496 or AS64496";
 pub const PREFIX: &str = "expected a prefix such as 192.0.2.0/24 or 2001:db8::/32, or an address";
 const MATCHES: [Match; 4] = [Match::Exact, Match::More, Match::Less, Match::Overlapping];
 /// In the order of [`Match`].
 const MATCH_WORDS: [&str; 4] = ["exact", "more", "less", "overlap"];
 
-fn read_asn(text: &str) -> Option<Asn> {
+pub fn read_asn(text: &str) -> Option<Asn> {
     let digits = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);
     digits.parse().ok().map(Asn)
 }
@@ -128,7 +128,7 @@ pub fn read_prefix(text: &str) -> Option<IpNet> {
     text.parse::<IpNet>().ok().or_else(address).map(|prefix| prefix.trunc())
 }
 
-fn parsed<T>(
+pub fn parsed<T>(
     name: &str,
     given: Option<&str>,
     expected: &str,

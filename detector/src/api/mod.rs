@@ -11,6 +11,7 @@ mod lookup;
 pub mod openapi;
 mod parameters;
 pub mod problem;
+mod routes;
 mod stream;
 mod turns;
 pub mod verdicts;
@@ -32,6 +33,8 @@ pub fn router() -> Router<Site> {
         .route("/api/v1/incidents.csv", get(export::csv))
         .route("/api/v1/incidents/{id}", get(incidents::one))
         .route("/api/v1/incidents/{id}/timeline", get(incidents::timeline))
+        .route("/api/v1/incidents/{id}/routes", get(routes::list))
+        .route("/api/v1/incidents/{id}/routes.ndjson", get(routes::ndjson))
         .route("/api/v1/incidents/{id}/verdicts", get(verdicts::list).post(verdicts::say))
         .route("/api/v1/incidents/{id}/verdicts/{number}/undo", post(verdicts::undo))
         .route("/api/v1/stream", get(stream::stream))

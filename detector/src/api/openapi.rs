@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Problem;
-use super::{export, incidents, instance, lookup, stream, verdicts};
+use super::{export, incidents, instance, lookup, routes, stream, verdicts};
 use crate::alert;
 
 /// Stands for the alert; its schema takes the place of this one.
@@ -48,6 +48,8 @@ pub struct Alerts {
         incidents::list,
         incidents::one,
         incidents::timeline,
+        routes::list,
+        routes::ndjson,
         export::ndjson,
         export::csv,
         verdicts::list,

@@ -3,16 +3,18 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rules::alert::{Alert, Class, Severity, Status, Transition};
-use rules::bgp::Asn;
+use rules::bgp::{Asn, VantagePoint};
+use rules::desk::RouteNews;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::*;
-use crate::alert::samples::{at, opened};
+use crate::alert::samples::{at, opened, record as sample};
 use crate::alert::{WireContext, to_json};
 use crate::config::{Http, Role};
 use crate::http::tests::{HOSTILE, Served, served_by, tell, token};
+use crate::route::RouteLine;
 use crate::sink::{Delivery, Parcel};
 use crate::store::Put;
 
@@ -71,6 +73,54 @@ async fn incidents_are_the_alerts_themselves_and_pages_lead_to_the_next() {
     let first = site.json("/api/v1/incidents/bw-0003/timeline?limit=1").await;
     let rest = format!("/api/v1/incidents/bw-0003/alerts?cursor={}", first["next"].as_str().expect("a cursor"));
     assert_eq!(site.json(&rest).await["alerts"][0]["sequence"], 2);
+}
+
+/// Three routes of the incident, the second of them over.
+async fn record(site: &Served) -> [RouteLine; 3] {
+    let records = [("rrc00", 0, None), ("rrc00", 10, Some(40)), ("rrc01", 20, None)];
+    let mut records = records.map(|(collector, started, ended)| sample(collector, started, ended));
+    let mut point = VantagePoint::clone(&records[1].point);
+    (point.peer_as, point.peer_address) = (Asn(64503), [198, 51, 100, 8].into());
+    records[1].point = Arc::new(point);
+    tell(&site.site, opened()).await;
+    let news = records.iter().cloned().map(RouteNews::Route).collect();
+    site.site.store.put_with(Vec::new(), news).await.expect("stored");
+    [0, 1, 2].map(|i| RouteLine::from(&records[i]))
+}
+
+#[tokio::test]
+async fn routes_of_an_incident_come_in_pages_and_by_prefix_peer_and_time() {
+    let site = served().await;
+    let lines = record(&site).await;
+    let path = format!("/api/v1/incidents/{}/routes", opened().id);
+    let first = site.json(&format!("{path}?limit=2")).await;
+    assert_eq!((&first["count"], &first["kept"], &first["truncated"]), (&json!(2), &json!(3), &json!(false)));
+    let next = first["next"].as_str().expect("a cursor");
+    let second = site.json(&format!("{path}?limit=2&cursor={next}")).await;
+    assert_eq!((&second["routes"], &second["next"]), (&json!([lines[2]]), &Value::Null));
+    for (query, expected) in [
+        ("prefix=192.0.2.0/24", vec![0, 1, 2]),
+        ("prefix=192.0.2.0/26", vec![]),
+        ("peer=AS64503", vec![1]),
+        ("peer=198.51.100.7", vec![0, 2]),
+        ("at=2026-03-01T03:04:15Z", vec![0, 1]),
+        ("at=2026-03-01T03:04:45Z&prefix=192.0.2.0/25", vec![0, 2]),
+    ] {
+        let expected: Vec<_> = expected.into_iter().map(|i: usize| &lines[i]).collect();
+        assert_eq!(site.json(&format!("{path}?{query}")).await["routes"], json!(expected), "{query}");
+        let (code, text) = site.get(&format!("{path}.ndjson?{query}")).await;
+        let read: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!((code, json!(read)), (200, json!(expected)), "{query}");
+    }
+    for (query, parameter) in [("peer=x", "peer"), ("at=then", "at"), ("prefix=1/99", "prefix"), ("origin=1", "origin")]
+    {
+        let problem = site.json(&format!("{path}?{query}")).await;
+        assert_eq!((&problem["status"], &problem["parameter"]), (&json!(400), &json!(parameter)), "{query}");
+    }
+    assert_eq!(site.get("/api/v1/incidents/bw-none/routes").await.0, 404);
+    tell(&site.site, numbered(1)).await;
+    let none = site.json("/api/v1/incidents/bw-0001/routes").await;
+    assert_eq!((&none["count"], &none["kept"]), (&json!(0), &json!(0)), "nothing is recorded of it");
 }
 
 #[tokio::test]
@@ -363,7 +413,7 @@ async fn the_description_knows_every_path_and_the_alert() {
     tell(&site.site, opened()).await;
     let document = site.json("/api/v1/openapi.json").await;
     let paths = document["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 12);
+    assert_eq!(paths.len(), 14);
     let can_be_read = |path: &&String| !path.ends_with("stream") && !path.ends_with("undo");
     for path in paths.keys().filter(can_be_read) {
         let path = path.replace("{id}", &opened().id).replace("/prefix", "/prefix?prefix=192.0.2.1");
@@ -374,7 +424,7 @@ async fn the_description_knows_every_path_and_the_alert() {
     let count = names.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!((count, names.len()), (13, 13), "each has a name of its own");
+    assert_eq!((count, names.len()), (15, 15), "each has a name of its own");
     let page = site.get("/api").await.1;
     assert!(paths.keys().all(|path| page.contains(path)) && page.contains("min_severity"));
     let mut schema = json!({ "$ref": "#/components/schemas/Alert" });

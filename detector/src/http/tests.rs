@@ -5,7 +5,7 @@ use rules::alert::{Alert, Status};
 use serde_json::Value;
 
 use super::*;
-use crate::alert::samples::{at, opened, worst};
+use crate::alert::samples::{at, opened, record, worst};
 use crate::alert::{WireContext, to_json};
 use crate::config::{Role, Secret, Token};
 use crate::health::{BaselineState, FeedReport, FeedState};
@@ -81,6 +81,26 @@ impl Served {
     pub async fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.get(path).await.1).expect("JSON")
     }
+}
+
+#[tokio::test]
+async fn the_page_of_an_incident_shows_who_held_what_and_what_before() {
+    let site = served_by(Http { requests_per_sec: 1_000_000, ..Http::default() }, Default::default()).await;
+    tell(&site.site, opened()).await;
+    let path = format!("/incidents/{}", opened().id);
+    assert!(!site.get(&path).await.1.contains("Who held it"), "nothing is on record");
+    let hostile = record(HOSTILE, 20, None);
+    let records = [record("rrc00", 0, Some(40)), record("rrc01", 10, None), hostile];
+    let news = records.into_iter().map(rules::desk::RouteNews::Route).collect();
+    site.site.store.put_with(Vec::new(), news).await.expect("stored");
+    let (code, page) = site.get(&path).await;
+    assert_eq!(code, 200);
+    for part in
+        ["Before</h3>", "During</h3>", "Who held it", "3 routes", "AS64496", "192.0.2.0/24 over 64502", "curve1"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains(HOSTILE) && page.contains("&#60;script&#62;"), "{page}");
 }
 
 #[tokio::test]

@@ -118,7 +118,9 @@ async fn show(site: &Site, guard: &Guard, caller: Option<&Caller>, id: &str, dra
     let told = site.store.timeline(id, 0, STEPS).await.map(|found| found.alerts).unwrap_or_default();
     let told: Vec<Alert> = told.iter().filter_map(|sent| alert::from_json(&sent.json).ok()).collect();
     let verdicts = site.store.verdicts(id).await.unwrap_or_default();
-    web::incident(&alert, &told, Triage::new(&alert, &verdicts, caller, guard, draft))
+    // Nothing recorded, or a store that cannot be used: the alerts say what they say.
+    let overview = site.store.overview(id, web::ROUTES).await.ok().flatten().filter(|o| !o.spans.is_empty());
+    web::incident(&alert, &told, Triage::new(&alert, &verdicts, caller, guard, draft), overview.as_ref())
 }
 
 async fn stored(site: &Site, id: &str) -> Option<Arc<Alert>> {

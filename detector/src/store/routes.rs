@@ -363,6 +363,53 @@ pub fn of(
     Ok(Some(FoundRoutes { routes, has_more, kept, left_out }))
 }
 
+/// What a page shows of the routes of an incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// The first of them.
+    pub first: FoundRoutes,
+    /// All of them, from when to when.
+    pub spans: Vec<Span>,
+    /// Different paths, by first sighting; none twice, and no more than [`PATHS`].
+    pub paths: Vec<String>,
+    /// What was held before, the same way.
+    pub paths_before: Vec<String>,
+}
+
+/// Paths that a page draws.
+const PATHS: i64 = 64;
+
+/// How long a vantage point held a route of an origin; times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Stands for the vantage point.
+    pub point: i64,
+    pub origin_as: Option<u32>,
+    pub started: i64,
+    pub ended: Option<i64>,
+}
+
+/// What a page shows; none if nothing is recorded.
+pub fn overview(connection: &Connection, id: &str, most: usize) -> rusqlite::Result<Option<Overview>> {
+    let Some(first) = of(connection, id, &RouteQuestion::default(), 0, most)? else { return Ok(None) };
+    let of_incident = "incident = (SELECT number FROM incidents WHERE id = ?1)";
+    let mut spans = connection.prepare_cached(&format!(
+        "SELECT point, origin_as, started, ended FROM routes WHERE {of_incident} ORDER BY number"
+    ))?;
+    let span = |row: &Row<'_>| {
+        Ok(Span { point: row.get(0)?, origin_as: row.get(1)?, started: row.get(2)?, ended: row.get(3)? })
+    };
+    let spans = spans.query_map([id], span)?.collect::<rusqlite::Result<_>>()?;
+    let paths = |column: &str| -> rusqlite::Result<Vec<String>> {
+        let mut paths = connection.prepare_cached(&format!(
+            "SELECT {column} FROM routes WHERE {of_incident} AND {column} IS NOT NULL
+             GROUP BY {column} ORDER BY min(number) LIMIT {PATHS}"
+        ))?;
+        paths.query_map([id], |row| row.get(0))?.collect()
+    };
+    Ok(Some(Overview { first, spans, paths: paths("as_path")?, paths_before: paths("before_path")? }))
+}
+
 /// Routes of all incidents, those behind a place, and where each stands.
 pub fn behind(
     connection: &Connection,

@@ -5,7 +5,10 @@ use axum::response::Response;
 use rules::alert::{Alert, Evidence};
 use rules::bgp::Asn;
 
+use super::history::{Curves, History};
 use super::{Row, Triage, account, ases, ases_or_nothing, letter, moment, page, paths, seen_by, span, spoken, spread};
+use crate::app::now;
+use crate::store::Overview;
 use crate::text;
 use crate::view::Incident;
 
@@ -16,7 +19,10 @@ struct IncidentPage<'a> {
     row: Row,
     steps: Vec<StepRow>,
     triage: Triage,
+    /// Of what is on record or, without one, of what each alert counted.
+    curves: Option<Curves>,
     spread: Option<String>,
+    history: Option<History>,
     paths: Option<paths::Graph>,
     letter: String,
     facts: Vec<(&'static str, String)>,
@@ -62,8 +68,8 @@ struct SampleRow {
     time: String,
 }
 
-/// All about one incident; `told` is what was told of it so far, the oldest first, `triage` what people say of it.
-pub fn incident(alert: &Alert, told: &[Alert], triage: Triage) -> Response {
+/// All about one incident; `told` is what was told of it so far, the oldest first, `triage` what people say of it, `overview` who held what.
+pub fn incident(alert: &Alert, told: &[Alert], triage: Triage, overview: Option<&Overview>) -> Response {
     let row = Row::of(&Incident { alert: alert.clone().into(), json: "".into() });
     let mut evidence: Vec<_> = alert.evidence.iter().take(32).map(evidence_row).collect();
     evidence.sort_by_key(|row| std::cmp::Reverse(row.points));
@@ -73,7 +79,9 @@ pub fn incident(alert: &Alert, told: &[Alert], triage: Triage) -> Response {
         row,
         triage,
         steps: told.iter().map(step_row).collect(),
+        curves: overview.and_then(|overview| Curves::of(overview, alert, now())),
         spread: spread::plot(told),
+        history: overview.map(|overview| History::of(overview, alert)),
         paths: paths::Graph::of(alert),
         letter: letter::letter(alert),
         facts: facts(alert),

@@ -5,6 +5,7 @@
 
 mod account;
 mod api;
+mod history;
 mod incident;
 mod letter;
 mod paths;
@@ -25,6 +26,7 @@ use crate::watched::{PrefixReport, WatchedReport};
 
 pub use account::{account, refused, sign_in};
 pub use api::api;
+pub use history::ROWS as ROUTES;
 pub use incident::incident;
 pub use triage::{Draft, Triage};
 

@@ -1,6 +1,6 @@
 //! By which ways did the offending routes come?
 //!
-//! A graph of the sample paths: the origin at the left, each AS as far from it as its longest way, the vantage points at the
+//! A graph of the paths: the origin at the left, each AS as far from it as its longest way, the vantage points at the
 //! right. Drawn here as lines and words, so that it reads without a script and in print.
 
 use std::collections::BTreeMap;
@@ -50,9 +50,14 @@ impl Graph {
         self.nodes.iter().any(|node| node.part == part)
     }
 
-    /// None where no path can be drawn.
+    /// Of the paths that the alert names.
     pub fn of(alert: &Alert) -> Option<Self> {
-        let ways: Vec<Vec<&str>> = alert.sample_paths.iter().map(|s| from_origin(&s.as_path)).collect();
+        Self::of_paths(alert.sample_paths.iter().map(|sample| sample.as_path.as_str()), alert)
+    }
+
+    /// None where no path can be drawn.
+    pub fn of_paths<'p>(paths: impl Iterator<Item = &'p str>, alert: &Alert) -> Option<Self> {
+        let ways: Vec<Vec<&str>> = paths.map(from_origin).collect();
         let columns = columns(&ways);
         let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
         let mut placed: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
