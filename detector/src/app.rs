@@ -174,7 +174,7 @@ impl App {
         let watch = Arc::new(config.watch.compile(&config.alerts));
         let reloaded = Arc::new(reload::Status::new(watch.clone()));
         let mut started = sink::start::start(&config.sinks, &store, &instance).await?;
-        parts::start_routes(&config, &store, &reloaded, &mut started)?;
+        parts::start_routes(&config, &store, &reloaded, &mut started).await?;
         let sink::start::Started { routes, tasks: sinks } = started;
         let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
         let reported = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
@@ -209,6 +209,7 @@ impl App {
         tokio::spawn(reload.follow(hangup));
         let (looked, watched) = watch::channel(Arc::new(WatchedReport::unknown()));
         tokio::spawn(looking::look(engine.questions.clone(), engine.status.clone(), looked));
+        let watch = parts::watched(&reloaded);
         let reporter = reporting::Reporter {
             health: intake.health.clone(),
             engine: engine.status,
@@ -240,8 +241,8 @@ impl App {
             servers: JoinSet::new(),
         };
         let (view, store, metrics, turns) = (shown.view, app.store.clone(), shown.metrics, Arc::default());
-        let questions = engine.questions;
-        let site = Site { view, store, report: receiver, watched, metrics, turns, questions, verdicts, stopping };
+        let (questions, report, routes) = (engine.questions, receiver, config.routes.into());
+        let site = Site { view, store, report, watched, watch, routes, metrics, turns, questions, verdicts, stopping };
         app.serve(ports.listener, http::router(site.clone(), &config.http));
         if let Some(listener) = ports.metrics_listener {
             app.serve(listener, http::metrics_router(site));

@@ -318,6 +318,11 @@ impl Report {
         self.feeds.iter().any(|feed| !feed.sessions.is_empty())
     }
 
+    /// Whether any sink refused something for good.
+    pub fn has_dead_letters(&self) -> bool {
+        self.sinks.iter().any(|sink| !sink.dead_letters.is_empty())
+    }
+
     pub fn readiness(&self) -> Readiness {
         let reasons = self.why_it_cannot_judge();
         Readiness { ready: reasons.is_empty(), reasons, degraded: self.what_is_degraded(), sessions: self.sessions() }

@@ -4,6 +4,7 @@
 //! stands behind the [`guard`].
 
 pub mod guard;
+mod pages;
 mod session;
 mod triage;
 
@@ -21,11 +22,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::api;
-use crate::config::Http;
+use crate::config::{self, Http};
 use crate::failure::Failure;
 use crate::health::Report;
 use crate::metrics::Metrics;
 use crate::pipeline::Questions;
+use crate::sink::scope::Watched;
 use crate::store::Store;
 use crate::view::IncidentView;
 use crate::watched::WatchedReport;
@@ -45,6 +47,10 @@ pub struct Site {
     pub metrics: Arc<Metrics>,
     pub turns: Arc<api::Turns>,
     pub questions: Questions,
+    /// Gives what is watched now.
+    pub watch: Arc<Watched>,
+    /// Who is told of what.
+    pub routes: Arc<[config::Route]>,
     /// Changes whenever somebody said something of an incident.
     pub verdicts: watch::Sender<u64>,
     /// Whoever could say that all ends has gone once it does.
@@ -55,9 +61,12 @@ pub struct Site {
 pub fn router(site: Site, http: &Http) -> Router {
     let guard = Arc::new(Guard::new(http));
     let guarded = Router::new()
-        .route("/", get(index))
-        .route("/health", get(health_page))
-        .route("/watched", get(watched_page))
+        .route("/", get(pages::now))
+        .route("/history", get(pages::history))
+        .route("/prefix", get(pages::prefix))
+        .route("/constituents", get(pages::constituents))
+        .route("/watched", get(pages::watched))
+        .route("/health", get(pages::health))
         .route("/incidents/{id}", get(triage::page))
         .route("/incidents/{id}/verdicts", post(triage::say))
         .route("/incidents/{id}/verdicts/{number}/undo", post(triage::undo))
@@ -136,22 +145,6 @@ async fn readyz(State(site): State<Site>) -> Response {
 async fn metrics(State(site): State<Site>) -> Response {
     site.metrics.streams(&site.turns);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], site.metrics.render()).into_response()
-}
-
-async fn index(State(site): State<Site>) -> Response {
-    let report = site.report.borrow().clone();
-    let watched = site.watched.borrow().clone();
-    web::index(&report, &watched, &site.view)
-}
-
-async fn health_page(State(site): State<Site>) -> Response {
-    let report = site.report.borrow().clone();
-    web::health(&report)
-}
-
-async fn watched_page(State(site): State<Site>) -> Response {
-    let watched = site.watched.borrow().clone();
-    web::watched(&watched)
 }
 
 #[cfg(test)]

@@ -24,55 +24,55 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A prefix as it is announced now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Prefix {
-    prefix: String,
+    pub prefix: String,
     /// What is normal is not known yet.
-    learning: bool,
-    origins: Vec<Origin>,
+    pub learning: bool,
+    pub origins: Vec<Origin>,
     /// Origins that count as normal here.
-    normal_origins: Vec<u32>,
+    pub normal_origins: Vec<u32>,
     /// At most 1000, by session.
-    routes: Vec<Route>,
-    route_count: usize,
+    pub routes: Vec<Route>,
+    pub route_count: usize,
     /// What covers it, least specific first.
-    covering: Vec<Neighbor>,
+    pub covering: Vec<Neighbor>,
     /// What lies inside, in prefix order; at most 1000.
-    inside: Vec<Neighbor>,
-    has_more_inside: bool,
+    pub inside: Vec<Neighbor>,
+    pub has_more_inside: bool,
     /// VRPs that cover it.
-    vrps: Vec<Vrp>,
+    pub vrps: Vec<Vrp>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Origin {
     /// Null: the path ends in an AS_SET.
-    asn: Option<u32>,
+    pub asn: Option<u32>,
     /// valid, invalid, not_found or not_evaluated.
-    rov: &'static str,
-    routes: usize,
+    pub rov: &'static str,
+    pub routes: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Route {
-    peer_as: u32,
+    pub peer_as: u32,
     /// In wire order, as received.
-    as_path: String,
-    origin_as: Option<u32>,
+    pub as_path: String,
+    pub origin_as: Option<u32>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Neighbor {
-    prefix: String,
-    origins: Vec<u32>,
-    routes: usize,
+    pub prefix: String,
+    pub origins: Vec<u32>,
+    pub routes: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CoveringVrp)]
 pub struct Vrp {
-    prefix: String,
-    max_length: u8,
-    asn: u32,
-    source: String,
+    pub prefix: String,
+    pub max_length: u8,
+    pub asn: u32,
+    pub source: String,
 }
 
 /// A prefix as it is announced now: routes, origins with ROV, what is normal, what covers it and lies inside
@@ -88,10 +88,15 @@ pub struct Vrp {
 pub async fn prefix(State(site): State<Site>, mut given: Parameters) -> Result<Json<Prefix>, Problem> {
     let asked = given.take("prefix").unwrap_or_default();
     given.finish()?;
-    let prefix = filter::read_prefix(&asked).ok_or_else(|| Problem::parameter("prefix", &asked, filter::PREFIX))?;
+    look_up(&site, &asked).await.map(Json)
+}
+
+/// Asks what is announced at `asked`.
+pub async fn look_up(site: &Site, asked: &str) -> Result<Prefix, Problem> {
+    let prefix = filter::read_prefix(asked).ok_or_else(|| Problem::parameter("prefix", asked, filter::PREFIX))?;
     let answers = timeout(PATIENCE, site.questions.ask(move |shard| shard.lookup(&prefix, now()))).await;
     let Ok(Some(answers)) = answers else { return Err(Problem::busy("the engine has no time; ask again later")) };
-    Ok(Json(shown(prefix, answers, site.questions.is_learning())))
+    Ok(shown(prefix, answers, site.questions.is_learning()))
 }
 
 /// One shard holds the prefix; of a short one, each may hold something inside.

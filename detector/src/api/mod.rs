@@ -4,12 +4,12 @@
 //! those of the alert. What is wrong with a question is told in one form, [`problem::Problem`].
 
 mod export;
-mod filter;
+pub mod filter;
 mod incidents;
 mod instance;
-mod lookup;
+pub mod lookup;
 pub mod openapi;
-mod parameters;
+pub mod parameters;
 pub mod problem;
 mod routes;
 mod stream;

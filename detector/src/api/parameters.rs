@@ -22,6 +22,24 @@ impl Parameters {
         self.given.remove(name)
     }
 
+    /// Without what a form sends of fields that nobody filled in.
+    pub fn filled_in(mut self) -> Self {
+        self.given.retain(|_, value| !value.trim().is_empty());
+        self
+    }
+
+    /// All that is given, by name.
+    pub fn all(&self) -> &BTreeMap<String, String> {
+        &self.given
+    }
+
+    /// Gives a value another form.
+    pub fn change(&mut self, name: &str, change: impl FnOnce(&str) -> String) {
+        if let Some(value) = self.given.get_mut(name) {
+            *value = change(value);
+        }
+    }
+
     /// Whatever was not taken is a mistake that would go unnoticed.
     pub fn finish(self) -> Result<(), Problem> {
         match self.given.keys().next() {

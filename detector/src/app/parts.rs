@@ -13,9 +13,10 @@ use tokio::net::TcpListener;
 use super::delivery::Delivering;
 use super::{bmp, memory, reload, rpki};
 use crate::alert::{self, WireContext};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::metrics::{Labels, Metrics};
+use crate::sink::Delivery;
 use crate::sink::dispatch::Dispatch;
 use crate::sink::scope::Watched;
 use crate::sink::start::{self, Started};
@@ -130,15 +131,43 @@ async fn recall_some(
 }
 
 /// The ways to people and programs, each with what is watched at the moment it speaks.
-pub fn start_routes(
+pub async fn start_routes(
     config: &Config,
     store: &Store,
     reloaded: &Arc<reload::Status>,
     started: &mut Started,
 ) -> Result<(), Failure> {
+    let reminds = |route: &config::Route| matches!(route.kind, config::RouteKind::Alertmanager(_));
+    let open = if config.routes.iter().any(reminds) { open(store).await } else { Vec::new() };
+    start::start_routes(&config.routes, store, &wire(config), &watched(reloaded), &open, started).await
+}
+
+/// What earlier lives left open.
+async fn open(store: &Store) -> Vec<Delivery> {
+    let (question, mut behind) = (Question { statuses: vec![Status::Open], ..Question::default() }, None);
+    let mut open = Vec::new();
+    while open.len() < IncidentView::INCIDENTS {
+        let found = match store.find(question.clone(), behind, RECALLED).await {
+            Ok(found) => found,
+            Err(problem) => {
+                tracing::warn!("receivers that forgot what is open are told once it changes: {problem}");
+                break;
+            }
+        };
+        let read = found.alerts.iter().filter_map(|sent| Some((alert::from_json(&sent.json).ok()?, &sent.json)));
+        open.extend(read.map(|(alert, json)| Delivery::new(&alert, json.as_str().into())));
+        behind = found.alerts.last().map(|sent| sent.number);
+        if !found.has_more {
+            break;
+        }
+    }
+    open
+}
+
+/// Gives what is watched at the moment somebody asks.
+pub fn watched(reloaded: &Arc<reload::Status>) -> Arc<Watched> {
     let reloaded = reloaded.clone();
-    let watched: Arc<Watched> = Arc::new(move || reloaded.standing().watch);
-    start::start_routes(&config.routes, store, &wire(config), &watched, started)
+    Arc::new(move || reloaded.standing().watch)
 }
 
 /// What pages and metrics show.

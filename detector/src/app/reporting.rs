@@ -267,7 +267,7 @@ impl Reporter {
             self.metrics.sink(name, outbox, status);
             stalled += outbox.stalled();
             reports.push(SinkReport {
-                name: name.to_string(),
+                name: text::plain(name, 64),
                 delivered: status.delivered(),
                 backlog: outbox.backlog(),
                 oldest_secs: outbox.oldest().as_secs(),

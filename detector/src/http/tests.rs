@@ -30,6 +30,23 @@ pub(crate) async fn tell(site: &Site, alert: Alert) {
     site.view.put(Arc::new(alert), json);
 }
 
+/// A network with a hostile name, and a bank.
+fn watching() -> Arc<rules::watch::Watch> {
+    let network = |name: &str, prefix: &str| rules::watch::Constituent {
+        name: name.into(),
+        contact: Some(HOSTILE.into()),
+        resources: vec![rules::watch::Resource {
+            prefix: prefix.parse().expect("a prefix"),
+            expected_origins: Vec::new(),
+            upstreams: Vec::new(),
+            max_length: None,
+        }],
+        ..rules::watch::Constituent::default()
+    };
+    let networks = vec![network("Example Bank", "192.0.2.0/24"), network(HOSTILE, "198.51.100.0/24")];
+    Arc::new(rules::watch::Watch::new(networks))
+}
+
 pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
     let feed = FeedReport { name: HOSTILE.into(), kind: "ris_live", state: FeedState::Live, ..FeedReport::default() };
     let (report, receiver) =
@@ -43,6 +60,8 @@ pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
         metrics: Arc::new(Metrics::new()),
         turns: Arc::new(turns),
         questions: Questions::default(),
+        watch: Arc::new(watching),
+        routes: Vec::new().into(),
         verdicts: watch::channel(0).0,
         stopping,
     };
@@ -106,9 +125,18 @@ async fn the_page_of_an_incident_shows_who_held_what_and_what_before() {
 #[tokio::test]
 async fn pages_escape_everything_and_load_nothing_from_elsewhere() {
     let site = served(Vec::new()).await;
-    for path in ["/", "/health", "/watched", "/incidents/bw-hostile", "/incidents/bw-worst", "/api", "/nowhere"] {
+    let hostile = "?constituent=%3Cscript%3Ealert(1)%3C/script%3E%22'&suspect=%3Cscript%3Ealert(1)";
+    let (history, prefix) = (format!("/history{hostile}"), "/prefix?prefix=%3Cscript%3Ealert(1)%3C/script%3E");
+    let pages = ["/", "/health", "/watched", "/incidents/bw-hostile", "/incidents/bw-worst", "/api", "/nowhere"];
+    let lookups = ["/history", "/constituents", "/prefix", &history, prefix];
+    for path in pages.into_iter().chain(lookups) {
         let (code, page) = site.get(path).await;
-        assert_eq!(code, if path == "/nowhere" { 404 } else { 200 }, "{path}");
+        let expected = match path {
+            "/nowhere" => 404,
+            _ if path.contains("alert") => 400,
+            _ => 200,
+        };
+        assert_eq!(code, expected, "{path}");
         assert!(!page.contains("<script>alert"), "{path}");
         assert!(!page.contains("http://") && !page.contains("https://") && !page.contains(" style="), "{path}");
     }

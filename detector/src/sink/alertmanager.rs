@@ -6,7 +6,7 @@
 //!
 //! `endsAt` lies far ahead: left out, Alertmanager would end an alert after `resolve_timeout` (5 minutes), and a bgpwarden that
 //! is down would look like the end of a hijack. Alertmanager forgets its alerts when it is restarted, so what is open is sent
-//! again each minute.
+//! again each minute, also by a bgpwarden that was itself restarted: the store says what is open.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -79,6 +79,16 @@ impl Alertmanager {
             false => open.remove(key),
         };
         Ok(answer)
+    }
+
+    /// Takes note of an incident that is open since an earlier life.
+    pub async fn recall(&self, letter: Letter) {
+        let message = Message::Alert(Box::new(letter));
+        let Message::Alert(letter) = &message else { return };
+        let mut open = self.open.lock().await;
+        if is_open(&message) && open.len() < OPEN {
+            open.insert(letter.alert.id.clone(), self.alert(&message, letter));
+        }
     }
 
     /// Sends what is open once more.

@@ -170,6 +170,18 @@ impl Courier {
         Ok(Self { name: route.name.clone(), way, scope, context, status, digest })
     }
 
+    /// Whether its receiver forgets what is open, so that it has to be recalled.
+    pub fn reminds(&self) -> bool {
+        matches!(self.way, Way::Alertmanager(_))
+    }
+
+    /// Takes note of what this route heard of in an earlier life and is open still.
+    pub async fn recall(&self, open: &Delivery) {
+        if let (Way::Alertmanager(alertmanager), Ok(letter)) = (&self.way, self.letter(open)) {
+            alertmanager.recall(letter).await;
+        }
+    }
+
     /// Delivers until the outbox is closed and empty.
     pub async fn run(&self, outbox: &Outbox) {
         tokio::select! {

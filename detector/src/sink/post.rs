@@ -1,7 +1,8 @@
 //! What does a receiver over HTTP say to a POST?
 //!
-//! Redirects are not followed: what was signed for one place is not carried to another. 408, 429 and 5xx are tried again
-//! (RFC 9110 §15), after `Retry-After` where it is given; any other 4xx is the last word.
+//! Redirects are not followed: what was signed for one place is not carried to another. Only what speaks of this one message
+//! is the last word (RFC 9110 §15.5: it is malformed, too large or of no use). All else is tried again, after `Retry-After`
+//! where it is given: a token that is wrong or an address that has moved is mended some time, and must not cost alerts.
 
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::text;
 const ANSWER: usize = 4_096;
 /// Characters of it that are shown.
 const SHOWN: usize = 200;
+/// Between two attempts at an address that does not want us: whoever counts failed logins must not lock us out.
+const UNWANTED: Duration = Duration::from_secs(60);
 /// The longest pause a receiver may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
@@ -69,9 +72,19 @@ pub async fn fetch(request: RequestBuilder, most: usize) -> Result<String, Refus
 async fn refused(response: Response) -> Refusal {
     let (status, after) = (response.status(), pause_asked_for(response.headers(), now()));
     let error = format!("answered {status} {}", beginning(response).await).trim_end().to_owned();
-    let is_final = status.is_redirection()
-        || status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-    Refusal { reason: reason_of(status), error, is_final, after }
+    let after = after.or((!is_final(status) && reason_of(status) == FailureReason::Refused).then_some(UNWANTED));
+    Refusal { reason: reason_of(status), error, is_final: is_final(status), after }
+}
+
+/// About this message, and no other.
+fn is_final(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 /// What cannot be read of an answer changes nothing about its status.

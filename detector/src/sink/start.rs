@@ -9,8 +9,8 @@ use super::filter::Filter;
 use super::kafka::Publisher;
 use super::outbox::Outbox;
 use super::scope::{Scope, Watched};
-use super::{Route, ndjson};
-use crate::alert::WireContext;
+use super::{Delivery, Route, ndjson};
+use crate::alert::{WireContext, from_json};
 use crate::config::{self, Sink, SinkKind};
 use crate::failure::Failure;
 use crate::store::Store;
@@ -57,20 +57,27 @@ pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result
     Ok(Started { routes, tasks })
 }
 
-/// The same for routes; `watched` gives what is watched now.
-pub fn start_routes(
+/// The same for routes; `watched` gives what is watched now, `open` is what earlier lives left open.
+pub async fn start_routes(
     routes: &[config::Route],
     store: &Store,
     context: &WireContext,
     watched: &Arc<Watched>,
+    open: &[Delivery],
     started: &mut Started,
 ) -> Result<(), Failure> {
     for config in routes {
         let outbox = Arc::new(Outbox::over(store.clone(), config.name.clone()));
         let scope = (!config.constituents.is_empty()).then(|| Scope::new(&config.constituents, watched.clone()));
-        let mut route = Route::new(config.name.clone(), Filter::of(config, scope.clone()), outbox.clone());
+        let filter = Filter::of(config, scope.clone());
+        let mut route = Route::new(config.name.clone(), filter.clone(), outbox.clone());
         route.notices = config.notices;
         let courier = Courier::new(config, scope, context.clone(), route.status.clone())?;
+        for delivery in open.iter().filter(|_| courier.reminds()) {
+            if from_json(&delivery.json).is_ok_and(|alert| filter.wants(&alert, false)) {
+                courier.recall(delivery).await;
+            }
+        }
         started.tasks.spawn(async move {
             tokio::select! {
                 () = courier.run(&outbox) => Ok(()),

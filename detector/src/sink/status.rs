@@ -63,6 +63,14 @@ pub struct DeadLetter {
     pub error: String,
 }
 
+impl DeadLetter {
+    /// The incident that it is about.
+    pub fn incident(&self) -> Option<&str> {
+        let (id, sequence) = self.id.rsplit_once('/')?;
+        sequence.parse::<u32>().is_ok().then_some(id)
+    }
+}
+
 /// Counts for metrics and pages.
 #[derive(Debug, Default)]
 pub struct SinkStatus {

@@ -10,7 +10,6 @@ use super::{Row, Triage, account, ases, ases_or_nothing, letter, moment, page, p
 use crate::app::now;
 use crate::store::Overview;
 use crate::text;
-use crate::view::Incident;
 
 #[derive(Template)]
 #[template(path = "incident.html")]
@@ -70,7 +69,7 @@ struct SampleRow {
 
 /// All about one incident; `told` is what was told of it so far, the oldest first, `triage` what people say of it, `overview` who held what.
 pub fn incident(alert: &Alert, told: &[Alert], triage: Triage, overview: Option<&Overview>) -> Response {
-    let row = Row::of(&Incident { alert: alert.clone().into(), json: "".into() });
+    let row = Row::of(alert);
     let mut evidence: Vec<_> = alert.evidence.iter().take(32).map(evidence_row).collect();
     evidence.sort_by_key(|row| std::cmp::Reverse(row.points));
     let code = triage.code();

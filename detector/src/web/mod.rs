@@ -5,10 +5,13 @@
 
 mod account;
 mod api;
+mod constituents;
 mod history;
 mod incident;
 mod letter;
+mod lookup;
 mod paths;
+mod search;
 mod spread;
 mod triage;
 
@@ -21,13 +24,16 @@ use rules::bgp::{Asn, Timestamp};
 
 use crate::health::{BaselineState, Readiness, Report};
 use crate::text;
-use crate::view::{Incident, IncidentView};
+use crate::view::IncidentView;
 use crate::watched::{PrefixReport, WatchedReport};
 
 pub use account::{account, refused, sign_in};
 pub use api::api;
+pub use constituents::{Asked, constituents};
 pub use history::ROWS as ROUTES;
 pub use incident::incident;
+pub use lookup::{Around, lookup};
+pub use search::search;
 pub use triage::{Draft, Triage};
 
 /// Incidents of the first page; the API lists all.
@@ -101,8 +107,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(incident: &Incident) -> Self {
-        let alert = &incident.alert;
+    fn of(alert: &Alert) -> Self {
         let shown: Vec<_> = alert.prefixes.iter().take(ROW_PREFIXES).map(ToString::to_string).collect();
         let more = alert.prefix_count.saturating_sub(shown.len());
         let names: Vec<_> = alert.constituents.iter().take(3).map(|c| text::plain(&c.name, 64)).collect();
@@ -138,7 +143,7 @@ pub fn index(report: &Report, watched: &WatchedReport, view: &IncidentView) -> R
         watched,
         open_count,
         known_count: incidents.len(),
-        rows: incidents.iter().take(ROWS).map(Row::of).collect(),
+        rows: incidents.iter().take(ROWS).map(|incident| Row::of(&incident.alert)).collect(),
     })
 }
 
@@ -214,6 +219,13 @@ fn moment(time: Timestamp) -> String {
     let text = time.to_string();
     let (day, clock) = text.split_once('T').unwrap_or((&text, ""));
     format!("{day} {} UTC", clock.split('.').next().unwrap_or_default())
+}
+
+/// The beginning of a day, or of one of the days behind it; anything else is left as it is.
+pub fn day_as_moment(text: &str, days: i64) -> String {
+    let day = text.parse::<jiff::civil::Date>().ok().filter(|_| text.len() == 10);
+    let day = day.and_then(|day| day.checked_add(jiff::Span::new().days(days)).ok());
+    day.map_or(text.to_owned(), |day| format!("{day}T00:00:00Z"))
 }
 
 fn span(secs: f64) -> String {

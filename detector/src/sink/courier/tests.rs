@@ -4,12 +4,11 @@ use std::sync::{Mutex, PoisonError};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
 use rules::alert::Severity;
 use rules::bgp::Timestamp;
 
 use super::*;
-use crate::alert::samples::opened;
+use crate::alert::samples::{at, opened};
 use crate::config::{Config, Route};
 use crate::notice::{NoticeKind, NoticeState};
 use crate::store::{Location, Put, Store};
@@ -37,7 +36,7 @@ impl Receiver {
         let came = Came::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        let router = Router::new().route("/hook", post(take)).with_state((came.clone(), answers));
+        let router = Router::new().fallback(take).with_state((came.clone(), answers));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
         Self { url, came, _serving: serving }
     }
@@ -128,22 +127,28 @@ fn signature_of(secret: &str, signed: &str) -> String {
 
 #[tokio::test]
 async fn what_may_work_later_is_tried_again_under_the_same_id() {
-    let receiver = Receiver::start(&[(503, &[]), (429, &[("retry-after", "0")]), (408, &[]), (500, &[])]).await;
+    let soon: &[(&str, &str)] = &[("retry-after", "0")];
+    let unwanted = [401, 403, 404, 405, 410].map(|code| (code, soon));
+    let answers = [(503, &[] as &[_]), (429, soon), (408, &[]), (500, &[])].into_iter().chain(unwanted);
+    let receiver = Receiver::start(&answers.collect::<Vec<_>>()).await;
     let status = delivered(&receiver, vec![parcel(1)]).await;
     let id = format!("{}/1", opened().id);
-    assert_eq!(receiver.ids(), vec![id; 5]);
+    assert_eq!(receiver.ids(), vec![id; 10]);
     assert_eq!((status.delivered(), status.buried(), status.error()), (1, 0, None));
     assert_eq!((status.failures(FailureReason::Throttled), status.failures(FailureReason::Timeout)), (1, 1));
 }
 
 #[tokio::test]
-async fn what_is_refused_is_a_dead_letter_and_does_not_stand_in_the_way() {
-    let receiver = Receiver::start(&[(410, &[])]).await;
+async fn what_will_never_be_taken_is_a_dead_letter_and_does_not_stand_in_the_way() {
+    let receiver = Receiver::start(&[(422, &[])]).await;
     let status = delivered(&receiver, vec![parcel(1), parcel(2)]).await;
     assert_eq!(receiver.came().len(), 2, "once each");
     assert_eq!((status.delivered(), status.buried()), (1, 1));
     let [letter] = status.dead_letters().try_into().expect("one");
-    assert!(letter.id.ends_with("/1") && letter.error.starts_with("answered 410 Gone as told"), "{letter:?}");
+    assert!(
+        letter.id.ends_with("/1") && letter.error.starts_with("answered 422 Unprocessable Entity as told"),
+        "{letter:?}"
+    );
     assert!(letter.error.len() < 300, "the answer is cut");
 }
 
@@ -151,9 +156,27 @@ async fn what_is_refused_is_a_dead_letter_and_does_not_stand_in_the_way() {
 async fn a_redirect_is_not_followed() {
     let elsewhere = Receiver::start(&[]).await;
     let to: &'static str = elsewhere.url.clone().leak();
-    let receiver = Receiver::start(&[(307, Vec::leak(vec![("location", to)]))]).await;
+    let receiver = Receiver::start(&[(307, Vec::leak(vec![("location", to), ("retry-after", "0")]))]).await;
     let status = delivered(&receiver, vec![parcel(1)]).await;
-    assert_eq!((elsewhere.came().len(), status.buried()), (0, 1));
+    assert_eq!((elsewhere.came().len(), receiver.came().len()), (0, 2), "the same place is asked again");
+    assert_eq!((status.delivered(), status.buried()), (1, 0));
+}
+
+#[tokio::test]
+async fn alertmanager_is_told_again_of_what_an_earlier_life_left_open_and_of_nothing_that_is_over() {
+    let receiver = Receiver::start(&[]).await;
+    let text = format!("[routes.am]\nkind = 'alertmanager'\nurl = '{}'\n", receiver.url);
+    let config = Config::parse("c", &text, std::path::Path::new("")).expect("fine");
+    let (courier, _) = start(&config.routes[0]);
+    let over = Alert { id: "bw-over".into(), status: rules::alert::Status::Resolved, ended: Some(at(1)), ..opened() };
+    for alert in [opened(), over] {
+        courier.recall(&Delivery::new(&alert, to_json(&alert, &WireContext::default()).into())).await;
+    }
+    let Way::Alertmanager(alertmanager) = &courier.way else { panic!("another way") };
+    alertmanager.again().await.expect("taken");
+    let told: serde_json::Value = serde_json::from_str(&receiver.came()[0].1).expect("JSON");
+    let incidents: Vec<_> = told.as_array().expect("a list").iter().map(|a| &a["labels"]["incident"]).collect();
+    assert_eq!(incidents, [&serde_json::json!(opened().id)]);
 }
 
 #[tokio::test]

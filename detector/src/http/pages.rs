@@ -1,0 +1,105 @@
+//! What each page is made of.
+
+use axum::extract::State;
+use axum::response::Response;
+use rules::alert::Alert;
+
+use super::Site;
+use crate::alert;
+use crate::api::filter::{Filter, Paging, cursor};
+use crate::api::lookup::look_up;
+use crate::api::parameters::Parameters;
+use crate::api::problem::Problem;
+use crate::store::history::{Found, Match, Question};
+use crate::web;
+
+/// Incidents of one page of the history.
+const ROWS: usize = 50;
+/// Incidents beside a lookup.
+const NEWEST: usize = 10;
+
+pub async fn now(State(site): State<Site>) -> Response {
+    let report = site.report.borrow().clone();
+    let watched = site.watched.borrow().clone();
+    web::index(&report, &watched, &site.view)
+}
+
+pub async fn health(State(site): State<Site>) -> Response {
+    let report = site.report.borrow().clone();
+    web::health(&report)
+}
+
+pub async fn watched(State(site): State<Site>) -> Response {
+    let watched = site.watched.borrow().clone();
+    web::watched(&watched)
+}
+
+/// The questions of `/api/v1/incidents`, as a form asks them: what nobody filled in is not asked, and a day has an end.
+pub async fn history(State(site): State<Site>, given: Result<Parameters, Problem>) -> Response {
+    let mut given = match given {
+        Ok(given) => given.filled_in(),
+        Err(problem) => return web::refused(&problem),
+    };
+    let asked = given.all().clone();
+    given.change("since", |day| web::day_as_moment(day, 0));
+    given.change("until", |day| web::day_as_moment(day, 1));
+    let found = find(&site, given).await;
+    web::search(&asked, found.as_ref().map(|(alerts, next)| (alerts.as_slice(), next.as_deref())))
+}
+
+async fn find(site: &Site, mut given: Parameters) -> Result<(Vec<Alert>, Option<String>), Problem> {
+    let filter = Filter::of(&mut given);
+    let behind = Paging::of(&mut given).behind()?;
+    given.finish()?;
+    let found = site.store.find(filter.question()?, behind, ROWS).await?;
+    let next = found.alerts.last().filter(|_| found.has_more).map(|last| cursor(last.number));
+    Ok((alerts(&found), next))
+}
+
+/// What another version wrote and this one cannot read is left out.
+fn alerts(found: &Found) -> Vec<Alert> {
+    found.alerts.iter().filter_map(|sent| alert::from_json(&sent.json).ok()).collect()
+}
+
+/// What is announced at a prefix, and the newest incidents of it.
+pub async fn prefix(State(site): State<Site>, given: Result<Parameters, Problem>) -> Response {
+    let asked = match given.map(Parameters::filled_in).and_then(|mut given| {
+        let asked = given.take("prefix").unwrap_or_default();
+        given.finish().map(|()| asked.trim().to_owned())
+    }) {
+        Ok(asked) => asked,
+        Err(problem) => return web::refused(&problem),
+    };
+    if asked.is_empty() {
+        return web::lookup("", None);
+    }
+    let found = match look_up(&site, &asked).await {
+        Ok(found) => found,
+        Err(problem) => return web::lookup(&asked, Some(Err(&problem))),
+    };
+    let watch = (site.watch)();
+    let prefix = found.prefix.parse().ok();
+    let over = prefix.iter().flat_map(|prefix| watch.resources_over(prefix));
+    let watched_for = over.map(|(constituent, _)| constituent.name.to_string()).collect();
+    let question = Question { prefix: prefix.map(|p| (p, Match::Overlapping)), ..Question::default() };
+    let incidents = site.store.find(question, None, NEWEST).await.map(|found| alerts(&found)).unwrap_or_default();
+    web::lookup(&asked, Some(Ok(web::Around { found, watched_for, incidents })))
+}
+
+/// Who is watched, by name.
+pub async fn constituents(State(site): State<Site>, given: Result<Parameters, Problem>) -> Response {
+    let name = match given.map(Parameters::filled_in).and_then(|mut given| {
+        let name = given.take("name").unwrap_or_default();
+        given.finish().map(|()| name)
+    }) {
+        Ok(name) => name,
+        Err(problem) => return web::refused(&problem),
+    };
+    let (watch, watched) = ((site.watch)(), site.watched.borrow().clone());
+    let open = site.view.list();
+    let asked = web::Asked { name: &name, watched: &watched, routes: &site.routes };
+    web::constituents(&asked, watch.constituents(), &open)
+}
+
+#[cfg(test)]
+mod tests;
