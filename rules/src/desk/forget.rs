@@ -122,11 +122,18 @@ impl Desk {
         self.timers = std::mem::take(&mut self.timers).moved_up(offences, incidents);
     }
 
+    /// Whatever of it still stands in the lists: what may go counts as gone.
+    pub(super) fn is_still_known(&self, at: IncidentRef) -> bool {
+        !self.is_forgotten(at) || self.stands(at)
+    }
+
+    fn stands(&self, at: IncidentRef) -> bool {
+        self.incidents[at.0 as usize].offences.iter().any(|o| is_held_or_awaited(&self.offences[o.0 as usize]))
+    }
+
     /// It became normal after 30 days, and stands: not news again, also after a restart.
     pub(super) fn is_normal(&self, at: IncidentRef) -> bool {
-        let incident = &self.incidents[at.0 as usize];
-        let stands = |o: &OffenceRef| is_held_or_awaited(&self.offences[o.0 as usize]);
-        incident.status == Status::Resolved && incident.offences.iter().any(stands)
+        self.incidents[at.0 as usize].status == Status::Resolved && self.stands(at)
     }
 }
 

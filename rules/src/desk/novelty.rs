@@ -57,7 +57,7 @@ impl Desk {
         }
         let was_told = |kind, key_as| {
             let at = self.by_key.get(&OffenceKey { kind, key_as, prefix: sighting.prefix });
-            at.is_some_and(|at| self.offences[at.0 as usize].incident.is_some())
+            at.and_then(|at| self.offences[at.0 as usize].incident).is_some_and(|story| self.is_still_known(story))
         };
         let origin_as = sighting.key_as;
         let is_forged = |a: &crate::baseline::Adjacency| {

@@ -23,7 +23,7 @@ pub fn check(scene: &Scene<'_>, own: &Own, out: &mut Vec<Finding>) {
     if is_poison_sandwich(&scene.path.hops) || scene.path.proofs.leak.is_some() || scene.attributes.blackhole {
         return;
     }
-    if out.iter().any(is_told_otherwise) {
+    if out.iter().any(|finding| is_told_otherwise(finding, adjacency)) {
         return;
     }
     let rov = scene.rov_proof(Some(own.origin_as), scene.expected().as_ref());
@@ -31,9 +31,13 @@ pub fn check(scene: &Scene<'_>, own: &Own, out: &mut Vec<Finding>) {
     out.push(Finding { key_as: adjacency.neighbor, old_if: smallvec::smallvec![Known::from(adjacency)], ..finding });
 }
 
-/// Stronger evidence about the same link, and a prefix that is itself new.
-fn is_told_otherwise(finding: &Finding) -> bool {
-    matches!(finding.class, Class::ForgedOrigin | Class::NewPrefix) || finding.is_look_alike()
+/// Stronger evidence about the same link, and a prefix that is itself new. What is new further on is another story, of which
+/// a shard alone does not know whether it is one.
+fn is_told_otherwise(finding: &Finding, adjacency: Adjacency) -> bool {
+    match finding.class {
+        Class::ForgedOrigin => finding.adjacency == Some(adjacency),
+        class => class == Class::NewPrefix || finding.is_look_alike(),
+    }
 }
 
 /// The holder said so: in the configuration, or in an ASPA.
