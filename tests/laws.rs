@@ -315,7 +315,7 @@ proptest! {
         events.iter().for_each(|(_, event)| twin.apply(event));
         prop_assert_eq!(rib.route_count(), twin.len());
         for prefix in probes {
-            let found = rib.find(&prefix).map_or(&[][..], |at| &rib.entry(at).routes);
+            let found = rib.find(&prefix).map_or_else(Vec::new, |at| rib.entry(at).routes.to_vec());
             let routes: Vec<_> =
                 found.iter().map(|r| (r.vantage, r.path_id, rib.paths.attributes(r.path).clone())).collect();
             prop_assert_eq!(routes, twin.routes_at(&prefix));

@@ -5,8 +5,10 @@
 
 mod memory;
 mod paths;
+mod routes;
 
 pub use paths::{PathFacts, PathRef, PathSet, PathTable};
+pub use routes::Routes;
 
 use std::hash::BuildHasher;
 
@@ -63,8 +65,7 @@ pub enum Tenure {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub prefix: IpNet,
-    /// Sorted by (vantage, path_id).
-    pub routes: Vec<Route>,
+    pub routes: Routes,
     pub origins: SmallVec<[HeldOrigin; 1]>,
     pub baseline: Option<Baseline>,
     /// Routes with an active sighting.
@@ -167,22 +168,16 @@ impl Rib {
     ) -> Change {
         let at = self.place(prefix);
         let entry = &mut self.entries[at.0 as usize];
-        match entry.routes.binary_search_by_key(&(vantage, path_id), |r| (r.vantage, r.path_id)) {
-            Ok(i) => {
-                let old = std::mem::replace(&mut entry.routes[i].path, path);
+        match entry.routes.insert(vantage, path_id, path) {
+            Some(old) => {
                 if old != path {
                     self.count_origin(at, old, -1, seen);
                     self.count_origin(at, path, 1, seen);
                 }
                 Change { prefix: at, old: Some(old), new: Some(path), table: 0 }
             }
-            Err(i) => {
-                let table = i8::from(!entry.has_neighbour_route(i, vantage));
-                if entry.routes.capacity() == entry.routes.len() {
-                    // Doubling would leave half of a full table empty.
-                    entry.routes.reserve_exact((entry.routes.len() / 4).max(1));
-                }
-                entry.routes.insert(i, Route { vantage, path_id, path });
+            None => {
+                let table = i8::from(entry.routes.of(vantage).nth(1).is_none());
                 self.sizes[Family::of(&prefix) as usize].routes += 1;
                 if self.held.len() <= vantage.0 as usize {
                     self.held.resize(vantage.0 as usize + 1, 0);
@@ -198,9 +193,8 @@ impl Rib {
     pub fn withdraw(&mut self, prefix: &IpNet, vantage: VantageId, path_id: u32, seen: Timestamp) -> Option<Change> {
         let at = self.find(prefix)?;
         let entry = &mut self.entries[at.0 as usize];
-        let i = entry.routes.binary_search_by_key(&(vantage, path_id), |r| (r.vantage, r.path_id)).ok()?;
-        let old = entry.routes.remove(i).path;
-        let table = -i8::from(!entry.has_neighbour_route(i, vantage));
+        let old = entry.routes.remove(vantage, path_id)?;
+        let table = -i8::from(!entry.routes.has(vantage));
         self.sizes[Family::of(prefix) as usize].routes -= 1;
         self.held[vantage.0 as usize] -= 1;
         self.count_origin(at, old, -1, seen);
@@ -212,21 +206,15 @@ impl Rib {
         if self.held.get(vantage.0 as usize).is_none_or(|routes| *routes == 0) {
             return Vec::new();
         }
-        let holds = |e: &Entry| {
-            let i = e.routes.partition_point(|r| r.vantage < vantage);
-            e.routes.get(i).is_some_and(|r| r.vantage == vantage)
-        };
-        let mut held: Vec<PrefixRef> =
-            (0..).map(PrefixRef).zip(&self.entries).filter(|(_, e)| holds(e)).map(|(at, _)| at).collect();
+        let all = (0..).map(PrefixRef).zip(&self.entries);
+        let mut held: Vec<PrefixRef> = all.filter(|(_, e)| e.routes.has(vantage)).map(|(at, _)| at).collect();
         held.sort_unstable_by_key(|at| self.entry(*at).prefix);
         held
     }
 
     /// Routes of a vantage point at one prefix.
     pub fn routes_of(&self, at: PrefixRef, vantage: VantageId) -> Vec<Route> {
-        let routes = &self.entry(at).routes;
-        let start = routes.partition_point(|r| r.vantage < vantage);
-        routes[start..].iter().take_while(|r| r.vantage == vantage).copied().collect()
+        self.entry(at).routes.of(vantage).collect()
     }
 
     fn place(&mut self, prefix: IpNet) -> PrefixRef {
@@ -241,7 +229,7 @@ impl Rib {
         self.exact.insert_unique(hash(hasher, &prefix), at, rehash);
         self.entries.push(Entry {
             prefix,
-            routes: Vec::new(),
+            routes: Routes::default(),
             origins: SmallVec::new(),
             baseline: None,
             offending: 0,
@@ -294,11 +282,6 @@ fn hash(hasher: &RandomState, prefix: &IpNet) -> u64 {
 }
 
 impl Entry {
-    fn has_neighbour_route(&self, i: usize, vantage: VantageId) -> bool {
-        let before = i.checked_sub(1).and_then(|j| self.routes.get(j));
-        [before, self.routes.get(i)].into_iter().flatten().any(|r| r.vantage == vantage)
-    }
-
     /// Origins that count as normal here at `now`: those of the baseline, and those that stood an hour without suspicion.
     pub fn normal_origins(&self, now: Timestamp) -> impl Iterator<Item = Asn> {
         let learned = self.baseline.iter().flat_map(Baseline::origins);

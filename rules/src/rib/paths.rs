@@ -14,7 +14,7 @@ use crate::proofs::PathProofs;
 
 /// Index of an interned set of attributes; valid while somebody holds a reference on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PathRef(u32);
+pub struct PathRef(pub(super) u32);
 
 /// What a path says by itself, worked out once when it is first seen.
 #[derive(Clone, Debug)]

@@ -25,10 +25,7 @@ impl Shard {
 
     /// The route by which the vantage point reached a prefix that is new to it.
     fn covering_route(&self, key: RouteKey) -> Option<HeldBefore> {
-        let of_vantage = |entry: &Entry| {
-            let i = entry.routes.partition_point(|route| route.vantage < key.1);
-            entry.routes.get(i).filter(|route| route.vantage == key.1).map(|route| route.path)
-        };
+        let of_vantage = |entry: &Entry| entry.routes.of(key.1).next().map(|route| route.path);
         let covering = self.rib.covering(&self.rib.entry(key.0).prefix);
         let (entry, path) = covering.filter_map(|entry| Some((entry, of_vantage(entry)?))).last()?;
         Some(self.held_before(entry, path))

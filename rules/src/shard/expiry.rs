@@ -45,7 +45,7 @@ impl Shard {
         let under = prefixes.iter().flat_map(|prefix| self.rib.under(prefix)).filter(|at| self.is_watched(*at));
         let touched: BTreeSet<_> = under.map(|at| (self.rib.entry(at).prefix, at)).collect();
         for (_, at) in touched {
-            for route in self.rib.entry(at).routes.clone() {
+            for route in self.rib.entry(at).routes.to_vec() {
                 let key = (at, route.vantage, route.path_id);
                 self.judge(key, route.path, false, now, Cause::Rpki { by_aspa: false }, now);
             }

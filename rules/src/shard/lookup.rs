@@ -88,7 +88,7 @@ impl Shard {
 
     fn look_at(&self, entry: &Entry, now: Timestamp, found: &mut Lookup) {
         found.route_count = entry.routes.len();
-        found.routes = entry.routes.iter().take(MOST).map(|route| self.looked_route(route)).collect();
+        found.routes = entry.routes.iter().take(MOST).map(|route| self.looked_route(&route)).collect();
         found.normal_origins = entry.normal_origins(now).collect();
         found.normal_origins.sort_unstable();
         found.normal_origins.dedup();

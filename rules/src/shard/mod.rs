@@ -732,7 +732,7 @@ impl Shard {
 
     /// Judges what stands at a prefix once the baseline is known. A newcomer stands there since it came.
     fn judge_standing(&mut self, at: PrefixRef, now: Timestamp) {
-        for route in self.rib.entry(at).routes.clone() {
+        for route in self.rib.entry(at).routes.to_vec() {
             let origin_as = self.rib.paths.origin_as(route.path);
             let newcomer = self.rib.entry(at).origins.iter().find(|o| Some(o.asn) == origin_as && !o.seeded);
             let seen = newcomer.map_or(now, |o| o.since);
@@ -809,7 +809,7 @@ impl Shard {
     }
 
     fn judge_prefix(&mut self, at: PrefixRef, code: ReasonCode, now: Timestamp) {
-        for route in self.rib.entry(at).routes.clone() {
+        for route in self.rib.entry(at).routes.to_vec() {
             self.judge((at, route.vantage, route.path_id), route.path, false, now, Cause::Data(code), now);
         }
     }

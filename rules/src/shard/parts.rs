@@ -32,7 +32,7 @@ impl Missed {
 impl Shard {
     /// That peer AS has right routes to parts of the prefix that together are all of it: nothing is out of its reach.
     pub(super) fn has_parts_of(&self, whole: &IpNet, peer_as: Asn, right: &[Asn]) -> bool {
-        let is_right = |route: &Route| {
+        let is_right = |route: Route| {
             self.peer_as[route.vantage.0 as usize] == peer_as
                 && self.rib.paths.origin_as(route.path).is_some_and(|o| right.contains(&o))
         };

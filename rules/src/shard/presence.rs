@@ -27,9 +27,7 @@ impl Shard {
         }
         let at = self.rib.find(&nlri.prefix).filter(|at| self.is_watched(*at))?;
         let entry = self.rib.entry(at);
-        let key = (vantage, nlri.path_id);
-        let i = entry.routes.binary_search_by_key(&key, |r| (r.vantage, r.path_id)).ok()?;
-        let path = entry.routes[i].path;
+        let path = entry.routes.get(vantage, nlri.path_id)?;
         // What came over a leak is not missed when it goes, however long it stood.
         let facts = self.rib.paths.facts(path);
         if facts.proofs.leak.is_some() && facts.origin_as.is_none_or(|o| !entry.was_in_dump(o)) {
@@ -97,8 +95,8 @@ impl Shard {
 
     /// Peer ASes that have a right route, and whether that one has any.
     pub(super) fn holders(&self, at: PrefixRef, peer_as: Asn, right: &[Asn]) -> (Vec<Asn>, bool) {
-        let peer_of = |route: &Route| self.peer_as[route.vantage.0 as usize];
-        let is_right = |route: &&Route| self.rib.paths.origin_as(route.path).is_some_and(|o| right.contains(&o));
+        let peer_of = |route: Route| self.peer_as[route.vantage.0 as usize];
+        let is_right = |route: &Route| self.rib.paths.origin_as(route.path).is_some_and(|o| right.contains(&o));
         let routes = &self.rib.entry(at).routes;
         let holding = routes.iter().filter(is_right).map(peer_of).collect();
         (holding, routes.iter().any(|r| peer_of(r) == peer_as))

@@ -96,7 +96,7 @@ impl Shard {
 
     fn judge_again(&mut self, at: PrefixRef, which: Touched, paths: &PathSet, now: Timestamp) {
         let first = self.out.len();
-        let routes = self.rib.entry(at).routes.clone();
+        let routes = self.rib.entry(at).routes.to_vec();
         for route in &routes {
             let by_aspa = paths.contains(route.path);
             let is_touched = by_aspa || matches!(which, Touched::All);
@@ -127,7 +127,7 @@ impl Shard {
         if moved.is_empty() {
             return;
         }
-        for route in self.rib.entry(at).routes.clone() {
+        for route in self.rib.entry(at).routes.to_vec() {
             let key = (at, route.vantage, route.path_id);
             let active = self.active.get(&key).cloned().unwrap_or_default();
             for a in active.iter().filter(|a| moved.contains(&(a.class, a.key_as))) {

@@ -23,7 +23,7 @@ impl Shard {
         }
         for at in self.touched_by(&changes) {
             self.forget_unsigned(at);
-            for route in self.rib.entry(at).routes.clone() {
+            for route in self.rib.entry(at).routes.to_vec() {
                 self.judge((at, route.vantage, route.path_id), route.path, false, now, Cause::Watch, now);
             }
         }
