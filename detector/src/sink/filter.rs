@@ -13,25 +13,29 @@ pub struct Filter {
     classes: Vec<Class>,
     on: Vec<Phase>,
     scope: Option<Scope>,
+    /// Hears of the end of what it never heard begin, such as an incident that was imported: it keeps a record, and is no
+    /// person.
+    keeps_record: bool,
 }
 
-/// Everything of that severity.
+/// Everything of that severity, for the record.
 impl From<Severity> for Filter {
     fn from(min_severity: Severity) -> Self {
-        Self { min_severity, classes: Vec::new(), on: Phase::ALL.to_vec(), scope: None }
+        Self { min_severity, classes: Vec::new(), on: Phase::ALL.to_vec(), scope: None, keeps_record: true }
     }
 }
 
 impl Filter {
     pub fn of(route: &config::Route, scope: Option<Scope>) -> Self {
         let (classes, on) = (route.classes.clone(), route.on.clone());
-        Self { min_severity: route.min_severity, classes, on, scope }
+        Self { min_severity: route.min_severity, classes, on, scope, keeps_record: false }
     }
 
     /// `has_heard`: of an earlier transition of this incident. Who heard of an incident hears how it goes on, whatever
     /// became of it.
     pub fn wants(&self, alert: &Alert, has_heard: bool) -> bool {
-        self.on.contains(&phase_of(alert, has_heard)) && (has_heard || self.concerns(alert))
+        let is_news = has_heard || self.keeps_record || !is_end(alert);
+        is_news && self.on.contains(&phase_of(alert, has_heard)) && (has_heard || self.concerns(alert))
     }
 
     fn concerns(&self, alert: &Alert) -> bool {
@@ -39,6 +43,10 @@ impl Filter {
             && (self.classes.is_empty() || self.classes.contains(&alert.class))
             && self.scope.as_ref().is_none_or(|scope| scope.concerns(alert))
     }
+}
+
+fn is_end(alert: &Alert) -> bool {
+    matches!(alert.transition, Transition::Resolved | Transition::Retracted)
 }
 
 /// What the transition is to somebody who has or has not heard of its incident.
@@ -83,6 +91,17 @@ mod tests {
         let pager = filter(Severity::High, &Phase::ALL);
         assert!(pager.wants(&end, true) && !pager.wants(&end, false));
         assert!(!filter(Severity::High, &[Phase::Opened]).wants(&end, true), "it did not ask for ends");
+    }
+
+    #[test]
+    fn people_hear_of_no_end_of_what_they_never_heard_of_and_a_record_does() {
+        let record = Filter::from(Severity::Low);
+        let people = Filter { keeps_record: false, ..record.clone() };
+        for transition in [Transition::Resolved, Transition::Retracted] {
+            let end = alert(transition, None, Severity::High);
+            assert!(!people.wants(&end, false) && people.wants(&end, true) && record.wants(&end, false));
+        }
+        assert!(people.wants(&alert(Transition::Updated, None, Severity::High), false));
     }
 
     #[test]
