@@ -70,6 +70,7 @@ pub struct Reader {
     ready: VecDeque<Item>,
     read: Arc<AtomicU64>,
     of: Option<u64>,
+    record: u64,
 }
 
 enum Content {
@@ -108,6 +109,11 @@ impl Reader {
         (self.read.load(Ordering::Relaxed), self.of)
     }
 
+    /// In which record, message or line the last item stood, counted from 1. Octets that are no record are not counted.
+    pub fn record(&self) -> u64 {
+        self.record
+    }
+
     pub fn vantage_points(&self) -> usize {
         match &self.content {
             Content::Mrt(mrt) => mrt.vantage_points(),
@@ -135,6 +141,7 @@ impl Iterator for Reader {
             if !more && self.ready.is_empty() {
                 return None;
             }
+            self.record += 1;
         }
     }
 }
@@ -187,7 +194,14 @@ fn reader(source: Source, path: &str, collector: &str, used_as: Use) -> Result<R
             ));
         }
     };
-    Ok(Reader { name: without_secrets(path), content, ready: VecDeque::new(), read: source.read, of: source.of })
+    Ok(Reader {
+        name: without_secrets(path),
+        content,
+        ready: VecDeque::new(),
+        read: source.read,
+        of: source.of,
+        record: 0,
+    })
 }
 
 fn kind_of(head: &[u8]) -> Option<Kind> {
@@ -199,6 +213,11 @@ fn kind_of(head: &[u8]) -> Option<Kind> {
         // As an MRT time it would be 1971.
         _ => bmp::file::looks_like(head).then_some(Kind::Bmp),
     }
+}
+
+/// The collector of an input as it is given to [`open`].
+pub fn collector_of(spec: &str) -> String {
+    split_collector(spec).0.to_owned()
 }
 
 /// The collector's name and the path: named before `=`, else found in the path, else "mrt".

@@ -1,5 +1,6 @@
 //! What is in one file of an archive, and was it whole?
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -79,6 +80,30 @@ pub fn open(file: &File, collector: &Collector, patience: Patience) -> Result<Op
     Ok(Opened { reader, progress })
 }
 
+/// Copies a file as it is stored, to be read more than once. In a thread as well.
+pub fn save(file: &File, patience: Patience, into: &mut impl Write) -> Result<Outcome, Unread> {
+    let mut download = http_file::open(&file.url, patience)?;
+    // A body that breaks off is an error of reading, and said by its end.
+    if let Err(error) = io::copy(&mut download, into)
+        && download.progress.end() == End::Open
+    {
+        return Err(Unread::Unreadable(format!("cannot be kept: {error}")));
+    }
+    Ok(outcome(&download.progress, false))
+}
+
+fn outcome(progress: &Progress, is_cut: bool) -> Outcome {
+    let octets = progress.octets.load(Ordering::Relaxed);
+    match progress.end() {
+        End::Stalled { at } => Outcome::Stalled { at },
+        End::TooLong { at } => Outcome::TooLong { at },
+        End::Broken { at } => Outcome::Truncated { at },
+        End::Open => Outcome::Truncated { at: octets },
+        End::Complete if is_cut => Outcome::Truncated { at: octets },
+        End::Complete => Outcome::Whole,
+    }
+}
+
 impl Opened {
     pub fn octets(&self) -> u64 {
         self.progress.octets.load(Ordering::Relaxed)
@@ -91,17 +116,9 @@ impl Opened {
 
     /// To be asked once nothing more comes.
     pub fn outcome(&self) -> Outcome {
-        let at = self.octets();
         let errors = &self.reader.counts().errors;
         let is_cut = errors.contains_key(kind::TRUNCATED) || errors.contains_key(kind::BAD_COMPRESSION);
-        match self.progress.end() {
-            End::Stalled { at } => Outcome::Stalled { at },
-            End::TooLong { at } => Outcome::TooLong { at },
-            End::Broken { at } => Outcome::Truncated { at },
-            End::Open => Outcome::Truncated { at },
-            End::Complete if is_cut => Outcome::Truncated { at },
-            End::Complete => Outcome::Whole,
-        }
+        outcome(&self.progress, is_cut)
     }
 }
 

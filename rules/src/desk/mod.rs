@@ -28,6 +28,7 @@ mod witness;
 
 pub use incident::{Incident, Offence};
 pub use record::{Recording, RouteEnd, RouteNews, RouteRecord};
+pub use tables::full_feed_of;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

@@ -45,9 +45,7 @@ impl Tables {
         of(&self.sizes).max(of(&self.carried))
     }
 
-    /// Peers whose table is at least 80 % of the third-largest (by distinct peer AS) of the family; none when fewer
-    /// than three tables are known. Nor where few are that large and another has more than three times as much, as between a full
-    /// feed and the members of an exchange, or where all there is are some minutes of updates: then nobody knows.
+    /// See [`full_feed_of`].
     pub fn full_feed(&mut self, family: Family, vantage: &[Arc<VantagePoint>]) -> Option<&Arc<BTreeSet<Asn>>> {
         if self.is_stale {
             self.refresh(vantage);
@@ -65,16 +63,23 @@ impl Tables {
                 let largest = by_peer.entry(point.peer_as).or_default();
                 *largest = size.max(*largest);
             }
-            let mut sizes: Vec<i64> = by_peer.values().copied().filter(|s| *s > 0).collect();
-            sizes.sort_unstable_by(|a, b| b.cmp(a));
-            let Some(third) = sizes.get(2) else { continue };
-            let is_full = |(_, size): &(Asn, i64)| *size * 5 >= *third * 4;
-            let full: BTreeSet<Asn> = by_peer.into_iter().filter(is_full).map(|(asn, _)| asn).collect();
-            if full.len() >= MANY || sizes[0] <= *third * 3 {
+            if let Some(full) = full_feed_of(by_peer) {
                 self.full.insert(family, Arc::new(full));
             }
         }
     }
+}
+
+/// Peers whose table is at least 80 % of the third-largest (by distinct peer AS) of the family; none when fewer
+/// than three tables are known. Nor where few are that large and another has more than three times as much, as between a full
+/// feed and the members of an exchange, or where all there is are some minutes of updates: then nobody knows.
+pub fn full_feed_of(largest: BTreeMap<Asn, i64>) -> Option<BTreeSet<Asn>> {
+    let mut sizes: Vec<i64> = largest.values().copied().filter(|s| *s > 0).collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let third = *sizes.get(2)?;
+    let is_full = |(_, size): &(Asn, i64)| *size * 5 >= third * 4;
+    let full: BTreeSet<Asn> = largest.into_iter().filter(is_full).map(|(asn, _)| asn).collect();
+    (full.len() >= MANY || sizes[0] <= third * 3).then_some(full)
 }
 
 #[cfg(test)]
