@@ -23,6 +23,8 @@ pub enum Command {
     Replay(Replay),
     /// Judge one route and show every step
     Explain(Explain),
+    /// Look into a past event, message by message: confirmed, refuted or inconclusive, with what would have stopped it
+    Investigate(Investigate),
     /// Write a commented watch file: from what tables, ROAs and ASPAs show of an AS, or from a list
     Init(Init),
     /// Say what a configuration means, or what is wrong with it and where
@@ -189,6 +191,83 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = INVESTIGATE)]
+pub struct Investigate {
+    /// What it is about: a prefix, an AS, or the id of an incident in the store; with --event the first INPUT
+    #[arg(value_name = "PREFIX|ASN|INCIDENT", required_unless_present = "event")]
+    pub what: Option<String>,
+    /// Facts of an event as GRIP or Cloudflare Radar give them, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<PathBuf>,
+    /// Configuration: watched networks, alert settings, and the store of an incident
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Look from TIME on (RFC 3339 or seconds since 1970) [default: all that was read, or a while before the event]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: Option<Timestamp>,
+    /// Look up to TIME
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub to: Option<Timestamp>,
+    /// RIB dump of before the event: who held what; may be repeated
+    #[arg(long, value_name = "INPUT")]
+    pub rib: Vec<String>,
+    /// Fetch the dump before the window and the updates up to its end of this collector of RIS or RouteViews; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with = "rib")]
+    pub collector: Vec<String>,
+    /// Fetch them from here [default: where RIS and RouteViews publish them]
+    #[arg(long, value_name = "URL", requires = "collector")]
+    pub archive: Option<String>,
+    /// VRPs of that day as JSON or CSV; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub vrps: Vec<PathBuf>,
+    /// ASPAs of that day as JSON; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub aspas: Vec<PathBuf>,
+    /// Business relations of that day: CAIDA serial-1, serial-2 or ProbLink
+    #[arg(long, value_name = "FILE")]
+    pub relations: Option<PathBuf>,
+    /// Sibling ASes: as2org
+    #[arg(long, value_name = "FILE")]
+    pub siblings: Option<PathBuf>,
+    /// Threads that judge; the report does not depend on it [default: one per core, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: Option<u16>,
+    /// Form of the report on stdout
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// Write the report as one page with its plots, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write it as Markdown, too
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write all of it as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// MRT updates or RIS Live JSON lines as `replay` reads them, but not stdin: they are read twice
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+}
+
+/// What `investigate --help` says at its end.
+const INVESTIGATE: &str = "\
+A verdict is *inconclusive* where the data have gaps: no RIB dump, missing updates, sessions down, few peers.
+What VRPs, ASPAs and relations would say is *not evaluated* without them; give those of the day of the event.
+    bgpwarden investigate 192.0.2.0/24 --rib rib.gz --vrps vrps.json --html report.html updates.*.gz
+    bgpwarden investigate AS64511 --collector rrc00 --from 2026-03-01T03:00:00Z --to 2026-03-01T05:00:00Z
+    bgpwarden investigate --event grip.json --rib rib.gz updates.*.gz
+Exit status: 0 whatever the verdict is, 1 if there is none.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Text,
+    Json,
+    #[value(alias = "md")]
+    Markdown,
+    Html,
+}
+
+#[derive(Debug, Args)]
 pub struct Explain {
     /// VRPs as JSON or CSV; may be repeated
     #[arg(long, value_name = "FILE")]
@@ -257,6 +336,8 @@ Write down what is expected of it, as a draft:
     bgpwarden init --asn 64496 --rib rib.gz --vrps vrps.json
 Judge a recording:
     bgpwarden replay --rib rib.gz updates.gz
+Look into a past event:
+    bgpwarden investigate 192.0.2.0/24 --rib rib.gz updates.gz
 All commands:
     bgpwarden --help
 ";
@@ -288,6 +369,8 @@ mod tests {
             ("bgpwarden explain 192.0.2.0/24", "ASN"),
             ("bgpwarden rnu", "rnu"),
             ("bgpwarden history import", "FILE"),
+            ("bgpwarden investigate", "PREFIX|ASN|INCIDENT"),
+            ("bgpwarden investigate 1 --archive http://a", "--collector"),
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert!(error.to_string().contains(culprit), "{line}: {error}");

@@ -42,7 +42,7 @@ pub fn command(args: &cli::History) -> Result<(), Failure> {
     }
 }
 
-fn location(config: Option<&Path>) -> Result<Location, Failure> {
+pub(crate) fn location(config: Option<&Path>) -> Result<Location, Failure> {
     match Config::load(config)?.store.location {
         Location::Memory => {
             let what = "store.path is \":memory:\": nothing outlives the process; name the configuration of a store";

@@ -26,6 +26,7 @@ pub mod health;
 pub mod history;
 pub mod http;
 pub mod init;
+pub mod investigate;
 pub mod ledger;
 pub mod manual;
 pub mod metrics;

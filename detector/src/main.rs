@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use detector::cli::{Cli, Command, WELCOME};
 use detector::failure::Failure;
-use detector::{alert, app, check, demo, explain, history, init, manual, notify, replay};
+use detector::{alert, app, check, demo, explain, history, init, investigate, manual, notify, replay};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         None => print(WELCOME),
         Some(Command::Schema) => print(&format!("{:#}\n", alert::schema())),
         Some(Command::Explain(args)) => explain::command(&args).and_then(|text| print(&text)),
+        Some(Command::Investigate(args)) => investigate::command(&args).and_then(|text| print(&text)),
         Some(Command::Init(args)) => init::command(&args).and_then(|text| print(&text)),
         Some(Command::Check(args)) => check::command(&args).and_then(|text| print(&text)),
         Some(Command::Replay(args)) => replay::command(&args),

@@ -34,29 +34,42 @@ pub struct Merged {
     skipped: Skipped,
 }
 
+/// An item with its place: which input, and which record of it.
+pub struct Placed {
+    pub source: usize,
+    pub record: u64,
+    pub item: Item,
+}
+
 struct Lane {
     reader: Reader,
-    next: Option<Item>,
-    after: Option<Item>,
+    next: Option<(u64, Item)>,
+    after: Option<(u64, Item)>,
     /// Never goes back, so that a record out of order does not hold up the others.
     clock: Timestamp,
 }
 
 impl Lane {
+    fn read(&mut self) -> Option<(u64, Item)> {
+        let item = self.reader.next()?;
+        Some((self.reader.record(), item))
+    }
+
     /// Moves on to the next item that can be believed; the count is of those that cannot.
     fn advance(&mut self) -> u64 {
         let mut jumps = 0;
         loop {
-            self.next = self.after.take().or_else(|| self.reader.next());
-            let Some(item) = &self.next else { return jumps };
+            self.next = self.after.take().or_else(|| self.read());
+            let Some((_, item)) = &self.next else { return jumps };
             if self.clock == Timestamp::MIN || item.time <= self.clock.plus_secs(JUMP_SECS) {
                 self.clock = self.clock.max(item.time);
                 return jumps;
             }
-            self.after = self.reader.next();
-            let agrees = self.after.as_ref().is_none_or(|a| a.time >= item.time.plus_secs(-JUMP_SECS));
+            let time = item.time;
+            self.after = self.read();
+            let agrees = self.after.as_ref().is_none_or(|(_, a)| a.time >= time.plus_secs(-JUMP_SECS));
             if agrees {
-                self.clock = item.time;
+                self.clock = time;
                 return jumps;
             }
             jumps += 1;
@@ -96,21 +109,21 @@ impl Merged {
         *known = (*known).max(as_of);
     }
 
-    /// The next item of all inputs, with its input's position and its time brought into order.
-    pub fn next(&mut self, sequencer: &Sequencer) -> Option<(usize, Item)> {
+    /// The next item of all inputs, with its place and its time brought into order.
+    pub fn next(&mut self, sequencer: &Sequencer) -> Option<Placed> {
         loop {
             let (time, source) = self.order.pop_first()?;
-            let item = self.lanes[source].next.take()?;
+            let (record, item) = self.lanes[source].next.take()?;
             self.advance(source);
             if matches!(item.event, Event::Vantage(..)) {
-                return Some((source, Item { time: time.max(self.from), ..item }));
+                return Some(Placed { source, record, item: Item { time: time.max(self.from), ..item } });
             }
             if item.time < self.from || item.time > self.to {
                 self.skipped.outside += 1;
             } else if self.is_in_dump(source, &item, sequencer) {
                 self.skipped.before_dump += 1;
             } else {
-                return Some((source, item));
+                return Some(Placed { source, record, item });
             }
         }
     }
@@ -140,6 +153,11 @@ impl Merged {
 
     pub fn skipped(&self) -> Skipped {
         self.skipped
+    }
+
+    /// Each input, in the order of the command line.
+    pub fn readers(&self) -> impl Iterator<Item = &Reader> {
+        self.lanes.iter().map(|lane| &lane.reader)
     }
 
     pub fn counts(&self) -> Counts {

@@ -9,7 +9,7 @@ use rules::alert::{Alert, Severity};
 use rules::desk::{Output, RouteNews};
 use serde::Serialize;
 
-use super::Fed;
+use super::judge::Fed;
 use crate::alert::{WireContext, to_json};
 use crate::cli::{self, Format};
 use crate::failure::Failure;

@@ -59,6 +59,12 @@ pub fn each_route<E>(
     }
 }
 
+/// The latest alert of one incident as it was sent. The store may be in use.
+pub fn latest(location: &Location, id: &str) -> Result<Option<String>, Problem> {
+    let connection = file::open_to_read(&Spot::new(location.clone()))?;
+    history::latest(&connection, id).map_err(|error| Problem::of(location, &error))
+}
+
 /// A store that takes in what was sent elsewhere; nothing of it goes to any sink.
 pub struct Into {
     location: Location,

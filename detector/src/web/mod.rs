@@ -210,12 +210,12 @@ fn ases_or_nothing(before: &str, list: &[Asn]) -> String {
     if list.is_empty() { String::new() } else { format!("{before}{}", ases(list)) }
 }
 
-fn spoken(word: &str) -> String {
+pub(crate) fn spoken(word: &str) -> String {
     word.replace('_', " ")
 }
 
 /// `2026-03-01 03:04:05 UTC`.
-fn moment(time: Timestamp) -> String {
+pub(crate) fn moment(time: Timestamp) -> String {
     let text = time.to_string();
     let (day, clock) = text.split_once('T').unwrap_or((&text, ""));
     format!("{day} {} UTC", clock.split('.').next().unwrap_or_default())
