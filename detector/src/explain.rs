@@ -5,6 +5,8 @@
 
 mod text;
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use rules::alert::{AspaState, CheckState, RovState};
 use rules::bgp::{AsPath, Asn, Family, SegmentKind};
@@ -15,6 +17,7 @@ use rules::relations::Relations;
 use rules::rpki::{Procedure, Rov, Snapshot, Vrp};
 use rules::{leak, registry};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::cli::{Explain, Role};
 use crate::data;
@@ -34,12 +37,12 @@ pub struct Data {
     pub rpki: Snapshot,
     pub has_vrps: bool,
     pub has_aspas: bool,
-    pub relations: Relations,
+    pub relations: Arc<Relations>,
     pub procedure: Procedure,
 }
 
 /// All there is to say. The keys are a contract.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Explanation {
     pub prefix: String,
     pub as_path: String,
@@ -51,13 +54,15 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedRov)]
 pub struct RovPart {
     pub state: &'static str,
     pub covering: Vec<CoveringVrp>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedVrp)]
 pub struct CoveringVrp {
     pub prefix: String,
     pub max_length: u8,
@@ -65,7 +70,8 @@ pub struct CoveringVrp {
     pub source: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedAspa)]
 pub struct AspaPart {
     pub verdict: &'static str,
     pub procedure: &'static str,
@@ -76,14 +82,16 @@ pub struct AspaPart {
     pub suspects: Vec<u32>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedValley)]
 pub struct ValleyPart {
     pub verdict: &'static str,
     pub violations: Vec<ViolationPart>,
     pub unknown_hops: usize,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedViolation)]
 pub struct ViolationPart {
     pub rfc7908_type: u8,
     pub leaker: u32,
@@ -92,7 +100,8 @@ pub struct ViolationPart {
 }
 
 /// A number that stands for no network of the Internet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ExplainedBogon)]
 pub struct Bogon {
     /// The prefix or AS of the route.
     pub resource: String,
@@ -109,7 +118,7 @@ pub fn command(args: &Explain) -> Result<String, Failure> {
         rpki: rpki.snapshot(),
         has_vrps: !args.vrps.is_empty(),
         has_aspas: !args.aspas.is_empty(),
-        relations,
+        relations: Arc::new(relations),
         procedure: match args.role {
             Role::Downstream => Procedure::Downstream,
             Role::Upstream => Procedure::Upstream,

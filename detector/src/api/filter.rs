@@ -112,7 +112,7 @@ impl Filter {
 }
 
 pub const TIME: &str = "expected a time such as 2026-03-01T03:04:05Z, or seconds since 1970";
-const ASN: &str = "expected an AS number such as 64496 or AS64496";
+pub const ASN: &str = "expected an AS number such as 64496 or AS64496";
 pub const PREFIX: &str = "expected a prefix such as 192.0.2.0/24 or 2001:db8::/32, or an address";
 const MATCHES: [Match; 4] = [Match::Exact, Match::More, Match::Less, Match::Overlapping];
 /// In the order of [`Match`].

@@ -19,7 +19,7 @@ use crate::http::Site;
 use crate::text;
 
 /// The engine answers between two batches, and at least once a second.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A prefix as it is announced now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,7 +53,12 @@ pub struct Origin {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Route {
+    /// Null for a session that is not known by name.
+    pub collector: Option<String>,
     pub peer_as: u32,
+    pub peer_address: Option<String>,
+    /// 0 without ADD-PATH.
+    pub path_id: u32,
     /// In wire order, as received.
     pub as_path: String,
     pub origin_as: Option<u32>,
@@ -121,7 +126,10 @@ fn shown(prefix: IpNet, answers: Vec<Lookup>, learning: bool) -> Prefix {
         routes: origin.routes,
     };
     let route = |route: &rules::shard::lookup::LookedRoute| Route {
-        peer_as: route.peer_as.0,
+        collector: route.point.as_ref().map(|point| text::plain(&point.collector, rules::limits::TEXT)),
+        peer_as: route.point.as_ref().map_or(0, |point| point.peer_as.0),
+        peer_address: route.point.as_ref().map(|point| point.peer_address.to_string()),
+        path_id: route.path_id,
         as_path: text::path(&route.as_path, rules::limits::PATH_TEXT),
         origin_as: route.origin_as.map(|asn| asn.0),
     };

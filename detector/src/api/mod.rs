@@ -3,11 +3,13 @@
 //! `/api/v1`: incidents with filters, pages, exports and a stream, all read from the store; the words of every answer are
 //! those of the alert. What is wrong with a question is told in one form, [`problem::Problem`].
 
+mod explain;
 mod export;
 pub mod filter;
 mod incidents;
 mod instance;
 pub mod lookup;
+pub mod network;
 pub mod openapi;
 pub mod parameters;
 pub mod problem;
@@ -42,6 +44,8 @@ pub fn router() -> Router<Site> {
         .route("/api/v1/incidents/{id}/alerts", get(incidents::timeline))
         .route("/api/v1/alerts/stream", get(stream::stream))
         .route("/api/v1/prefix", get(lookup::prefix))
+        .route("/api/v1/as/{asn}", get(network::network))
+        .route("/api/v1/explain", get(explain::explain))
         .route("/api/v1/status", get(instance::status))
         .route("/api/v1/watched", get(instance::watched))
         .route("/api/v1/openapi.json", get(instance::openapi))

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Problem;
-use super::{export, incidents, instance, lookup, routes, stream, verdicts};
+use super::{explain, export, incidents, instance, lookup, network, routes, stream, verdicts};
 use crate::alert;
 
 /// Stands for the alert; its schema takes the place of this one.
@@ -57,6 +57,8 @@ pub struct Alerts {
         verdicts::undo,
         stream::stream,
         lookup::prefix,
+        network::network,
+        explain::explain,
         instance::status,
         instance::watched,
         instance::openapi,

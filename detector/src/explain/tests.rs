@@ -22,7 +22,7 @@ fn given() -> Data {
         (Asn(64500), Asn(64501), Relation::LateralPeer),
     ];
     let relations = Relations::new(Source::none(), edges, vec![], vec![], vec![]);
-    Data { rpki, has_vrps: true, has_aspas: true, relations, procedure: Procedure::Downstream }
+    Data { rpki, has_vrps: true, has_aspas: true, relations: relations.into(), procedure: Procedure::Downstream }
 }
 
 fn nothing() -> Data {
@@ -30,7 +30,7 @@ fn nothing() -> Data {
         rpki: Snapshot::default(),
         has_vrps: false,
         has_aspas: false,
-        relations: Relations::none(),
+        relations: Relations::none().into(),
         procedure: Procedure::Downstream,
     }
 }

@@ -137,6 +137,7 @@ fn draw(svg: &mut String, curves: &[Curve], (first, last): (f64, f64), most: usi
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(8)
+        .margin_right(32)
         .x_label_area_size(28)
         .y_label_area_size(40)
         .build_cartesian_2d(first - spare..last + spare, 0_usize..most + 1)?;

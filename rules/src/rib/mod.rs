@@ -134,6 +134,11 @@ impl Rib {
         &mut self.entries[at.0 as usize]
     }
 
+    /// All entries, in the order in which their prefixes were first seen; none ever moves.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// Less-specific prefixes of `prefix`, itself left out, least specific first.
     pub fn covering(&self, prefix: &IpNet) -> impl Iterator<Item = &Entry> {
         let own = *prefix;

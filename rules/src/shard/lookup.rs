@@ -1,15 +1,17 @@
 //! What is announced at a prefix, around it and inside it? For looking, not for deciding.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::Shard;
 use crate::alert::RovState;
-use crate::bgp::{Asn, Timestamp};
+use crate::bgp::{AsPath, Asn, Timestamp, VantagePoint};
 use crate::limits;
+use crate::relations::Relations;
 use crate::rib::{Entry, Route};
-use crate::rpki::Vrp;
+use crate::rpki::{Snapshot, Vrp};
 
 /// Routes told one by one, and prefixes inside. Each takes a microsecond of the time of a shard.
 pub const MOST: usize = 1_000;
@@ -43,10 +45,24 @@ pub struct LookedOrigin {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookedRoute {
-    pub peer_as: Asn,
+    /// None for a session that was never introduced.
+    pub point: Option<Arc<VantagePoint>>,
+    pub path_id: u32,
     /// In wire order, as received.
     pub as_path: String,
     pub origin_as: Option<Asn>,
+}
+
+/// What a route is judged by.
+#[derive(Clone)]
+pub struct Facts {
+    /// What bears on it.
+    pub rpki: Snapshot,
+    /// VRPs that cover it.
+    pub vrps: usize,
+    pub has_vrps: bool,
+    pub has_aspas: bool,
+    pub relations: Arc<Relations>,
 }
 
 /// Another prefix that is announced.
@@ -86,6 +102,22 @@ impl Shard {
         found
     }
 
+    /// All that one route could be judged by at this moment.
+    pub fn facts_about(&self, prefix: &IpNet, path: &AsPath) -> Facts {
+        let mut rpki = Snapshot::default();
+        for vrp in self.rpki.vrps.covering(prefix) {
+            rpki.vrps.insert(vrp.clone());
+        }
+        for asn in path.ases() {
+            if let Some(providers) = self.rpki.aspas.providers_of(*asn) {
+                rpki.aspas.insert(*asn, providers);
+            }
+        }
+        let relations = self.context.relations.clone();
+        let vrps = self.rpki.vrps.covering(prefix).count();
+        Facts { rpki, vrps, has_vrps: self.rpki_usable, has_aspas: self.aspas_usable, relations }
+    }
+
     fn look_at(&self, entry: &Entry, now: Timestamp, found: &mut Lookup) {
         found.route_count = entry.routes.len();
         found.routes = entry.routes.iter().take(MOST).map(|route| self.looked_route(&route)).collect();
@@ -106,7 +138,8 @@ impl Shard {
 
     fn looked_route(&self, route: &Route) -> LookedRoute {
         LookedRoute {
-            peer_as: self.peer_as(route.vantage).unwrap_or_default(),
+            point: self.points.get(route.vantage.0 as usize).cloned(),
+            path_id: route.path_id,
             as_path: self.rib.paths.attributes(route.path).as_path.to_string(),
             origin_as: self.rib.paths.origin_as(route.path),
         }

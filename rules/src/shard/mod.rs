@@ -8,6 +8,7 @@ mod expiry;
 mod learn;
 pub mod lookup;
 mod memory;
+pub mod network;
 mod parts;
 mod presence;
 mod rejudge;
@@ -34,7 +35,7 @@ use smallvec::SmallVec;
 
 use crate::alert::{Class, ReasonCode, RovState};
 use crate::baseline::{Adjacency, Baseline};
-use crate::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
+use crate::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::{Event, Stamped};
 use crate::finding::{Code, Finding, Kind};
 use crate::hijack::{self, Scene};
@@ -157,6 +158,8 @@ pub struct Shard {
     context: PathContext,
     watch: Arc<Watch>,
     peer_as: Vec<Asn>,
+    /// The same with all that is known of them.
+    points: Vec<Arc<VantagePoint>>,
     /// Sessions whose messages cannot be read.
     void: BTreeSet<VantageId>,
     learning: bool,
@@ -236,6 +239,7 @@ impl Shard {
             },
             watch: Arc::default(),
             peer_as: Vec::new(),
+            points: Vec::new(),
             void: BTreeSet::new(),
             learning: true,
             learning_since: None,
@@ -296,6 +300,7 @@ impl Shard {
             Event::Vantage(id, point) => {
                 debug_assert_eq!(id.0 as usize, self.peer_as.len());
                 self.peer_as.push(point.peer_as);
+                self.points.push(point.clone());
             }
             Event::Update(update) => self.update(update, now),
             Event::Seed(update) => self.seed(update, now),

@@ -228,5 +228,47 @@ async fn a_prefix_is_looked_up_with_what_lies_around_it_and_inside() {
         assert_eq!((&answer["inside"], &answer["route_count"]), (&around["covering"], &Value::from(0)), "{wide}");
     }
     assert!(running.text_of(&path("192.0.2.0/33")).await.contains("\"parameter\":\"prefix\""));
+    let first = &answer["routes"][0];
+    assert_eq!((&first["collector"], &first["peer_address"]), (&"rrc00".into(), &"192.0.2.1".into()));
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_as_is_looked_up_with_what_it_announces_and_what_happened_to_it() {
+    let running = Running::start(&watch(64_496)).await;
+    running.until("/api/v1/incidents?suspect=64511", "origin_hijack").await;
+    let answer = running.until("/api/v1/as/AS64511", "\"route_count\":5").await;
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    let prefixes = serde_json::json!([{ "prefix": "198.51.100.0/24", "rov": "not_evaluated", "routes": 5 }]);
+    assert_eq!((&answer["prefixes"], &answer["prefix_count"]), (&prefixes, &Value::from(1)));
+    let neighbors = answer["neighbors"].as_array().expect("a list");
+    assert_eq!(neighbors.iter().map(|n| &n["asn"]).collect::<Vec<_>>(), [3_001, 3_002, 3_003, 3_004, 3_005]);
+    assert_eq!(
+        (&answer["suspect_of"][0]["class"], &answer["victim_of"]),
+        (&"origin_hijack".into(), &Value::Array(vec![]))
+    );
+    let victim: Value = serde_json::from_str(&running.text_of("/api/v1/as/64496").await).expect("JSON");
+    assert_eq!((&victim["prefix_count"], &victim["victim_of"][0]["class"]), (&Value::from(0), &"origin_hijack".into()));
+    assert!(running.text_of("/api/v1/as/AS-SET").await.contains("\"parameter\":\"asn\""));
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_is_explained_under_the_data_of_the_moment() {
+    let running = Running::start(&watch(64_496)).await;
+    let of = |query: &str| format!("/api/v1/explain?prefix=198.51.100.0/24&path={query}");
+    let answer = running.text_of(&of("64502%2064500%2064496")).await;
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(
+        (&answer["origin_as"], &answer["rov"]["state"]),
+        (&Value::from(64_496), &"not_evaluated".into()),
+        "{answer}"
+    );
+    assert_eq!(answer["aspa"]["procedure"], "downstream");
+    for (query, parameter) in [("x", "path"), ("", "path"), ("64496&role=both", "role"), ("64496&rolle=x", "rolle")] {
+        let problem: Value = serde_json::from_str(&running.text_of(&of(query)).await).expect("JSON");
+        assert_eq!(problem["parameter"], parameter, "{query}: {problem}");
+    }
+    assert!(running.text_of("/api/v1/explain?path=64496&prefix=192.0.2.0").await.contains("a length is missing"));
     running.end().await;
 }
