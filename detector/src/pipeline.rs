@@ -20,7 +20,7 @@ use rules::limits;
 use rules::rib::Sizes;
 use rules::session::Cause;
 use rules::shard::{FullFeed, KeyRange, Keyed, Mark, RovCounts, Shard, Watched};
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
 use tokio::sync::oneshot;
 
 /// Most shards that start by themselves: more share one memory bus.
@@ -84,7 +84,7 @@ type Question = Box<dyn FnOnce(&Shard) + Send>;
 /// The way in for questions.
 #[derive(Clone, Default)]
 pub struct Questions {
-    shards: Vec<Sender<Question>>,
+    shards: Vec<(Sender<Question>, WeakSender<Arc<Batch>>)>,
     status: Arc<Status>,
 }
 
@@ -95,12 +95,14 @@ impl Questions {
         question: impl Fn(&Shard) -> T + Clone + Send + 'static,
     ) -> Option<Vec<T>> {
         let mut waiting = Vec::new();
-        for shard in &self.shards {
+        for (shard, batches) in &self.shards {
             let (answer, answered) = oneshot::channel();
             let question = question.clone();
             // Who asked may have gone away.
             let asked: Question = Box::new(move |shard| drop(answer.send(question(shard))));
             shard.send(asked).await.ok()?;
+            // It looks for questions behind each batch. Where the queue is full there is one.
+            let _ = batches.upgrade()?.try_send(Arc::default());
             waiting.push(answered);
         }
         let mut answers = Vec::new();
@@ -223,7 +225,7 @@ pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Resul
         let status = status.clone();
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
         shards.push(thread.spawn(move || run_shard(shard, batches, questions, &out, &status, extras))?);
-        asked.push(ask);
+        asked.push((ask, intake.downgrade()));
         intakes.push(intake);
         chunks.push(reports);
     }
@@ -267,8 +269,9 @@ fn run_shard(
                 reports = rest;
             }
         }
-        let Some(last) = batch.last() else { continue };
-        if out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports, memories }).is_err() {
+        if let Some(last) = batch.last()
+            && out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports, memories }).is_err()
+        {
             return shard;
         }
         for (family, told) in [Family::Ipv4, Family::Ipv6].into_iter().zip(&mut told) {
@@ -391,5 +394,24 @@ impl Merge {
                 f(&keyed);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_is_answered_though_nothing_comes_and_holds_up_no_end() {
+        let Pipeline { intake, questions, threads, .. } =
+            start(Settings::default(), 2, Extras::default()).expect("threads");
+        for _ in 0..3 {
+            let asked = questions.ask(|shard| shard.rib().prefix_count());
+            let answers = tokio::time::timeout(Duration::from_secs(60), asked).await.expect("an answer");
+            assert_eq!(answers, Some(vec![0, 0]));
+        }
+        drop(intake);
+        tokio::task::spawn_blocking(|| threads.join()).await.expect("an end");
+        assert_eq!(questions.ask(|shard| shard.rib().prefix_count()).await, None);
     }
 }
