@@ -64,6 +64,7 @@ pub fn router(site: Site, http: &Http) -> Router {
         .route("/", get(pages::now))
         .route("/history", get(pages::history))
         .route("/prefix", get(pages::prefix))
+        .route("/as", get(pages::asn))
         .route("/constituents", get(pages::constituents))
         .route("/watched", get(pages::watched))
         .route("/health", get(pages::health))

@@ -32,74 +32,74 @@ const INCIDENTS: usize = 20;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Network)]
 pub struct Network {
-    asn: u32,
+    pub asn: u32,
     /// What is normal is not known yet.
-    learning: bool,
+    pub learning: bool,
     /// Prefixes it is the origin of, in their order; at most 1000.
-    prefixes: Vec<Announcement>,
-    prefix_count: usize,
-    route_count: usize,
+    pub prefixes: Vec<Announcement>,
+    pub prefix_count: usize,
+    pub route_count: usize,
     /// Prefixes by what ROAs say of its being their origin.
-    rov: RovSums,
+    pub rov: RovSums,
     /// The ASes next to it on the way of these prefixes, those with most routes first; at most 256.
-    neighbors: Vec<NextTo>,
-    neighbor_count: usize,
+    pub neighbors: Vec<NextTo>,
+    pub neighbor_count: usize,
     /// Providers that its ASPA lists; null: it has none, or ASPAs cannot be evaluated.
-    aspa_providers: Option<Vec<u32>>,
+    pub aspa_providers: Option<Vec<u32>>,
     /// What it is known to be to others.
-    relations: Known,
+    pub relations: Known,
     /// Incidents, those first that began last; at most 20 of each.
-    suspect_of: Vec<Incident>,
-    victim_of: Vec<Incident>,
+    pub suspect_of: Vec<Incident>,
+    pub victim_of: Vec<Incident>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Announcement {
-    prefix: String,
+    pub prefix: String,
     /// valid, invalid, not_found or not_evaluated.
-    rov: &'static str,
-    routes: usize,
+    pub rov: &'static str,
+    pub routes: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RovSums {
-    valid: usize,
-    invalid: usize,
-    not_found: usize,
-    not_evaluated: usize,
+    pub valid: usize,
+    pub invalid: usize,
+    pub not_found: usize,
+    pub not_evaluated: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NextTo {
-    asn: u32,
-    routes: usize,
+    pub asn: u32,
+    pub routes: usize,
     /// What that AS is to it: provider, customer, peer, sibling, unclear (sources contradict) or null.
-    relation: Option<&'static str>,
+    pub relation: Option<&'static str>,
 }
 
 /// At most 256 of each, ascending.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = KnownRelations)]
 pub struct Known {
-    providers: Vec<u32>,
-    customers: Vec<u32>,
-    peers: Vec<u32>,
-    siblings: Vec<u32>,
-    provider_count: usize,
-    customer_count: usize,
-    peer_count: usize,
+    pub providers: Vec<u32>,
+    pub customers: Vec<u32>,
+    pub peers: Vec<u32>,
+    pub siblings: Vec<u32>,
+    pub provider_count: usize,
+    pub customer_count: usize,
+    pub peer_count: usize,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = IncidentInShort)]
 pub struct Incident {
-    id: String,
-    class: &'static str,
-    severity: &'static str,
-    status: &'static str,
+    pub id: String,
+    pub class: &'static str,
+    pub severity: &'static str,
+    pub status: &'static str,
     #[schema(format = "date-time")]
-    started: String,
-    title: String,
+    pub started: String,
+    pub title: String,
 }
 
 /// An AS as it is seen now: what it announces, who stands next to it, its ASPA, its relations and its incidents

@@ -3,11 +3,13 @@
 use axum::extract::State;
 use axum::response::Response;
 use rules::alert::Alert;
+use rules::bgp::Asn;
 
 use super::Site;
 use crate::alert;
-use crate::api::filter::{Filter, Paging, cursor};
+use crate::api::filter::{ASN, Filter, Paging, cursor, read_asn};
 use crate::api::lookup::look_up;
+use crate::api::network;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
 use crate::store::history::{Found, Match, Question};
@@ -63,10 +65,7 @@ fn alerts(found: &Found) -> Vec<Alert> {
 
 /// What is announced at a prefix, and the newest incidents of it.
 pub async fn prefix(State(site): State<Site>, given: Result<Parameters, Problem>) -> Response {
-    let asked = match given.map(Parameters::filled_in).and_then(|mut given| {
-        let asked = given.take("prefix").unwrap_or_default();
-        given.finish().map(|()| asked.trim().to_owned())
-    }) {
+    let asked = match one(given, "prefix") {
         Ok(asked) => asked,
         Err(problem) => return web::refused(&problem),
     };
@@ -86,12 +85,36 @@ pub async fn prefix(State(site): State<Site>, given: Result<Parameters, Problem>
     web::lookup(&asked, Some(Ok(web::Around { found, watched_for, incidents })))
 }
 
+/// What an AS announces, and its incidents.
+pub async fn asn(State(site): State<Site>, given: Result<Parameters, Problem>) -> Response {
+    let asked = match one(given, "asn") {
+        Ok(asked) => asked,
+        Err(problem) => return web::refused(&problem),
+    };
+    if asked.is_empty() {
+        return web::network("", None, &[]);
+    }
+    let asn = read_asn(&asked).ok_or_else(|| Problem::parameter("asn", &asked, ASN));
+    let found = match asn {
+        Ok(asn) => network::look_up(&site, asn).await,
+        Err(problem) => Err(problem),
+    };
+    let watch = (site.watch)();
+    let holders = found.iter().flat_map(|found| watch.holders_of(Asn(found.asn)));
+    let watched_for: Vec<_> = holders.map(|constituent| constituent.name.to_string()).collect();
+    web::network(&asked, Some(found.as_ref()), &watched_for)
+}
+
+/// The only parameter that there is.
+fn one(given: Result<Parameters, Problem>, name: &'static str) -> Result<String, Problem> {
+    let mut given = given?.filled_in();
+    let asked = given.take(name).unwrap_or_default();
+    given.finish().map(|()| asked.trim().to_owned())
+}
+
 /// Who is watched, by name.
 pub async fn constituents(State(site): State<Site>, given: Result<Parameters, Problem>) -> Response {
-    let name = match given.map(Parameters::filled_in).and_then(|mut given| {
-        let name = given.take("name").unwrap_or_default();
-        given.finish().map(|()| name)
-    }) {
+    let name = match one(given, "name") {
         Ok(name) => name,
         Err(problem) => return web::refused(&problem),
     };

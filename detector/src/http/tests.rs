@@ -128,7 +128,7 @@ async fn pages_escape_everything_and_load_nothing_from_elsewhere() {
     let hostile = "?constituent=%3Cscript%3Ealert(1)%3C/script%3E%22'&suspect=%3Cscript%3Ealert(1)";
     let (history, prefix) = (format!("/history{hostile}"), "/prefix?prefix=%3Cscript%3Ealert(1)%3C/script%3E");
     let pages = ["/", "/health", "/watched", "/incidents/bw-hostile", "/incidents/bw-worst", "/api", "/nowhere"];
-    let lookups = ["/history", "/constituents", "/prefix", &history, prefix];
+    let lookups = ["/history", "/constituents", "/prefix", "/as", &history, prefix, "/as?asn=%3Cscript%3Ealert(1)"];
     for path in pages.into_iter().chain(lookups) {
         let (code, page) = site.get(path).await;
         let expected = match path {

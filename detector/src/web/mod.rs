@@ -10,6 +10,7 @@ mod history;
 mod incident;
 mod letter;
 mod lookup;
+mod network;
 mod paths;
 mod search;
 mod spread;
@@ -33,6 +34,7 @@ pub use constituents::{Asked, constituents};
 pub use history::ROWS as ROUTES;
 pub use incident::incident;
 pub use lookup::{Around, lookup};
+pub use network::network;
 pub use search::search;
 pub use triage::{Draft, Triage};
 

@@ -32,6 +32,8 @@ before(async () => {
     "prefix-empty": "/prefix",
     prefix: "/prefix?prefix=192.0.2.0/25",
     "prefix-hostile": "/prefix?prefix=198.51.100.0/24",
+    "as-empty": "/as",
+    as: "/as?asn=AS64511",
     constituents: "/constituents",
     watched: "/watched",
     health: "/health",

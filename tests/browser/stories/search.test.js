@@ -50,6 +50,19 @@ test("an incident leads to its prefix, and the prefix back to it", async () => {
   assert.deepEqual(page.faults, []);
 });
 
+test("an AS shows what it announces, who stands next to it and what it is suspected of", async () => {
+  const page = await tab(chromium, site);
+  await page.goto("/prefix?prefix=192.0.2.0/25");
+  await page.getByRole("link", { name: "AS64511", exact: true }).first().click();
+  await page.getByRole("heading", { name: "AS64511" }).waitFor();
+  const row = (text) => page.locator("tr", { hasText: text });
+  assert.match(await row("192.0.2.0/25").last().textContent(), /not evaluated.*3/s);
+  assert.match(await row("AS64510").textContent(), /unknown.*3/s);
+  await page.getByRole("link", { name: /^AS64511 announces/ }).click();
+  await page.waitForURL(/\/incidents\//);
+  assert.deepEqual(page.faults, []);
+});
+
 test("a watched network shows how it fares and leads to its incidents", async () => {
   const page = await tab(chromium, site);
   await page.goto("/constituents");
