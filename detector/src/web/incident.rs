@@ -6,7 +6,9 @@ use rules::alert::{Alert, Evidence};
 use rules::bgp::Asn;
 
 use super::history::{Curves, History};
-use super::{Row, Triage, account, ases, ases_or_nothing, letter, moment, page, paths, seen_by, span, spoken, spread};
+use super::{
+    Row, Triage, account, ases, ases_or_nothing, lasted, letter, moment, page, paths, seen_by, span, spoken, spread,
+};
 use crate::app::now;
 use crate::store::Overview;
 use crate::text;
@@ -114,7 +116,7 @@ fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
         ("Started", moment(alert.started)),
         ("Last seen", moment(alert.last_seen)),
         ("Ended", alert.ended.map_or("–".to_owned(), moment)),
-        ("Duration", span(alert.duration_secs)),
+        ("Duration", span(lasted(alert, now()))),
         ("Marking", format!("TLP:{}", alert.tlp.word().to_uppercase())),
     ];
     if let Some(leak) = &alert.leak {

@@ -23,6 +23,7 @@ use axum::response::{Html, IntoResponse, Response};
 use rules::alert::{Alert, Status};
 use rules::bgp::{Asn, Timestamp};
 
+use crate::app::now;
 use crate::health::{BaselineState, Readiness, Report};
 use crate::text;
 use crate::view::IncidentView;
@@ -125,7 +126,7 @@ impl Row {
             suspects: ases(&alert.suspect_ases),
             seen_by: seen_by(alert),
             started: moment(alert.started),
-            duration: span(alert.duration_secs),
+            duration: span(lasted(alert, now())),
         }
     }
 }
@@ -230,6 +231,12 @@ pub fn day_as_moment(text: &str, days: i64) -> String {
     day.map_or(text.to_owned(), |day| format!("{day}T00:00:00Z"))
 }
 
+/// What is open goes on since it was last told of.
+fn lasted(alert: &Alert, now: Timestamp) -> f64 {
+    let since = if alert.status == Status::Open { now.secs_since(alert.time).max(0.0) } else { 0.0 };
+    alert.duration_secs + since
+}
+
 fn span(secs: f64) -> String {
     let whole = secs.max(0.0) as u64;
     match (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60, whole % 60) {
@@ -243,6 +250,16 @@ fn span(secs: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_open_goes_on_and_what_is_over_does_not() {
+        let open = crate::alert::samples::opened();
+        let later = open.time.plus_secs(60);
+        assert_eq!(lasted(&open, later), open.duration_secs + 60.0);
+        assert_eq!(lasted(&open, open.time.plus_secs(-60)), open.duration_secs);
+        let over = Alert { status: Status::Resolved, ..open };
+        assert_eq!(lasted(&over, later), over.duration_secs);
+    }
 
     #[test]
     fn times_and_spans_read_well() {
