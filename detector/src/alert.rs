@@ -9,6 +9,7 @@ mod wire;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use feeds::as_names::AsNames;
 use ipnet::IpNet;
 pub use read::from_json;
 use rules::alert::{self as model, Alert, Tlp};
@@ -42,11 +43,13 @@ pub struct WireContext {
     pub public_url: Option<String>,
     /// The least strict marking an alert of this instance may carry.
     pub tlp: Tlp,
+    /// What ASes are called.
+    pub names: Arc<AsNames>,
 }
 
 impl Default for WireContext {
     fn default() -> Self {
-        Self { public_url: None, tlp: Tlp::Clear }
+        Self { public_url: None, tlp: Tlp::Clear, names: Arc::default() }
     }
 }
 
@@ -122,7 +125,7 @@ fn wire_of(alert: &Alert, context: &WireContext) -> Wire {
         accepted_by: ascending(&alert.accepted_by, limits::ALERT_SUSPECTS),
         victim_ases: ascending(&alert.victim_ases, limits::ALERT_ASES),
         victim_as_count: alert.victim_as_count,
-        as_info: as_info(alert),
+        as_info: as_info(alert, &context.names),
         leak: alert.leak.as_ref().map(leak),
         started: Time(alert.started),
         opened: Time(alert.opened),
@@ -173,7 +176,7 @@ fn detail(detail: &model::Detail) -> Detail {
 }
 
 /// The ASes the alert names, described; where they are too many, those under suspicion come in first.
-fn as_info(alert: &Alert) -> Vec<AsInfo> {
+fn as_info(alert: &Alert, names: &AsNames) -> Vec<AsInfo> {
     let leak = alert.leak.iter().flat_map(|leak| [leak.leaker, leak.from, leak.to]).flatten();
     let named = (alert.suspect_ases.iter().chain(&alert.detected_origins).copied())
         .chain(leak)
@@ -184,7 +187,13 @@ fn as_info(alert: &Alert) -> Vec<AsInfo> {
             chosen.insert(asn);
         }
     }
-    chosen.into_iter().map(|asn| AsInfo { asn: asn.0, name: None, country: None }).collect()
+    let described = |asn: Asn| {
+        let known = names.of(asn);
+        let name = known.and_then(|known| known.name.as_ref()).map(|name| text::plain(name, NAME));
+        let country = known.and_then(|known| known.country.as_ref()).map(ToString::to_string);
+        AsInfo { asn: asn.0, name, country }
+    };
+    chosen.into_iter().map(described).collect()
 }
 
 fn leak(leak: &model::Leak) -> Leak {

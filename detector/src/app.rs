@@ -165,6 +165,7 @@ impl App {
         let ports = Ports::bind(&config).await?;
         let rpki = rpki::load(config.rpki.clone(), now)?;
         let relations = relations(&config, &rpki)?;
+        let wire = parts::wire(&config)?;
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
         let store = Store::start(config.store.location.clone())?;
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
@@ -174,7 +175,7 @@ impl App {
         let watch = Arc::new(config.watch.compile(&config.alerts));
         let reloaded = Arc::new(reload::Status::new(watch.clone()));
         let mut started = sink::start::start(&config.sinks, &store, &instance).await?;
-        parts::start_routes(&config, &store, &reloaded, &mut started).await?;
+        parts::start_routes(&config, &store, &reloaded, &wire, &mut started).await?;
         let sink::start::Started { routes, tasks: sinks } = started;
         let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
         let reported = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
@@ -187,13 +188,13 @@ impl App {
         let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };
         let mut dispatch = Dispatch::new(routes, store.clone());
         if let Some(known) = memory.known_incidents() {
-            orphans::end(&store, &known, &mut dispatch, &parts::wire(&config)).await;
+            orphans::end(&store, &known, &mut dispatch, &wire).await;
         }
         parts::recall(&store, &shown.view).await;
         memory.open_incidents().for_each(|(id, labels)| shown.metrics.still_open(id, labels));
         let dispatched = dispatch.status();
         let (notices, noticed) = mpsc::channel(NOTICES);
-        let delivering = delivering(&config, dispatch, &store, &shown, engine.status.clone()).await;
+        let delivering = delivering(&config, dispatch, &store, &shown, wire, engine.status.clone()).await;
         let delivery = tokio::spawn(delivering.run(engine.outputs, noticed));
 
         let running = config.clone();

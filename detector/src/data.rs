@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use feeds::as_names::AsNames;
 use feeds::relations_file::{read_relations, read_siblings};
 use feeds::vrp_file::{self, RpkiFile};
 use rules::alert::{Source, SourceState};
@@ -103,6 +104,12 @@ fn source(files: &[(String, RpkiFile)]) -> Source {
 
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// What ASes are called, by the file that names siblings.
+pub fn names(siblings: Option<&Path>) -> Result<Arc<AsNames>, Failure> {
+    let read = siblings.map(|path| AsNames::read(&path.display().to_string())).transpose();
+    read.map(|names| Arc::new(names.unwrap_or_default())).map_err(|error| Failure::failed(error.to_string()))
 }
 
 /// Reads relations and siblings; without either, nothing is known.

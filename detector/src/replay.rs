@@ -34,7 +34,8 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
     }
     let dumps = open_all(&args.rib, Use::Seed)?;
     let inputs = open_all(&args.inputs, Use::Updates)?;
-    let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp };
+    let names = data::names(args.siblings.as_deref())?;
+    let context = WireContext { public_url: config.http.public_url.clone(), tlp: config.alerts.tlp, names };
     let mut delivering = Delivering::start(&config, &context)?;
     let mut printer = Printer::open(args, context)?;
     let case = Case {

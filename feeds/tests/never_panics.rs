@@ -5,6 +5,7 @@ mod data;
 use std::io::{Read, Write};
 
 use data::data;
+use feeds::as_names::AsNames;
 use feeds::input::{Use, from_bytes};
 use feeds::relations_file::{parse_relations, parse_siblings};
 use feeds::ris_live::decoder;
@@ -139,6 +140,7 @@ proptest! {
         let _ = vrp_file::parse(&bytes, None);
         let _ = parse_relations(&bytes);
         let _ = parse_siblings(&bytes);
+        let _ = AsNames::parse(&bytes);
     }
 
     #[test]
@@ -165,6 +167,7 @@ proptest! {
         }
         let _ = parse_relations(&damage.of(RELATIONS.as_bytes()));
         let _ = parse_siblings(&damage.of(RELATIONS.as_bytes()));
+        let _ = AsNames::parse(&damage.of(RELATIONS.as_bytes()));
     }
 }
 

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
+use feeds::as_names::AsNames;
 use rules::alert::{Alert, Tlp};
 use rules::limits;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::samples::{self, opened, worst};
 use super::{WireContext, from_json, schema, to_json};
@@ -49,8 +52,19 @@ fn evidence_stands_with_the_largest_points_first() {
 }
 
 #[test]
+fn ases_are_described_where_it_is_known_who_they_are() {
+    let text = "# format:aut|changed|aut_name|org_id|source\n64496||EXAMPLE|O|X\n# format:org_id|changed|org_name|country|source\nO||Example|ZZ|X\n";
+    let names = Arc::new(AsNames::parse(text.as_bytes()));
+    let context = WireContext { names, ..WireContext::default() };
+    let value: Value = serde_json::from_str(&to_json(&opened(), &context)).expect("JSON");
+    assert_eq!(value["as_info"][0], json!({ "asn": 64496, "name": "EXAMPLE", "country": "ZZ" }));
+    assert_eq!(value["as_info"][1]["name"], Value::Null);
+}
+
+#[test]
 fn the_stricter_marking_wins_and_the_page_is_named() {
-    let context = WireContext { public_url: Some("https://bgp.example.net/".into()), tlp: Tlp::Red };
+    let public_url = Some("https://bgp.example.net/".into());
+    let context = WireContext { public_url, tlp: Tlp::Red, ..WireContext::default() };
     let value: Value = serde_json::from_str(&to_json(&opened(), &context)).expect("JSON");
     assert_eq!(value["tlp"], "red");
     assert_eq!(value["url"], "https://bgp.example.net/incidents/bw-20260301T030402Z-7f3a9c21d0b4");

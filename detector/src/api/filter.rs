@@ -56,6 +56,9 @@ pub struct Filter {
     /// The name of a watched network.
     #[param(example = "Example Bank")]
     constituent: Option<String>,
+    /// Where a suspect or a victim is registered, as far as `[relations] siblings` says: ISO 3166-1, two letters.
+    #[param(example = "NL")]
+    country: Option<String>,
 }
 
 impl Filter {
@@ -72,6 +75,7 @@ impl Filter {
             prefix: given.take("prefix"),
             r#match: given.take("match"),
             constituent: given.take("constituent"),
+            country: given.take("country"),
         }
     }
 
@@ -107,16 +111,22 @@ impl Filter {
             victim: asn("victim", &self.victim)?,
             prefix: prefix.map(|prefix| (prefix, how)),
             constituent: self.constituent.clone(),
+            country: parsed("country", self.country.as_deref(), COUNTRY, read_country)?,
         })
     }
 }
 
 pub const TIME: &str = "expected a time such as 2026-03-01T03:04:05Z, or seconds since 1970";
 pub const ASN: &str = "expected an AS number such as 64496 or AS64496";
+const COUNTRY: &str = "expected two letters such as NL";
 pub const PREFIX: &str = "expected a prefix such as 192.0.2.0/24 or 2001:db8::/32, or an address";
 const MATCHES: [Match; 4] = [Match::Exact, Match::More, Match::Less, Match::Overlapping];
 /// In the order of [`Match`].
 const MATCH_WORDS: [&str; 4] = ["exact", "more", "less", "overlap"];
+
+fn read_country(text: &str) -> Option<String> {
+    (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic())).then(|| text.to_ascii_uppercase())
+}
 
 pub fn read_asn(text: &str) -> Option<Asn> {
     let digits = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);

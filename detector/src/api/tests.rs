@@ -139,6 +139,8 @@ async fn what_cannot_be_asked_is_told_in_one_form_that_names_the_parameter() {
         ("victim=-1", "victim"),
         ("prefix=192.0.2.0/33", "prefix"),
         ("match=inside", "match"),
+        ("country=NLD", "country"),
+        ("country=%C3%A9", "country"),
         ("constituent=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "constituent"),
         ("limit=0", "limit"),
         ("limit=1001", "limit"),

@@ -135,11 +135,12 @@ pub async fn start_routes(
     config: &Config,
     store: &Store,
     reloaded: &Arc<reload::Status>,
+    wire: &WireContext,
     started: &mut Started,
 ) -> Result<(), Failure> {
     let reminds = |route: &config::Route| matches!(route.kind, config::RouteKind::Alertmanager(_));
     let open = if config.routes.iter().any(reminds) { open(store).await } else { Vec::new() };
-    start::start_routes(&config.routes, store, &wire(config), &watched(reloaded), &open, started).await
+    start::start_routes(&config.routes, store, wire, &watched(reloaded), &open, started).await
 }
 
 /// What earlier lives left open.
@@ -177,8 +178,9 @@ pub struct Shown {
 }
 
 /// The least strict marking is a threshold that may change: the desk applies it.
-pub fn wire(config: &Config) -> WireContext {
-    WireContext { public_url: config.http.public_url.clone(), ..WireContext::default() }
+pub fn wire(config: &Config) -> Result<WireContext, Failure> {
+    let names = data::names(config.relations.siblings.as_deref())?;
+    Ok(WireContext { public_url: config.http.public_url.clone(), names, ..WireContext::default() })
 }
 
 /// The way from the engine to store, sinks and pages.
@@ -187,6 +189,7 @@ pub async fn delivering(
     mut dispatch: Dispatch,
     store: &Store,
     shown: &Shown,
+    context: WireContext,
     engine: Arc<pipeline::Status>,
 ) -> Delivering {
     // A store that cannot be used is said by health and log; alerts go out without it.
@@ -196,7 +199,7 @@ pub async fn delivering(
         keeper: memory::Keeper::new(store.clone()),
         retention_days: config.store.retention_days,
         most_bytes: config.store.max_mb.saturating_mul(1_000_000),
-        context: wire(config),
+        context,
         view: shown.view.clone(),
         metrics: shown.metrics.clone(),
         engine,

@@ -45,6 +45,8 @@ pub struct Question {
     pub victim: Option<Asn>,
     pub prefix: Option<(IpNet, Match)>,
     pub constituent: Option<String>,
+    /// Of a suspect or a victim, two capital letters.
+    pub country: Option<String>,
 }
 
 /// Some of what was found, in its order.
@@ -140,6 +142,7 @@ impl Term {
             question.suspect.map(asn(Kind::Suspect)),
             question.victim.map(asn(Kind::Victim)),
             question.constituent.clone().map(|name| mark(Kind::Constituent, Value::Text(name))),
+            question.country.clone().map(|country| mark(Kind::Country, Value::Text(country))),
             question.prefix.map(|(prefix, how)| Self::prefix(prefix, how)),
         ];
         terms.into_iter().flatten().collect()

@@ -23,6 +23,7 @@ pub enum Kind {
     Suspect = 2,
     Victim = 3,
     Constituent = 4,
+    Country = 5,
 }
 
 impl ToSql for Kind {
@@ -107,11 +108,18 @@ struct Named {
     suspect_ases: Vec<u32>,
     victim_ases: Vec<u32>,
     constituents: Vec<Constituent>,
+    as_info: Vec<AsInfo>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Constituent {
     name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct AsInfo {
+    asn: u32,
+    country: Option<String>,
 }
 
 /// The marks of an alert, and when its incident began.
@@ -127,6 +135,9 @@ impl Marks {
         let asn = |kind: Kind| move |asn: u32| (kind as i64, Value::Number(asn.into()));
         let prefixes = named.prefixes.iter().filter_map(|prefix| prefix.parse::<IpNet>().ok());
         let mut all: BTreeSet<_> = prefixes.map(|prefix| (Kind::Prefix as i64, key(&prefix))).collect();
+        let concerns = |info: &AsInfo| named.suspect_ases.contains(&info.asn) || named.victim_ases.contains(&info.asn);
+        let countries = named.as_info.iter().filter(|info| concerns(info)).filter_map(|info| info.country.clone());
+        all.extend(countries.map(|country| (Kind::Country as i64, Value::Text(country))));
         all.extend(named.suspect_ases.into_iter().map(asn(Kind::Suspect)));
         all.extend(named.victim_ases.into_iter().map(asn(Kind::Victim)));
         all.extend(named.constituents.into_iter().map(|c| (Kind::Constituent as i64, Value::Text(c.name))));
@@ -224,6 +235,16 @@ mod tests {
             assert!(number >= first_number(Timestamp::from_secs(secs)) && given.insert(number));
         }
         assert!(first_number(Timestamp::from_secs(4)) < first_number(Timestamp::from_secs(5)));
+    }
+
+    #[test]
+    fn countries_are_those_of_suspects_and_victims() {
+        let marks = Marks::of(
+            r#"{"suspect_ases":[64511],"victim_ases":[64496],"as_info":[{"asn":64511,"country":"ZZ"},
+                {"asn":64496,"country":null},{"asn":64500,"country":"XX"}]}"#,
+        );
+        let countries: Vec<_> = marks.all.iter().filter(|(kind, _)| *kind == Kind::Country as i64).collect();
+        assert_eq!(countries, [&(5, Value::Text("ZZ".into()))]);
     }
 
     #[test]

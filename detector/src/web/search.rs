@@ -37,13 +37,14 @@ struct Choice {
     options: Vec<(&'static str, String, bool)>,
 }
 
-const FIELDS: [(&str, &str, &str); 6] = [
+const FIELDS: [(&str, &str, &str); 7] = [
     ("since", "Began from", "date"),
     ("until", "to", "date"),
     ("suspect", "Suspect AS", "text"),
     ("victim", "Victim AS", "text"),
     ("prefix", "Prefix or address", "text"),
     ("constituent", "Watched network", "text"),
+    ("country", "Country", "text"),
 ];
 
 /// `asked` as it was given; what was found with the cursor of the next page, or why nothing can be.

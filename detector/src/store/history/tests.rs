@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use feeds::as_names::AsNames;
 use rules::alert::{Alert, Constituent, Role, Tlp, Transition};
 
 use super::*;
@@ -77,6 +80,8 @@ fn fits(question: &Question, alert: &Alert) -> bool {
         && question.victim.is_none_or(|asn| alert.victim_ases.contains(&asn))
         && question.prefix.is_none_or(lies)
         && question.constituent.as_ref().is_none_or(|name| alert.constituents.iter().any(|c| c.name == *name))
+        // Which country an AS is of, the alert alone does not say.
+        && question.country.is_none()
 }
 
 /// What tells one alert from another.
@@ -170,6 +175,19 @@ fn a_place_in_a_list_stays_whatever_opens_and_changes_meanwhile() {
 }
 
 #[test]
+fn an_incident_is_found_by_the_country_of_a_suspect_or_a_victim() {
+    let connection = store_of(0);
+    let text = "# format:aut|changed|aut_name|org_id|source\n64511||A|O|X\n# format:org_id|changed|org_name|country|source\nO||Org|ZZ|X\n";
+    let names = Arc::new(AsNames::parse(text.as_bytes()));
+    let context = WireContext { names, ..WireContext::default() };
+    let alert = Alert { suspect_ases: vec![Asn(64511)], ..opened() };
+    let parcel = Parcel::Alert(Delivery::new(&alert, to_json(&alert, &context).into()));
+    rows::put(&connection, &Put { parcel, sinks: Vec::new(), chapter: None }, 0).expect("written");
+    let of = |country: &str| Question { country: Some(country.to_owned()), ..Question::default() };
+    assert_eq!((walk(&connection, &of("ZZ"), 5).len(), walk(&connection, &of("XX"), 5).len()), (1, 0));
+}
+
+#[test]
 fn an_incident_is_found_by_what_it_says_now_and_by_every_prefix_it_ever_had() {
     let connection = store_of(0);
     let first = Alert { prefixes: vec![net("192.0.2.0/25")], suspect_ases: vec![Asn(64500)], ..opened() };
@@ -198,7 +216,7 @@ fn an_incident_is_found_by_what_it_says_now_and_by_every_prefix_it_ever_had() {
 #[test]
 fn a_page_ends_before_it_is_too_large() {
     let connection = store_of(0);
-    let large: std::sync::Arc<str> = format!("{{\"detail\":\"{}\"}}", "x".repeat(200_000)).into();
+    let large: Arc<str> = format!("{{\"detail\":\"{}\"}}", "x".repeat(200_000)).into();
     for n in 0..80 {
         let delivery = Delivery::new(&Alert { id: format!("bw-{n:04}"), ..opened() }, large.clone());
         let put = Put { parcel: Parcel::Alert(delivery), sinks: Vec::new(), chapter: None };
