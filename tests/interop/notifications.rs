@@ -164,6 +164,35 @@ async fn a_test_message_says_what_each_receiver_answered() {
     run_test(&broken, &["hook"]).await.expect("the others work");
 }
 
+#[tokio::test]
+#[ignore = "needs real servers: tests/interop/run"]
+async fn a_mail_server_is_spoken_to_under_tls_and_only_if_somebody_vouches_for_it() {
+    if !all_here(&mail::PARTS) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = MailServer::start_with_tls(folder.path()).await;
+    let config = |tls: &str| {
+        let text = format!(
+            "[routes.mail]\nkind = \"email\"\nserver = \"localhost:{}\"\ntls = \"{tls}\"\nfrom = \"b@example.net\"\nto = [\"noc@example.net\"]\n",
+            server.port
+        );
+        written(folder.path(), &text)
+    };
+    let ca = folder.path().join("ca.pem").display().to_string();
+    let trusting = |config: String| {
+        let (trust, arguments) = (format!("SSL_CERT_FILE={ca}"), ["notify", "--test", "--config", &config]);
+        tool("env", [&[&*trust, BGPWARDEN][..], &arguments[..]].concat(), 60)
+    };
+    let said = trusting(config("starttls")).expect("delivered");
+    assert!(said.contains(": delivered: 2") && server.mails_to("noc").len() == 1, "{said}");
+    let said = run_test(&config("starttls"), &[]).await.expect_err("nobody vouches for it");
+    assert!(said.contains("certificate"), "{said}");
+    let said = trusting(config("none")).expect_err("it takes nothing in the clear");
+    assert!(said.contains("530"), "{said}");
+    assert_eq!(server.mails_to("noc").len(), 1);
+}
+
 fn written(folder: &Path, text: &str) -> String {
     let path = folder.join("notify.toml");
     std::fs::write(&path, text).expect("written");

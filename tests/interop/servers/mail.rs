@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::certificates;
 use crate::harness::parts::{Part, program};
 use crate::harness::process::Process;
 use crate::harness::{free_port, listens, until};
 
-pub const PARTS: [Part; 3] = [
+pub const PARTS: [Part; 4] = [
     Part::Command("/usr/bin/python3"),
     Part::Command("/usr/lib/python3/dist-packages/aiosmtpd"),
     Part::Command("setpriv"),
+    Part::Command("openssl"),
 ];
 
 pub struct MailServer {
@@ -30,6 +32,16 @@ pub struct Mail {
 
 impl MailServer {
     pub async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// It takes nothing before STARTTLS; its certificate is signed by `ca.pem` of the folder.
+    pub async fn start_with_tls(folder: &Path) -> Self {
+        certificates::write(folder);
+        Self::start_with(folder, &["--tlscert", "server.crt", "--tlskey", "server.key"]).await
+    }
+
+    async fn start_with(folder: &Path, options: &[&str]) -> Self {
         let (port, kept) = (free_port(), folder.join("mails"));
         let args = [
             "-m".to_owned(),
@@ -39,8 +51,9 @@ impl MailServer {
             format!("127.0.0.1:{port}"),
             "--class".to_owned(),
             "aiosmtpd.handlers.Mailbox".to_owned(),
-            kept.display().to_string(),
         ];
+        let args = args.into_iter().chain(options.iter().map(|option| (*option).to_owned()));
+        let args = args.chain([kept.display().to_string()]);
         let mut process = Process::start("aiosmtpd", folder, &program(PARTS[0]), args);
         until("the mail server listens", 20, async || {
             process.assert_alive();

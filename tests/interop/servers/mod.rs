@@ -1,5 +1,6 @@
 //! The real servers, each started as its own manual says.
 
+pub mod certificates;
 pub mod exabgp;
 pub mod frr;
 pub mod gobgp;
