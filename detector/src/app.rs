@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use rules::desk::Recording;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
@@ -243,7 +243,21 @@ impl App {
         };
         let (view, store, metrics, turns) = (shown.view, app.store.clone(), shown.metrics, Arc::default());
         let (questions, report, routes) = (engine.questions, receiver, config.routes.into());
-        let site = Site { view, store, report, watched, watch, routes, metrics, turns, questions, verdicts, stopping };
+        let table_lookups = Arc::new(Semaphore::new(1));
+        let site = Site {
+            view,
+            store,
+            report,
+            watched,
+            watch,
+            routes,
+            metrics,
+            turns,
+            questions,
+            table_lookups,
+            verdicts,
+            stopping,
+        };
         app.serve(ports.listener, http::router(site.clone(), &config.http));
         if let Some(listener) = ports.metrics_listener {
             app.serve(listener, http::metrics_router(site));

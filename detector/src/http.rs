@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::api;
 use crate::config::{self, Http};
@@ -47,6 +47,8 @@ pub struct Site {
     pub metrics: Arc<Metrics>,
     pub turns: Arc<api::Turns>,
     pub questions: Questions,
+    /// One at a time: each looks through the whole table.
+    pub table_lookups: Arc<Semaphore>,
     /// Gives what is watched now.
     pub watch: Arc<Watched>,
     /// Who is told of what.

@@ -99,7 +99,11 @@ impl Questions {
             let (answer, answered) = oneshot::channel();
             let question = question.clone();
             // Who asked may have gone away.
-            let asked: Question = Box::new(move |shard| drop(answer.send(question(shard))));
+            let asked: Question = Box::new(move |shard| {
+                if !answer.is_closed() {
+                    drop(answer.send(question(shard)));
+                }
+            });
             shard.send(asked).await.ok()?;
             // It looks for questions behind each batch. Where the queue is full there is one.
             let _ = batches.upgrade()?.try_send(Arc::default());
@@ -280,7 +284,8 @@ fn run_shard(
             publish(&held.prefixes, told.prefixes, sizes.prefixes);
             *told = sizes;
         }
-        while let Ok(question) = questions.try_recv() {
+        // One behind each batch: whoever keeps asking must not keep news waiting.
+        if let Ok(question) = questions.try_recv() {
             question(&shard);
         }
     }

@@ -77,7 +77,7 @@ fn table(events: &Events) -> BTreeMap<(IpNet, VantageId, u32), Arc<PathAttribute
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn who_is_said_to_hold_a_route_holds_it_and_one_at_a_time(history in a_history(120)) {

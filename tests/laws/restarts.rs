@@ -124,7 +124,7 @@ fn is_told_once_and_to_its_end(alerts: &[Arc<Alert>]) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_checkpoint_has_the_same_bytes_for_any_number_of_shards(history in a_history(120)) {

@@ -128,6 +128,8 @@ pub async fn look_up(site: &Site, asn: Asn) -> Result<Network, Problem> {
     let suspect_of = of(Question { suspect: Some(asn), ..Question::default() }).await?;
     let victim_of = of(Question { victim: Some(asn), ..Question::default() }).await?;
     let busy = || Problem::busy("the engine has no time; ask again later");
+    let turn = tokio::time::timeout(PATIENCE, site.table_lookups.acquire()).await;
+    let Ok(Ok(_turn)) = turn else { return Err(busy()) };
     let found = announced(site, asn).await.ok_or_else(busy)?;
     let asked = move |shard: &rules::shard::Shard| {
         let providers = shard.aspa_of(asn).map(|list| list.iter().map(|asn| asn.0).collect::<Vec<u32>>());

@@ -23,7 +23,13 @@ use crate::web;
 
 /// A shift.
 const SECS: i64 = 12 * 3_600;
-const NAME: &str = "bgpwarden";
+
+/// Cookies know no ports (RFC 6265 section 8.5), so the name says it: two instances on one host must not sign each other out.
+fn name(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let port = host.and_then(|host| host.rsplit_once(':')).and_then(|(_, port)| port.parse::<u16>().ok());
+    port.map_or_else(|| "bgpwarden".to_owned(), |port| format!("bgpwarden-{port}"))
+}
 
 /// Whose session it is that the browser tells of. Looks at all tokens, so that the time says nothing about which one it is.
 pub fn holder<'t>(tokens: &'t [Token], headers: &HeaderMap, now: Timestamp) -> Option<&'t Token> {
@@ -42,7 +48,8 @@ pub fn holder<'t>(tokens: &'t [Token], headers: &HeaderMap, now: Timestamp) -> O
 fn told(headers: &HeaderMap) -> Option<(i64, Vec<u8>)> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-    let (_, ours) = cookies.find(|(name, _)| *name == NAME)?;
+    let own = name(headers);
+    let (_, ours) = cookies.find(|(name, _)| *name == own)?;
     let (until, mac) = ours.split_once('.')?;
     Some((until.parse().ok()?, hex::decode(mac).ok()?))
 }
@@ -54,7 +61,7 @@ fn signature(token: &Token, until: i64) -> Hmac<Sha256> {
 }
 
 /// The cookie of a session, or with no token its end.
-fn cookie(token: Option<&Token>, now: Timestamp, is_secure: bool) -> HeaderValue {
+fn cookie(name: &str, token: Option<&Token>, now: Timestamp, is_secure: bool) -> HeaderValue {
     let (value, age) = match token {
         Some(token) => {
             let until = now.secs() + SECS;
@@ -63,7 +70,7 @@ fn cookie(token: Option<&Token>, now: Timestamp, is_secure: bool) -> HeaderValue
         None => (String::new(), 0),
     };
     let secure = if is_secure { "; Secure" } else { "" };
-    let text = format!("{NAME}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&text).expect("digits and hex")
 }
 
@@ -106,7 +113,10 @@ fn leading_to(to: &str, token: Option<&Token>, headers: &HeaderMap) -> Response 
     let origin = headers.get(header::ORIGIN);
     let is_secure = origin.is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
     let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
-    (StatusCode::SEE_OTHER, [(header::LOCATION, to), (header::SET_COOKIE, cookie(token, now(), is_secure))])
+    (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, to), (header::SET_COOKIE, cookie(&name(headers), token, now(), is_secure))],
+    )
         .into_response()
 }
 
@@ -123,13 +133,23 @@ mod tests {
     use crate::http::tests::token;
 
     fn headers(cookie: &str) -> HeaderMap {
-        HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(cookie).expect("a header"))])
+        HeaderMap::from_iter([
+            (header::COOKIE, HeaderValue::from_str(cookie).expect("a header")),
+            (header::HOST, HeaderValue::from_static("[::1]:8179")),
+        ])
+    }
+
+    #[test]
+    fn each_port_has_a_cookie_of_its_own() {
+        let of = |host| name(&HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]));
+        assert_eq!(of("127.0.0.1:8179"), "bgpwarden-8179");
+        assert_eq!([of("bgp.example.net"), of("[::1]"), name(&HeaderMap::new())], ["bgpwarden"; 3]);
     }
 
     #[test]
     fn a_session_ends_by_itself_with_its_token_and_when_anything_of_it_is_changed() {
         let tokens = [token("duty", Role::Triage, "s3cret"), token("eve", Role::Read, "0ther")];
-        let given = cookie(Some(&tokens[0]), at(0), false);
+        let given = cookie("bgpwarden-8179", Some(&tokens[0]), at(0), false);
         let given = given.to_str().expect("text").split(';').next().expect("a pair").to_owned();
         let name =
             |tokens: &[Token], cookie: &str, secs| holder(tokens, &headers(cookie), at(secs)).map(|t| t.name.clone());
@@ -142,7 +162,7 @@ mod tests {
         for changed in
             [format!("{longer}.{mac}"), format!("{until}.{}", &mac[2..]), format!("{until}."), ".".to_owned()]
         {
-            assert_eq!(name(&tokens, &format!("{NAME}={changed}"), 0), None, "{changed}");
+            assert_eq!(name(&tokens, &format!("bgpwarden-8179={changed}"), 0), None, "{changed}");
         }
     }
 

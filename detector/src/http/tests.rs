@@ -60,6 +60,7 @@ pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
         metrics: Arc::new(Metrics::new()),
         turns: Arc::new(turns),
         questions: Questions::default(),
+        table_lookups: Arc::new(Semaphore::new(1)),
         watch: Arc::new(watching),
         routes: Vec::new().into(),
         verdicts: watch::channel(0).0,
