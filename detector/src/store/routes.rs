@@ -1,7 +1,9 @@
 //! Who held which offending route of an incident, from when to when?
 //!
 //! A vantage point holds one route per prefix and path id, so what begins takes the place of what was held, and goes on with it
-//! if it is the same: after a restart the engine tells again what stands. Times are kept in milliseconds, as they are shown.
+//! if it is the same: after a restart the engine tells again what stands. What is told of an earlier time than that of the
+//! route that is held now (an import, or a transaction whose answer came too late) says nothing about that one. Times are kept
+//! in milliseconds, as they are shown.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -46,6 +48,12 @@ struct Place {
     path_id: u32,
 }
 
+/// What a place holds.
+struct Held {
+    as_path: String,
+    started: i64,
+}
+
 impl<'c> Writer<'c> {
     pub fn new(connection: &'c Connection) -> Self {
         Self { connection, incidents: HashMap::new(), points: HashMap::new(), lost: 0 }
@@ -81,51 +89,61 @@ impl<'c> Writer<'c> {
         let place = Place { incident, prefix: marks::key(&line.prefix), point, path_id: line.path_id };
         let time = |text: &str| Timestamp::parse(text).map_or(0, millis);
         let started = time(&line.started);
+        let ended = line.ended.as_deref().map(|ended| time(ended).max(started));
+        let why = line.reason.as_deref().unwrap_or(INCIDENT_OVER);
         let held = self.held(&place)?;
-        let is_same = held.as_deref() == Some(line.as_path.as_str());
-        match &line.ended {
-            // It goes on.
-            None if is_same => return Ok(true),
-            Some(ended) if is_same => {
-                self.end(&place, time(ended), line.reason.as_deref().unwrap_or(INCIDENT_OVER))?;
+        let (before, later) = match held {
+            Some(held) if held.started <= started => (Some(held), None),
+            later => (None, later),
+        };
+        match (&before, ended) {
+            (Some(held), None) if held.as_path == line.as_path => return Ok(true),
+            (Some(held), Some(ended)) if held.as_path == line.as_path => {
+                self.end(&place, ended, why)?;
                 return Ok(true);
             }
-            None if held.is_some() => self.end(&place, started, ReasonCode::Replaced.word())?,
-            _ => {}
+            _ if self.is_known(&place, line, started)? => return Ok(true),
+            (Some(_), _) => self.end(&place, started, ReasonCode::Replaced.word())?,
+            (None, _) => {}
         }
-        if !self.is_known(&place, line, started)? {
-            self.insert(&place, line, started, time(&line.time), line.ended.as_deref().map(time))?;
-        }
+        let over = match (ended, later) {
+            (Some(ended), _) => Some((ended, why)),
+            (None, Some(later)) => Some((later.started, ReasonCode::Replaced.word())),
+            (None, None) => None,
+        };
+        self.insert(&place, line, started, time(&line.time), over)?;
         Ok(true)
     }
 
-    /// The path of what is held at a place.
-    fn held(&self, place: &Place) -> rusqlite::Result<Option<String>> {
+    fn held(&self, place: &Place) -> rusqlite::Result<Option<Held>> {
         self.connection
             .prepare_cached(
-                "SELECT as_path FROM routes INDEXED BY routes_held
+                "SELECT as_path, started FROM routes INDEXED BY routes_held
                  WHERE incident = ?1 AND prefix = ?2 AND point = ?3 AND path_id = ?4 AND ended IS NULL",
             )?
-            .query_row(params![place.incident, place.prefix, place.point, place.path_id], |row| row.get(0))
+            .query_row(params![place.incident, place.prefix, place.point, place.path_id], |row| {
+                Ok(Held { as_path: row.get(0)?, started: row.get(1)? })
+            })
             .optional()
     }
 
+    /// What is held since a later moment goes on.
     fn end(&self, place: &Place, ended: i64, why: &str) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached(
-                "UPDATE routes SET ended = max(started, ?5), why = ?6
-                 WHERE incident = ?1 AND prefix = ?2 AND point = ?3 AND path_id = ?4 AND ended IS NULL",
+                "UPDATE routes SET ended = ?5, why = ?6 WHERE incident = ?1 AND prefix = ?2 AND point = ?3
+                 AND path_id = ?4 AND ended IS NULL AND started <= ?5",
             )?
             .execute(params![place.incident, place.prefix, place.point, place.path_id, ended, why])
             .map(drop)
     }
 
-    /// It was told before.
+    /// It was told before, or was held then and goes by an earlier beginning.
     fn is_known(&self, place: &Place, line: &RouteLine, started: i64) -> rusqlite::Result<bool> {
         self.connection
             .prepare_cached(
                 "SELECT 1 FROM routes INDEXED BY routes_at WHERE incident = ?1 AND prefix = ?2 AND point = ?3
-                 AND path_id = ?4 AND started = ?5 AND as_path = ?6",
+                 AND path_id = ?4 AND started <= ?5 AND as_path = ?6 AND (started = ?5 OR ended > ?5)",
             )?
             .exists(params![place.incident, place.prefix, place.point, place.path_id, started, line.as_path])
     }
@@ -136,7 +154,7 @@ impl<'c> Writer<'c> {
         line: &RouteLine,
         started: i64,
         at: i64,
-        ended: Option<i64>,
+        over: Option<(i64, &str)>,
     ) -> rusqlite::Result<()> {
         let Some(number) = self.next_number(place.incident)? else {
             self.lost += 1;
@@ -162,8 +180,8 @@ impl<'c> Writer<'c> {
                 line.seq.cast_signed(),
                 at,
                 started,
-                ended.map(|ended| ended.max(started)),
-                line.reason,
+                over.map(|(ended, _)| ended),
+                over.map(|(_, why)| why),
                 before.map(|before| marks::key(&before.prefix)),
                 before.map(|before| before.as_path.as_str()),
             ])

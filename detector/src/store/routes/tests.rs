@@ -94,6 +94,73 @@ fn what_is_told_again_after_a_restart_goes_on_and_what_is_gone_is_closed() {
     assert_eq!(spans(&connection), expected);
 }
 
+/// A route over another path than that of [`route`].
+fn another(collector: &str, started: i64, ended: Option<i64>) -> RouteNews {
+    let as_path = "64502 64511".parse().expect("a path");
+    let attributes = Arc::new(rules::bgp::PathAttributes { as_path, ..Default::default() });
+    RouteNews::Route(rules::desk::RouteRecord { attributes, ..record(collector, started, ended) })
+}
+
+/// Its end, if nobody says more than where it was.
+fn gone(collector: &str, seen: i64) -> RouteNews {
+    let rules::desk::RouteRecord { incident, prefix, point, path_id, .. } = record(collector, 0, None);
+    let ended = rules::desk::RouteEnd { seen: at(seen), why: ReasonCode::OutOfSight };
+    RouteNews::Gone { incident, prefix, point, path_id, ended }
+}
+
+#[test]
+fn what_is_told_twice_says_nothing_about_the_route_that_is_held_now() {
+    let spells = [
+        vec![route("rrc00", 0, Some(10)), another("rrc00", 10, None)],
+        vec![route("rrc00", 0, Some(10)), route("rrc00", 20, None)],
+        vec![route("rrc00", 0, None), another("rrc00", 10, None), route("rrc00", 20, None)],
+        vec![route("rrc00", 0, None), gone("rrc00", 10), route("rrc00", 20, None)],
+        // Both in one millisecond.
+        vec![route("rrc00", 0, None), another("rrc00", 0, None)],
+    ];
+    for news in spells {
+        let connection = told();
+        write(&connection, &news);
+        let once = spans(&connection);
+        assert_eq!(once.iter().filter(|(_, _, ended, _)| ended.is_none()).count(), 1, "{once:?}");
+        write(&connection, &news);
+        assert_eq!(spans(&connection), once);
+        let again: Vec<_> = found(&connection, &RouteQuestion::default()).routes;
+        let mut writer = Writer::new(&connection);
+        assert!(again.iter().all(|(_, line)| writer.take_in(line).expect("written")));
+        assert_eq!(spans(&connection), once, "as an import of what was exported");
+    }
+}
+
+#[test]
+fn an_older_backup_ends_nothing_that_began_after_it() {
+    let connection = told();
+    let replaced = || Some(ReasonCode::Replaced.word().to_owned());
+    write(&connection, &[route("rrc00", 0, Some(10)), another("rrc00", 20, None), another("rrc01", 20, None)]);
+    // In the backup both are held still; of the second this store knows nothing.
+    write(&connection, &[route("rrc00", 0, None), route("rrc01", 5, None)]);
+    let expected = [
+        ("rrc00".to_owned(), 0, Some(10), Some(ReasonCode::Withdrawn.word().to_owned())),
+        ("rrc00".to_owned(), 20, None, None),
+        ("rrc01".to_owned(), 20, None, None),
+        ("rrc01".to_owned(), 5, Some(20), replaced()),
+    ];
+    assert_eq!(spans(&connection), expected);
+}
+
+#[test]
+fn an_older_table_that_is_read_at_a_restart_ends_nothing_that_began_after_it() {
+    let connection = told();
+    write(&connection, &[route("rrc00", 0, Some(30)), route("rrc00", 50, None)]);
+    // The table is of second 20; the updates behind it are told again.
+    write(&connection, &[route("rrc00", 20, None), route("rrc00", 20, Some(30)), gone("rrc00", 40)]);
+    let expected = [
+        ("rrc00".to_owned(), 0, Some(30), Some(ReasonCode::Withdrawn.word().to_owned())),
+        ("rrc00".to_owned(), 50, None, None),
+    ];
+    assert_eq!(spans(&connection), expected);
+}
+
 #[test]
 fn an_incident_that_is_over_leaves_no_route_open_but_one_that_became_normal_does() {
     for (code, ended) in [(ReasonCode::OutOfSight, Some(90)), (ReasonCode::BecameNormal, None)] {
