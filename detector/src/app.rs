@@ -176,7 +176,7 @@ impl App {
         let reloaded = Arc::new(reload::Status::new(watch.clone()));
         let mut started = sink::start::start(&config.sinks, &store, &instance).await?;
         parts::start_routes(&config, &store, &reloaded, &wire, &mut started).await?;
-        let sink::start::Started { routes, tasks: sinks } = started;
+        let sink::start::Started { routes, tasks: sinks, reminding } = started;
         let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
         let reported = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
 
@@ -187,9 +187,7 @@ impl App {
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };
         let mut dispatch = Dispatch::new(routes, store.clone());
-        if let Some(known) = memory.known_incidents() {
-            orphans::end(&store, &known, &mut dispatch, &wire).await;
-        }
+        parts::go_on(&store, &memory, &mut dispatch, &wire, &reminding).await;
         parts::recall(&store, &shown.view).await;
         memory.open_incidents().for_each(|(id, labels)| shown.metrics.still_open(id, labels));
         let dispatched = dispatch.status();

@@ -11,12 +11,13 @@ use rules::relations::Relations;
 use tokio::net::TcpListener;
 
 use super::delivery::Delivering;
-use super::{bmp, memory, reload, rpki};
+use super::{bmp, memory, orphans, reload, rpki};
 use crate::alert::{self, WireContext};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::metrics::{Labels, Metrics};
 use crate::sink::Delivery;
+use crate::sink::courier::Courier;
 use crate::sink::dispatch::Dispatch;
 use crate::sink::scope::Watched;
 use crate::sink::start::{self, Started};
@@ -138,9 +139,30 @@ pub async fn start_routes(
     wire: &WireContext,
     started: &mut Started,
 ) -> Result<(), Failure> {
-    let reminds = |route: &config::Route| matches!(route.kind, config::RouteKind::Alertmanager(_));
-    let open = if config.routes.iter().any(reminds) { open(store).await } else { Vec::new() };
-    start::start_routes(&config.routes, store, wire, &watched(reloaded), &open, started).await
+    start::start_routes(&config.routes, store, wire, &watched(reloaded), started).await
+}
+
+/// What stands open and nobody goes on with is over; then receivers that forget what is open are reminded of what is left of
+/// what they heard of.
+pub async fn go_on(
+    store: &Store,
+    memory: &Memory,
+    dispatch: &mut Dispatch,
+    wire: &WireContext,
+    reminding: &[Arc<Courier>],
+) {
+    if let Some(known) = memory.known_incidents() {
+        orphans::end(store, &known, dispatch, wire).await;
+    }
+    if reminding.is_empty() {
+        return;
+    }
+    let open = open(store).await;
+    for courier in reminding {
+        if let Err(problem) = courier.recall(&open, store).await {
+            tracing::warn!("a receiver that forgot what is open is told once it changes: {problem}");
+        }
+    }
 }
 
 /// What earlier lives left open.
@@ -205,3 +227,6 @@ pub async fn delivering(
         engine,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ impl Delivering {
         let runtime = app::runtime()?;
         let store = Store::start(config.store.location.clone())?;
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
-        let Started { routes, tasks } = runtime.block_on(start(&named, &store, &instance))?;
+        let Started { routes, tasks, .. } = runtime.block_on(start(&named, &store, &instance))?;
         let sinks = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
         let mut dispatch = Dispatch::new(routes, store.clone());
         runtime.block_on(dispatch.acquaint()).map_err(|problem| unusable(&problem))?;

@@ -26,6 +26,7 @@ use crate::alert::{WireContext, from_json, to_json};
 use crate::config::{self, RouteKind};
 use crate::failure::Failure;
 use crate::notice::Notice;
+use crate::store::{Problem, Store};
 
 /// Messages on their way at once: a receiver that takes a second for each gets eight a second.
 const IN_FLIGHT: usize = 8;
@@ -127,17 +128,6 @@ impl Way {
             Self::Syslog(syslog) => syslog.send(message).await,
         }
     }
-
-    /// Says again what the receiver may have forgotten, for as long as it is polled.
-    async fn keep_told(&self) -> Infallible {
-        let Self::Alertmanager(alertmanager) = self else { return std::future::pending().await };
-        loop {
-            tokio::time::sleep(alertmanager::AGAIN).await;
-            if let Err(refusal) = alertmanager.again().await {
-                tracing::debug!(error = refusal.error, "cannot say again what is open");
-            }
-        }
-    }
 }
 
 fn template(route: &config::Route) -> Result<Option<Template>, Failure> {
@@ -175,10 +165,36 @@ impl Courier {
         matches!(self.way, Way::Alertmanager(_))
     }
 
-    /// Takes note of what this route heard of in an earlier life and is open still.
-    pub async fn recall(&self, open: &Delivery) {
-        if let (Way::Alertmanager(alertmanager), Ok(letter)) = (&self.way, self.letter(open)) {
-            alertmanager.recall(letter).await;
+    /// Takes note of what this route heard of in an earlier life, whatever became of it there, and is `open` still.
+    pub async fn recall(&self, open: &[Delivery], store: &Store) -> Result<(), Problem> {
+        let Way::Alertmanager(alertmanager) = &self.way else { return Ok(()) };
+        let (told, _) = store.told(&self.name).await?;
+        for delivery in open.iter().filter(|delivery| told.first.contains_key(&delivery.id)) {
+            if let Ok(letter) = self.letter(delivery) {
+                alertmanager.recall(letter).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says again what is open, if the receiver may have forgotten it.
+    pub async fn again(&self) -> Result<(), Refusal> {
+        match &self.way {
+            Way::Alertmanager(alertmanager) => alertmanager.again().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The same now and then, for as long as it is polled.
+    async fn keep_told(&self) -> Infallible {
+        if !self.reminds() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(alertmanager::AGAIN).await;
+            if let Err(refusal) = self.again().await {
+                tracing::debug!(error = refusal.error, "cannot say again what is open");
+            }
         }
     }
 
@@ -186,7 +202,7 @@ impl Courier {
     pub async fn run(&self, outbox: &Outbox) {
         tokio::select! {
             () = self.deliver_all(outbox) => {}
-            never = self.way.keep_told() => match never {},
+            never = self.keep_told() => match never {},
         }
     }
 

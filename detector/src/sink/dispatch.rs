@@ -154,6 +154,8 @@ impl Dispatch {
 
     /// The same, but a store that fails is an error: for those who can come again.
     pub async fn put_or_fail(&mut self, decided: Vec<Decided>) -> Result<(), Problem> {
+        // Who heard of an incident in an earlier life hears of its end.
+        self.acquaint().await?;
         let puts: Vec<Put> = decided.into_iter().map(|decided| self.addressed(decided)).collect();
         let places = self.store(&puts).await?;
         self.offer(&puts, places);

@@ -9,8 +9,8 @@ use super::filter::Filter;
 use super::kafka::Publisher;
 use super::outbox::Outbox;
 use super::scope::{Scope, Watched};
-use super::{Delivery, Route, ndjson};
-use crate::alert::{WireContext, from_json};
+use super::{Route, ndjson};
+use crate::alert::WireContext;
 use crate::config::{self, Sink, SinkKind};
 use crate::failure::Failure;
 use crate::store::Store;
@@ -19,6 +19,8 @@ use crate::store::Store;
 pub struct Started {
     pub routes: Vec<Route>,
     pub tasks: JoinSet<Result<(), Failure>>,
+    /// Those whose receivers forget what is open.
+    pub reminding: Vec<Arc<Courier>>,
 }
 
 /// Checks what can be checked and starts a task per sink. `instance` is who speaks.
@@ -54,30 +56,25 @@ pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result
         }
         routes.push(route);
     }
-    Ok(Started { routes, tasks })
+    Ok(Started { routes, tasks, reminding: Vec::new() })
 }
 
-/// The same for routes; `watched` gives what is watched now, `open` is what earlier lives left open.
+/// The same for routes; `watched` gives what is watched now.
 pub async fn start_routes(
     routes: &[config::Route],
     store: &Store,
     context: &WireContext,
     watched: &Arc<Watched>,
-    open: &[Delivery],
     started: &mut Started,
 ) -> Result<(), Failure> {
     for config in routes {
         let outbox = Arc::new(Outbox::over(store.clone(), config.name.clone()));
         let scope = (!config.constituents.is_empty()).then(|| Scope::new(&config.constituents, watched.clone()));
         let filter = Filter::of(config, scope.clone());
-        let mut route = Route::new(config.name.clone(), filter.clone(), outbox.clone());
+        let mut route = Route::new(config.name.clone(), filter, outbox.clone());
         route.notices = config.notices;
-        let courier = Courier::new(config, scope, context.clone(), route.status.clone())?;
-        for delivery in open.iter().filter(|_| courier.reminds()) {
-            if from_json(&delivery.json).is_ok_and(|alert| filter.wants(&alert, false)) {
-                courier.recall(delivery).await;
-            }
-        }
+        let courier = Arc::new(Courier::new(config, scope, context.clone(), route.status.clone())?);
+        started.reminding.extend(Some(courier.clone()).filter(|courier| courier.reminds()));
         started.tasks.spawn(async move {
             tokio::select! {
                 () = courier.run(&outbox) => Ok(()),

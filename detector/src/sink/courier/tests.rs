@@ -11,7 +11,7 @@ use super::*;
 use crate::alert::samples::{at, opened};
 use crate::config::{Config, Route};
 use crate::notice::{NoticeKind, NoticeState};
-use crate::store::{Location, Put, Store};
+use crate::store::{Location, Put};
 
 /// What came: headers and body, oldest first.
 type Came = Arc<Mutex<Vec<(HeaderMap, String)>>>;
@@ -168,12 +168,15 @@ async fn alertmanager_is_told_again_of_what_an_earlier_life_left_open_and_of_not
     let text = format!("[routes.am]\nkind = 'alertmanager'\nurl = '{}'\n", receiver.url);
     let config = Config::parse("c", &text, std::path::Path::new("")).expect("fine");
     let (courier, _) = start(&config.routes[0]);
+    let store = Store::start(Location::Memory).expect("a store");
     let over = Alert { id: "bw-over".into(), status: rules::alert::Status::Resolved, ended: Some(at(1)), ..opened() };
-    for alert in [opened(), over] {
-        courier.recall(&Delivery::new(&alert, to_json(&alert, &WireContext::default()).into())).await;
+    let delivery = |alert: &Alert| Delivery::new(alert, to_json(alert, &WireContext::default()).into());
+    for alert in [opened(), over.clone()] {
+        let parcel = Parcel::Alert(delivery(&alert));
+        store.put(vec![Put { parcel, sinks: vec!["am".into()], chapter: None }]).await.expect("stored");
     }
-    let Way::Alertmanager(alertmanager) = &courier.way else { panic!("another way") };
-    alertmanager.again().await.expect("taken");
+    courier.recall(&[delivery(&opened()), delivery(&over)], &store).await.expect("a store");
+    courier.again().await.expect("taken");
     let told: serde_json::Value = serde_json::from_str(&receiver.came()[0].1).expect("JSON");
     let incidents: Vec<_> = told.as_array().expect("a list").iter().map(|a| &a["labels"]["incident"]).collect();
     assert_eq!(incidents, [&serde_json::json!(opened().id)]);
