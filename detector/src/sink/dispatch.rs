@@ -29,8 +29,10 @@ const UNSTORED_BYTES: usize = 64 * 1_024 * 1_024;
 const RECORDS: usize = 200_000;
 /// Of these, in one transaction: some 100 ms. Alerts wait for no more than that.
 const RECORDS_AT_ONCE: usize = 5_000;
-/// Such transactions one after the other, well within [`PATIENCE`].
+/// Such transactions one after the other, once the alerts of that time are on their way.
 const RECORD_TURNS: usize = 8;
+/// What these may take; the next alerts wait for no more than that.
+const RECORD_PATIENCE: Duration = Duration::from_secs(1);
 /// Transitions a sink may owe, on disk, before those that merely refresh counts are left out: 5 GB of usual alerts.
 const SHED_ABOVE: usize = 1_000_000;
 
@@ -143,7 +145,10 @@ impl Dispatch {
     async fn hand_over(&mut self, puts: Vec<(Put, bool)>) {
         let (puts, refreshing): (Vec<Put>, Vec<bool>) = puts.into_iter().unzip();
         match self.store(&puts).await {
-            Ok(places) => self.offer(&puts, places),
+            Ok(places) => {
+                self.offer(&puts, places);
+                self.put_records().await;
+            }
             Err(_) => {
                 for (put, merely_refreshes) in puts.into_iter().zip(refreshing) {
                     self.deliver_directly(put, merely_refreshes).await;
@@ -159,6 +164,7 @@ impl Dispatch {
         let puts: Vec<Put> = decided.into_iter().map(|decided| self.addressed(decided)).collect();
         let places = self.store(&puts).await?;
         self.offer(&puts, places);
+        self.put_records().await;
         Ok(())
     }
 
@@ -176,7 +182,9 @@ impl Dispatch {
         let waits = !self.unstored.is_empty() || !self.records.is_empty();
         if !self.is_acquainted || waits || self.store.status().problem().is_some() {
             // What is wrong stands in the store's status.
-            let _ = self.store(&[]).await;
+            if self.store(&[]).await.is_ok() {
+                self.put_records().await;
+            }
         }
     }
 
@@ -253,14 +261,20 @@ impl Dispatch {
             let places = self.store.put(missed).await?;
             self.settle(places);
         }
-        let places = self.put_with_records(puts.to_vec()).await?;
-        // The alerts are in; what is left of a great many routes may wait for the next time.
-        for _ in 1..RECORD_TURNS {
-            if self.records.is_empty() || self.put_with_records(Vec::new()).await.is_err() {
-                break;
+        self.put_with_records(puts.to_vec()).await
+    }
+
+    /// More of a great many routes. What is left may wait for the next time, and what was stored too late to hear of it may be
+    /// told twice.
+    async fn put_records(&mut self) {
+        let turns = async {
+            for _ in 1..RECORD_TURNS {
+                if self.records.is_empty() || self.put_with_records(Vec::new()).await.is_err() {
+                    break;
+                }
             }
-        }
-        Ok(places)
+        };
+        let _ = timeout(RECORD_PATIENCE, turns).await;
     }
 
     async fn put_with_records(&mut self, puts: Vec<Put>) -> Result<Vec<Vec<Option<Place>>>, Problem> {

@@ -184,3 +184,30 @@ async fn what_was_stored_though_nobody_heard_of_it_leaves_no_row_that_comes_agai
     let store = Store::start(Location::File(bench.path.clone())).expect("a store");
     assert_eq!(store.told(&"bus".into()).await.expect("an answer").0.waiting, 0, "a restart has nothing to repeat");
 }
+
+#[tokio::test]
+async fn an_alert_is_on_its_way_before_the_last_of_a_great_many_routes_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = bench(&folder);
+    let outbox = bench.outboxes[0].clone();
+    let route = |path_id| {
+        let held = crate::alert::samples::record("rrc00", 0, None);
+        RouteNews::Route(rules::desk::RouteRecord { incident: "bw-a".into(), path_id, ..held })
+    };
+    let count = RECORDS_AT_ONCE as u32 + 1;
+    bench.dispatch.record((0..count).map(route).collect());
+    let handed_over = async {
+        let put = bench.dispatch.put(vec![decided("bw-a", 1, Severity::Low)]);
+        tokio::pin!(put);
+        tokio::select! {
+            biased;
+            taken = outbox.take() => drop(taken.expect("the alert")),
+            () = &mut put => panic!("it waited for the routes"),
+        }
+        put.await;
+    };
+    handed_over.await;
+    let written = "SELECT count(*) FROM routes";
+    let shell = Connection::open(&bench.path).expect("opened");
+    assert_eq!(shell.query_row(written, [], |row| row.get::<_, u32>(0)).expect("a count"), count);
+}
