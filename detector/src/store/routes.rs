@@ -34,10 +34,18 @@ const INCIDENT_OVER: &str = "incident_over";
 /// Writes what there is to say of routes, in its order.
 pub struct Writer<'c> {
     connection: &'c Connection,
-    incidents: HashMap<Arc<str>, Option<i64>>,
+    incidents: HashMap<Arc<str>, Option<Incident>>,
     points: HashMap<Arc<VantagePoint>, i64>,
     /// What found no room, or no incident.
     pub lost: u64,
+}
+
+/// An incident as it stands in the store, which knows it no later than its routes.
+#[derive(Clone, Copy)]
+struct Incident {
+    number: i64,
+    /// Routes of it that nobody saw end ended then at the latest.
+    over: Option<i64>,
 }
 
 /// Where a vantage point can hold one route.
@@ -63,13 +71,13 @@ impl<'c> Writer<'c> {
         match news {
             RouteNews::Route(record) => self.take_in(&RouteLine::from(record)).map(drop),
             RouteNews::Gone { incident, prefix, point, path_id, ended } => {
-                let Some(incident) = self.incident(incident)? else { return Ok(()) };
+                let Some(Incident { number: incident, .. }) = self.incident(incident)? else { return Ok(()) };
                 let place =
                     Place { incident, prefix: marks::key(prefix), point: self.point(point)?, path_id: *path_id };
                 self.end(&place, millis(ended.seen), ended.why.word())
             }
             RouteNews::LeftOut { incident, count } => {
-                let Some(incident) = self.incident(incident)? else { return Ok(()) };
+                let Some(Incident { number: incident, .. }) = self.incident(incident)? else { return Ok(()) };
                 self.connection
                     .prepare_cached("UPDATE route_histories SET untold = max(untold, ?2) WHERE incident = ?1")?
                     .execute(params![incident, *count as i64])
@@ -80,7 +88,8 @@ impl<'c> Writer<'c> {
 
     /// A route as it begins, or as a whole; false if its incident is not known.
     pub fn take_in(&mut self, line: &RouteLine) -> rusqlite::Result<bool> {
-        let Some(incident) = self.incident(&line.incident.as_str().into())? else {
+        let Some(Incident { number: incident, over: incident_over }) = self.incident(&line.incident.as_str().into())?
+        else {
             self.lost += 1;
             return Ok(false);
         };
@@ -102,14 +111,19 @@ impl<'c> Writer<'c> {
                 self.end(&place, ended, why)?;
                 return Ok(true);
             }
-            _ if self.is_known(&place, line, started)? => return Ok(true),
+            _ if self.is_known(&place, line, started)? => {
+                if let Some(ended) = ended {
+                    self.end_as_seen(&place, line, (started, ended), why)?;
+                }
+                return Ok(true);
+            }
             (Some(_), _) => self.end(&place, started, ReasonCode::Replaced.word())?,
             (None, _) => {}
         }
         let over = match (ended, later) {
             (Some(ended), _) => Some((ended, why)),
             (None, Some(later)) => Some((later.started, ReasonCode::Replaced.word())),
-            (None, None) => None,
+            (None, None) => incident_over.map(|ended| (ended.max(started), INCIDENT_OVER)),
         };
         self.insert(&place, line, started, time(&line.time), over)?;
         Ok(true)
@@ -135,6 +149,33 @@ impl<'c> Writer<'c> {
                  AND path_id = ?4 AND ended IS NULL AND started <= ?5",
             )?
             .execute(params![place.incident, place.prefix, place.point, place.path_id, ended, why])
+            .map(drop)
+    }
+
+    /// It ended with its incident since its end was not known yet.
+    fn end_as_seen(
+        &self,
+        place: &Place,
+        line: &RouteLine,
+        (started, ended): (i64, i64),
+        why: &str,
+    ) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE routes SET ended = ?7, why = ?8 WHERE incident = ?1 AND prefix = ?2 AND point = ?3
+                 AND path_id = ?4 AND started = ?5 AND as_path = ?6 AND why = ?9",
+            )?
+            .execute(params![
+                place.incident,
+                place.prefix,
+                place.point,
+                place.path_id,
+                started,
+                line.as_path,
+                ended,
+                why,
+                INCIDENT_OVER
+            ])
             .map(drop)
     }
 
@@ -209,23 +250,27 @@ impl<'c> Writer<'c> {
         Ok(number)
     }
 
-    /// The number of an incident, whose record begins here at the latest.
-    fn incident(&mut self, id: &Arc<str>) -> rusqlite::Result<Option<i64>> {
+    /// An incident, whose record begins here at the latest.
+    fn incident(&mut self, id: &Arc<str>) -> rusqlite::Result<Option<Incident>> {
         if let Some(known) = self.incidents.get(id) {
             return Ok(*known);
         }
-        let number: Option<i64> = self
+        let found: Option<(i64, Option<String>)> = self
             .connection
-            .prepare_cached("SELECT number FROM incidents WHERE id = ?1")?
-            .query_row([&**id], |row| row.get(0))
+            .prepare_cached(
+                "SELECT i.number, t.json FROM incidents i LEFT JOIN transitions t
+                 ON t.incident = i.id AND t.sequence = i.sequence AND i.status <> 'open' WHERE i.id = ?1",
+            )?
+            .query_row([&**id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        if let Some(number) = number {
+        let incident = found.map(|(number, json)| Incident { number, over: json.and_then(|json| over_at(&json)) });
+        if let Some(Incident { number, .. }) = incident {
             self.connection
                 .prepare_cached("INSERT INTO route_histories (incident) VALUES (?1) ON CONFLICT DO NOTHING")?
                 .execute([number])?;
         }
-        self.incidents.insert(id.clone(), number);
-        Ok(number)
+        self.incidents.insert(id.clone(), incident);
+        Ok(incident)
     }
 
     fn point(&mut self, point: &Arc<VantagePoint>) -> rusqlite::Result<i64> {
@@ -252,6 +297,21 @@ impl<'c> Writer<'c> {
 /// An incident that is over leaves no route open, also those that nobody saw end; what became normal stands. One that was opened
 /// again since is left alone.
 pub fn close(connection: &Connection, delivery: &Delivery) -> rusqlite::Result<()> {
+    if !matches!(delivery.transition, Transition::Resolved | Transition::Retracted) {
+        return Ok(());
+    }
+    let Some(ended) = over_at(&delivery.json) else { return Ok(()) };
+    connection
+        .prepare_cached(
+            "UPDATE routes SET ended = max(started, ?2), why = ?3 WHERE ended IS NULL
+             AND incident = (SELECT number FROM incidents WHERE id = ?1 AND status <> 'open')",
+        )?
+        .execute(params![delivery.id, ended, INCIDENT_OVER])
+        .map(drop)
+}
+
+/// When an incident ended, from the alert that said so; none if its routes became normal and stand.
+fn over_at(json: &str) -> Option<i64> {
     #[derive(Deserialize)]
     struct Over {
         ended: Option<String>,
@@ -261,19 +321,9 @@ pub fn close(connection: &Connection, delivery: &Delivery) -> rusqlite::Result<(
     struct Why {
         code: ReasonCode,
     }
-    if !matches!(delivery.transition, Transition::Resolved | Transition::Retracted) {
-        return Ok(());
-    }
-    let over = serde_json::from_str::<Over>(&delivery.json).ok();
-    let over = over.filter(|over| over.reason.code != ReasonCode::BecameNormal);
-    let Some(ended) = over.and_then(|over| Timestamp::parse(&over.ended?)) else { return Ok(()) };
-    connection
-        .prepare_cached(
-            "UPDATE routes SET ended = max(started, ?2), why = ?3 WHERE ended IS NULL
-             AND incident = (SELECT number FROM incidents WHERE id = ?1 AND status <> 'open')",
-        )?
-        .execute(params![delivery.id, millis(ended), INCIDENT_OVER])
-        .map(drop)
+    let over: Over = serde_json::from_str(json).ok()?;
+    let ended = over.ended.filter(|_| over.reason.code != ReasonCode::BecameNormal)?;
+    Timestamp::parse(&ended).map(millis)
 }
 
 /// Forgets some routes of an incident; gives how many.

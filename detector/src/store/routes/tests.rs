@@ -174,6 +174,22 @@ fn an_incident_that_is_over_leaves_no_route_open_but_one_that_became_normal_does
 }
 
 #[test]
+fn a_route_that_is_written_after_the_end_of_its_incident_is_over_too_until_more_is_known() {
+    for (code, ended) in [(ReasonCode::OutOfSight, Some(90)), (ReasonCode::BecameNormal, None)] {
+        let connection = told();
+        tell(&connection, &over(code));
+        close(&connection, &delivery(&over(code))).expect("closed");
+        write(&connection, &[route("rrc00", 0, None), route("rrc01", 10, None)]);
+        let ends = || spans(&connection).into_iter().map(|(_, _, ended, _)| ended).collect::<Vec<_>>();
+        assert_eq!(ends(), [ended; 2], "{code}");
+        write(&connection, &[route("rrc00", 0, Some(40))]);
+        assert_eq!(ends(), [Some(40), ended], "{code}: somebody saw it end");
+        write(&connection, &[route("rrc00", 0, Some(50)), route("rrc00", 0, None)]);
+        assert_eq!(ends(), [Some(40), ended], "{code}: and only once");
+    }
+}
+
+#[test]
 fn routes_are_found_by_prefix_by_peer_and_by_the_moment_at_which_they_were_held() {
     let connection = told();
     write(&connection, &[route("rrc00", 0, Some(40)), route("rrc01", 10, None)]);
