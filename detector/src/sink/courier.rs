@@ -1,7 +1,7 @@
 //! How does a message get to somebody, and what if they do not take it?
 //!
 //! A parcel stays in the outbox until the receiver said yes, or said no for good: then it is a dead letter, counted and shown.
-//! Anything else is tried again until it works.
+//! Anything else is tried again until it works, or until one message was refused for a day.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ use crate::store::{Problem, Store};
 
 /// Messages on their way at once: a receiver that takes a second for each gets eight a second.
 const IN_FLIGHT: usize = 8;
+/// A receiver over HTTP that refused a message for as long may mean that message, whatever it says: the others must not wait
+/// for ever. If it means all of them, no more than [`IN_FLIGHT`], or one digest, are given up in that time.
+const REFUSED_FOR: Duration = Duration::from_secs(86_400);
 
 /// An alert for one route.
 pub struct Letter {
@@ -119,6 +122,11 @@ impl Way {
         })
     }
 
+    /// There, a proxy on the way may refuse one body and say what it says of a wrong token.
+    fn is_http(&self) -> bool {
+        matches!(self, Self::Webhook(_) | Self::Slack(_) | Self::Alertmanager(_))
+    }
+
     async fn send(&self, message: &Message) -> Result<String, Refusal> {
         match self {
             Self::Webhook(webhook) => webhook.send(message).await,
@@ -145,6 +153,8 @@ pub struct Courier {
     status: Arc<SinkStatus>,
     /// Messages within this time become one; none: each goes by itself.
     digest: Option<Duration>,
+    /// How long one message is refused before nobody tries again.
+    patience: Duration,
 }
 
 impl Courier {
@@ -157,7 +167,8 @@ impl Courier {
     ) -> Result<Self, Failure> {
         let way = Way::of(route, &context)?;
         let digest = Some(route.digest).filter(|digest| !digest.is_zero());
-        Ok(Self { name: route.name.clone(), way, scope, context, status, digest })
+        let patience = if way.is_http() { REFUSED_FOR } else { Duration::MAX };
+        Ok(Self { name: route.name.clone(), way, scope, context, status, digest, patience })
     }
 
     /// Whether its receiver forgets what is open, so that it has to be recalled.
@@ -299,15 +310,18 @@ impl Courier {
         })
     }
 
-    /// Until it is taken, or never will be.
+    /// Until it is taken, or never will be, or was refused for too long.
     async fn tell(&self, message: &Message) {
-        let mut failures = 0;
+        let (mut failures, mut refused_since) = (0, None);
         while let Err(refusal) = self.way.send(message).await {
             failures += 1;
-            if self.status.failed(refusal.reason, refusal.error.clone()) && !refusal.is_final {
+            let is_refused = refusal.reason == FailureReason::Refused;
+            let is_hopeless = is_refused && refused_since.get_or_insert_with(Instant::now).elapsed() >= self.patience;
+            let is_final = refusal.is_final || is_hopeless;
+            if self.status.failed(refusal.reason, refusal.error.clone()) && !is_final {
                 tracing::warn!(route = %self.name, error = refusal.error, "cannot deliver; trying again until it works");
             }
-            if refusal.is_final {
+            if is_final {
                 return self.bury_all(message, &refusal.error);
             }
             tokio::time::sleep(refusal.after.unwrap_or_else(|| pause_after(failures))).await;

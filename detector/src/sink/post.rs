@@ -2,7 +2,8 @@
 //!
 //! Redirects are not followed: what was signed for one place is not carried to another. Only what speaks of this one message
 //! is the last word (RFC 9110 §15.5: it is malformed, too large or of no use). All else is tried again, after `Retry-After`
-//! where it is given: a token that is wrong or an address that has moved is mended some time, and must not cost alerts.
+//! where it is given: a token that is wrong or an address that has moved is mended some time, and must not cost alerts. Only
+//! after a day [`super::courier`] gives up a message that was refused all that time.
 
 use std::time::Duration;
 

@@ -311,3 +311,43 @@ async fn what_is_in_a_digest_is_not_confirmed_before_it_is_sent() {
     }
     assert_eq!((receiver.came().len(), outbox.backlog()), (1, 1));
 }
+
+#[tokio::test]
+async fn what_a_proxy_refuses_for_too_long_is_given_up_and_the_next_is_taken() {
+    for digest_secs in [0, 300] {
+        let receiver = Receiver::start(&[(403, &[])]).await;
+        let (mut courier, status) = start(&slack(&receiver.url, digest_secs));
+        courier.patience = Duration::ZERO;
+        let outbox = Outbox::default();
+        outbox.push(parcel(1)).await;
+        let then = async {
+            while outbox.backlog() > 0 {
+                tokio::task::yield_now().await;
+            }
+            outbox.push(parcel(2)).await;
+            outbox.close();
+        };
+        tokio::join!(courier.run(&outbox), then);
+        assert_eq!((receiver.came().len(), status.delivered(), status.buried()), (2, 1, 1));
+        let [letter] = status.dead_letters().try_into().expect("one");
+        assert!(letter.id.ends_with("/1") && letter.error.starts_with("answered 403"), "{letter:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_refusal_over_http_is_ever_given_up_and_only_after_a_day() {
+    let (courier, _) = start(&webhook("http://127.0.0.1:9/"));
+    assert_eq!(courier.patience, Duration::from_secs(86_400));
+    let mail =
+        "[routes.mail]\nkind='email'\nserver='127.0.0.1:9'\ntls='none'\nfrom='a@example.net'\nto=['b@example.net']\n";
+    let mail = Config::parse("c", mail, std::path::Path::new("")).expect("fine");
+    assert_eq!(start(&mail.routes[0]).0.patience, Duration::MAX);
+    let receiver = Receiver::start(&[(503, &[])]).await;
+    let (mut courier, status) = start(&slack(&receiver.url, 0));
+    courier.patience = Duration::ZERO;
+    let outbox = Outbox::default();
+    outbox.push(parcel(1)).await;
+    outbox.close();
+    courier.run(&outbox).await;
+    assert_eq!((status.delivered(), status.buried()), (1, 0), "it failed, and did not refuse");
+}
