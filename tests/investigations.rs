@@ -227,8 +227,12 @@ fn line(secs: i64, peer: u32, prefix: &str, path: Option<&str>) -> Line {
 
 /// 08:00 UTC: everybody reaches AS64496 and AS64497 by AS64510.
 fn dump() -> Vec<u8> {
+    dump_at(0)
+}
+
+fn dump_at(secs: i64) -> Vec<u8> {
     let held = (0..PEERS).flat_map(|peer| {
-        let route = |prefix, origin: &str| line(0, peer, prefix, Some(&format!("64510 {origin}")));
+        let route = |prefix, origin: &str| line(secs, peer, prefix, Some(&format!("64510 {origin}")));
         [route("198.51.100.0/24", "64496"), route("203.0.113.0/24", "64497")]
     });
     mrt_write::rib(held).expect("a dump").to_vec()
@@ -375,6 +379,38 @@ fn what_did_not_happen_is_refuted() {
     let report = investigated(&["--event", &grip, "--rib", &rib, &other]);
     assert_eq!(report["conclusion"]["verdict"], "refuted", "{}", report["conclusion"]);
     assert_eq!(codes(&report, "reasons"), ["other_suspect"], "the data name AS64511");
+}
+
+#[test]
+fn what_was_over_before_the_window_is_not_confirmed_in_it() {
+    let folder = Folder::new();
+    let (rib, all) = (folder.with("rib.mrt", &dump()), folder.with("all.mrt", &updates(news(180, 600, 1_800))));
+    let told = |what: &str, from: &str| {
+        let to = ["--to", "2026-03-01T10:55:00Z"];
+        let report = investigated(&[&[what, "--rib", &rib, "--from", from], &to[..], &[&all]].concat());
+        report["conclusion"]["verdict"].as_str().expect("a word").to_owned()
+    };
+    for what in ["198.51.100.0/24", "AS64511"] {
+        assert_eq!(told(what, "2026-03-01T08:25:00Z"), "confirmed", "{what}");
+        assert_eq!(told(what, "2026-03-01T10:00:00Z"), "refuted", "{what}");
+    }
+}
+
+#[test]
+fn a_dump_of_after_the_event_and_a_collector_without_updates_make_it_inconclusive() {
+    let folder = Folder::new();
+    let late = folder.with("late.mrt", &dump_at(3_600));
+    let (rib, all) = (folder.with("rib.mrt", &dump()), folder.with("all.mrt", &updates(news(180, 600, 1_200))));
+    let window = ["--from", "2026-03-01T08:05:00Z", "--to", "2026-03-01T10:55:00Z"];
+    let gaps = |given: &[&str]| {
+        let report = investigated(&[&["198.51.100.0/25"], given, &[&all]].concat());
+        assert_eq!(report["conclusion"]["verdict"], "inconclusive", "{}", report["conclusion"]);
+        codes(&report, "gaps")
+    };
+    assert!(gaps(&[&["--rib", &late], &window[..]].concat()).contains(&"late_rib".to_owned()));
+    assert_eq!(gaps(&["--rib", &late]), ["late_rib"]);
+    let other = format!("rrc01={rib}");
+    assert_eq!(gaps(&[&["--rib", &rib, "--rib", &other], &window[..]].concat()), ["missing_updates"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rules::bgp::{Asn, Timestamp};
 use rules::desk::RouteRecord;
 
 use super::gather::{Trail, What};
-use super::question::Claim;
+use super::question::{Claim, Question};
 use super::report::{Message, Time};
 use super::spans::{self, Span};
 use crate::text;
@@ -16,16 +16,24 @@ use crate::text;
 /// Distinct offending routes by incident: about 100 octets each, 200 MB.
 const ROUTES: usize = 2_000_000;
 
+/// Those of one incident.
+#[derive(Debug, Default)]
+struct Routes {
+    distinct: HashSet<(IpNet, String)>,
+    /// One of them at least was held within the window.
+    reach_window: bool,
+}
+
 /// The routes that the engine found offending, by incident.
 #[derive(Debug, Default)]
 pub struct Offending {
-    by_incident: BTreeMap<String, HashSet<(IpNet, String)>>,
+    by_incident: BTreeMap<String, Routes>,
     count: usize,
     pub left_out: u64,
 }
 
 impl Offending {
-    pub fn add(&mut self, record: &RouteRecord) {
+    pub fn add(&mut self, question: &Question, record: &RouteRecord) {
         if self.count >= ROUTES {
             self.left_out += 1;
             return;
@@ -34,11 +42,18 @@ impl Offending {
             Some(routes) => routes,
             None => self.by_incident.entry(record.incident.to_string()).or_default(),
         };
-        self.count += usize::from(routes.insert((record.prefix, record.attributes.as_path.to_string())));
+        routes.reach_window |= question.is_in_window(record.started, record.ended.map(|end| end.seen));
+        let is_new = routes.distinct.insert((record.prefix, record.attributes.as_path.to_string()));
+        self.count += usize::from(is_new);
     }
 
     fn of(&self, incident: &str) -> Option<&HashSet<(IpNet, String)>> {
-        self.by_incident.get(incident)
+        self.by_incident.get(incident).map(|routes| &routes.distinct)
+    }
+
+    /// Whether any was held within the window; none if no route of the incident is on record.
+    pub fn reaches_window(&self, incident: &str) -> Option<bool> {
+        self.by_incident.get(incident).map(|routes| routes.reach_window)
     }
 }
 

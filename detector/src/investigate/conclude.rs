@@ -9,6 +9,7 @@ use rules::bgp::{Family, Timestamp};
 use super::case::Case;
 use super::controls::SAME_DAY;
 use super::gaps::{gaps, limits};
+use super::meant::is_own;
 use super::report::{Conclusion, PathVerdict, Reason, SourcePart, Spread, Verdict};
 use super::sources::Hole;
 use super::timeline::Count;
@@ -25,6 +26,8 @@ pub struct Grounds<'a> {
     pub must: (Option<Timestamp>, Option<Timestamp>),
     pub is_learning: bool,
     pub left_out: u64,
+    /// Prefixes of the incident that were not followed.
+    pub prefixes_left_out: usize,
     pub not_believed: u64,
     pub vrps: &'a SourcePart,
     pub aspas: &'a SourcePart,
@@ -50,14 +53,16 @@ pub fn found(grounds: &Grounds<'_>) -> (Verdict, Vec<Reason>) {
     match case.alert {
         Some(alert) => of_incident(grounds, alert),
         None if case.has_offending() => without_incident(grounds),
-        None => {
-            let text = match case.claim {
-                Some(claim) => format!("no route of the window is as {} tells it", claim.source),
-                None => "no rule found an offending route to these prefixes within the window".to_owned(),
-            };
-            (Verdict::Refuted, vec![reason("nothing_found", text)])
-        }
+        None => nothing_found(case),
     }
+}
+
+fn nothing_found(case: &Case<'_>) -> (Verdict, Vec<Reason>) {
+    let text = match case.claim {
+        Some(claim) => format!("no route of the window is as {} tells it", claim.source),
+        None => "no rule found an offending route to these prefixes within the window".to_owned(),
+    };
+    (Verdict::Refuted, vec![reason("nothing_found", text)])
 }
 
 fn of_incident(grounds: &Grounds<'_>, alert: &Alert) -> (Verdict, Vec<Reason>) {
@@ -65,6 +70,9 @@ fn of_incident(grounds: &Grounds<'_>, alert: &Alert) -> (Verdict, Vec<Reason>) {
     if alert.status == Status::Retracted {
         let text = format!("it was retracted: {}", crate::text::plain(&alert.reason.detail, 256));
         return (Verdict::Refuted, vec![reason("retracted", text)]);
+    }
+    if !case.has_offending() && !is_own(alert.class) {
+        return nothing_found(case);
     }
     if let Some(claim) = case.claim {
         let is_blamed = claim.suspects.is_empty() || claim.suspects.iter().any(|s| alert.suspect_ases.contains(s));
@@ -170,10 +178,11 @@ mod tests {
     use crate::alert::samples;
     use crate::investigate::case::{Offending, Terms};
     use crate::investigate::gaps::{DUMP_SECS, QUIET_SECS};
-    use crate::investigate::gather::Trail;
+    use crate::investigate::gather::{Heard, InputSeen, Trail};
     use crate::investigate::question::Claim;
-    use crate::investigate::testing::{Story, at, route_record, source};
+    use crate::investigate::testing::{Story, anything, at, route_record, source};
     use crate::investigate::timeline::counts;
+    use crate::replay::merge::Skipped;
     use rules::bgp::Asn;
 
     /// Three peers, a dump, and AS64511 at two of them from second 10 on.
@@ -185,12 +194,23 @@ mod tests {
     }
 
     fn concluded(trail: &Trail, alert: Option<&Alert>, claim: Option<&Claim>, must_to: Option<i64>) -> Conclusion {
+        within(trail, alert, claim, (None, must_to), 0)
+    }
+
+    /// Within seconds of the story, where so many prefixes of the incident are not followed.
+    fn within(
+        trail: &Trail,
+        alert: Option<&Alert>,
+        claim: Option<&Claim>,
+        (from, to): (Option<i64>, Option<i64>),
+        prefixes_left_out: usize,
+    ) -> Conclusion {
         let mut offending = Offending::default();
         for path in ["64500 64511", "64501 64511"] {
-            offending.add(&route_record(&samples::opened().id, "192.0.2.0/25", path));
+            offending.add(&anything(), &route_record(&samples::opened().id, "192.0.2.0/25", path));
         }
         let full_feed = trail.full_feed(Family::Ipv4);
-        let terms = Terms { alert, claim, offending: &offending, from: None, to: None, full_feed };
+        let terms = Terms { alert, claim, offending: &offending, from: from.map(at), to: None, full_feed };
         let case = Case::new(trail, terms);
         let counts = counts(&case, case.offending());
         conclude(&Grounds {
@@ -199,9 +219,10 @@ mod tests {
             spread: &crate::investigate::spread::spread(&case, &counts),
             paths: &[],
             holes: &[],
-            must: (None, must_to.map(at)),
+            must: (from.map(at), to.map(at)),
             is_learning: false,
             left_out: 0,
+            prefixes_left_out,
             not_believed: 0,
             vrps: &source(None),
             aspas: &source(None),
@@ -267,5 +288,100 @@ mod tests {
         assert_eq!(with_dump(0), Vec::<&str>::new());
         assert_eq!(with_dump(11), ["late_rib"]);
         assert_eq!(with_dump(9 - DUMP_SECS), ["old_rib"]);
+    }
+
+    #[test]
+    fn an_incident_without_a_route_in_the_window_is_not_confirmed() {
+        let over = story().withdrawn(20, 0, "192.0.2.0/25").withdrawn(21, 1, "192.0.2.0/25");
+        let trail = over.announced(50, 2, "192.0.2.0/24", "64502 64496").trail();
+        let alert = samples::opened();
+        let told = within(&trail, Some(&alert), None, (Some(21), None), 0);
+        assert_eq!(told.verdict, Verdict::Confirmed, "{}", told.sentence);
+        let later = within(&trail, Some(&alert), None, (Some(30), None), 0);
+        assert_eq!((later.verdict, codes(&later.reasons)), (Verdict::Refuted, vec!["nothing_found"]));
+    }
+
+    #[test]
+    fn each_collector_has_to_cover_the_window() {
+        let alert = samples::opened();
+        let mut trail = story().announced(900, 0, "192.0.2.0/25", "64500 64511").trail();
+        trail.heard.insert("rrc00".into(), minute_by_minute(0..=15));
+        let verdict_of = |trail: &Trail| {
+            let told = within(trail, Some(&alert), None, (Some(10), Some(900)), 0);
+            (told.verdict, told.gaps.into_iter().map(|gap| gap.text).collect::<Vec<_>>().join("; "))
+        };
+        assert_eq!(verdict_of(&trail), (Verdict::Confirmed, String::new()));
+        for (minutes, culprit) in
+            [(0..=9, "rrc01 from 1970-01-01 00:09:00"), (6..=15, "rrc01 from 1970-01-01 00:00:10")]
+        {
+            trail.heard.insert("rrc01".into(), minute_by_minute(minutes));
+            let (verdict, gaps) = verdict_of(&trail);
+            assert_eq!(verdict, Verdict::Inconclusive);
+            assert!(gaps.contains(culprit), "{gaps}");
+        }
+        trail.heard.remove("rrc01");
+        let point = trail.vantages[2].point.as_ref().clone();
+        trail.vantages[2].point = rules::bgp::VantagePoint { collector: "rrc01".into(), ..point }.into();
+        let (verdict, gaps) = verdict_of(&trail);
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert!(gaps.starts_with("rrc01") && gaps.ends_with("a dump was read and no updates"), "{gaps}");
+    }
+
+    fn minute_by_minute(minutes: std::ops::RangeInclusive<i64>) -> Heard {
+        let (first, last) = (at(minutes.start() * 60), at(minutes.end() * 60));
+        Heard { first, last, minutes: minutes.map(|minute| (minute, 1)).collect() }
+    }
+
+    #[test]
+    fn messages_of_the_window_that_are_older_than_the_dump_are_a_gap_whatever_was_found() {
+        let alert = samples::opened();
+        let mut trail = story().trail();
+        trail.skipped = Skipped { before_dump: 3, last_before_dump: Some(at(9)), ..Skipped::default() };
+        let gaps = |alert, from| codes(&within(&trail, alert, None, (from, None), 0).gaps);
+        assert_eq!(gaps(Some(&alert), Some(9)), ["late_rib"]);
+        assert_eq!(gaps(Some(&alert), Some(10)), Vec::<&str>::new());
+        assert_eq!(gaps(Some(&alert), None), Vec::<&str>::new(), "the window begins with what was followed");
+        assert_eq!(gaps(None, Some(9)), ["late_rib"]);
+        assert_eq!(gaps(None, Some(10)), Vec::<&str>::new());
+        assert_eq!(gaps(None, None), ["late_rib"], "what was not followed cannot be refuted");
+    }
+
+    #[test]
+    fn every_dump_is_of_before_the_event() {
+        let mut trail = story().trail();
+        (trail.inputs[1].first, trail.inputs[1].last) = (Some(at(0)), Some(at(0)));
+        let later = InputSeen { first: Some(at(11)), last: Some(at(11)), ..trail.inputs[1].clone() };
+        trail.inputs.push(later);
+        assert_eq!(codes(&concluded(&trail, Some(&samples::opened()), None, None).gaps), ["late_rib"]);
+    }
+
+    #[test]
+    fn prefixes_that_are_not_followed_are_named_and_nothing_is_refuted_without_them() {
+        let (trail, alert) = (story().trail(), samples::opened());
+        let told = within(&trail, Some(&alert), None, (None, None), 44);
+        assert_eq!((told.verdict, codes(&told.gaps)), (Verdict::Confirmed, vec![]));
+        assert!(codes(&told.limits).contains(&"left_out"));
+        let told = within(&trail, None, None, (None, None), 44);
+        assert_eq!((told.verdict, codes(&told.gaps)), (Verdict::Inconclusive, vec!["left_out"]));
+    }
+
+    #[test]
+    fn malformed_records_are_a_gap_if_they_are_many_or_nothing_was_found() {
+        let alert = samples::opened();
+        let mut trail = story().trail();
+        let gaps = |trail: &Trail, alert| codes(&concluded(trail, alert, None, None).gaps);
+        trail.inputs[0].records = 2_000;
+        for (kind, count, of_confirmed, of_refuted) in [
+            ("bad_attribute", 2, vec![], vec!["malformed"]),
+            ("bad_attribute", 3, vec!["malformed"], vec!["malformed"]),
+            ("unsupported_mrt", 3, vec![], vec![]),
+        ] {
+            trail.inputs[0].errors = [(kind, count)].into();
+            assert_eq!(gaps(&trail, Some(&alert)), of_confirmed, "{count} {kind}");
+            assert_eq!(gaps(&trail, None), of_refuted, "{count} {kind}");
+        }
+        trail.inputs[0].errors.clear();
+        trail.skipped.time_jump = 1;
+        assert_eq!(gaps(&trail, None), ["malformed"]);
     }
 }

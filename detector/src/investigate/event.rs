@@ -124,7 +124,8 @@ fn grip(event: &Value) -> Question {
 fn question(prefixes: Vec<IpNet>, asns: Vec<Asn>, claim: Claim) -> Question {
     let asns = if prefixes.is_empty() { asns } else { Vec::new() };
     let asked = claim.source.clone();
-    let mut question = Question { asked, prefixes, asns, from: None, to: None, claim: Some(claim) };
+    let mut question =
+        Question { asked, prefixes, prefixes_left_out: 0, asns, from: None, to: None, claim: Some(claim) };
     question.look_around();
     question
 }

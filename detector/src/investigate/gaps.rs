@@ -1,14 +1,14 @@
 //! What is missing in the data, and what must a reader know of them?
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use rules::bgp::Timestamp;
 
 use super::case::Case;
 use super::conclude::{Grounds, found, reason};
 use super::controls::SAME_DAY;
-use super::gather::Trail;
+use super::gather::Heard;
+use super::question::PREFIXES;
 use super::report::{Reason, Verdict};
 use super::sources::{Hole, Role};
 use super::spans::EndedBy;
@@ -29,6 +29,8 @@ pub(super) const QUIET_SECS: i64 = 300;
 pub(super) const DUMP_SECS: i64 = 86_400;
 /// Routes that a full table has at least: fewer are a part of one.
 const WHOLE_TABLE: u64 = 10_000;
+/// Of the records of an input, one in so many that is malformed is a hole.
+const MALFORMED_OF: u64 = 1_000;
 /// Holes told one by one.
 const HOLES: usize = 16;
 
@@ -36,6 +38,8 @@ const HOLES: usize = 16;
 pub fn gaps(grounds: &Grounds<'_>) -> Vec<Reason> {
     let case = grounds.case;
     let mut gaps = Vec::new();
+    let found = found(grounds).0;
+    let is_refuted = found == Verdict::Refuted;
     let family = grounds.family as usize;
     let has_table = case.trail.vantages.iter().any(|vantage| vantage.table[family] > 0);
     if !has_table {
@@ -49,7 +53,7 @@ pub fn gaps(grounds: &Grounds<'_>) -> Vec<Reason> {
         let text = format!("{} peer ASes were heard, at least {FEWEST_PEERS} are needed", peers.len());
         gaps.push(reason("few_peers", text));
     }
-    gaps.extend(dump_gap(grounds));
+    gaps.extend(too_late(grounds, is_refuted).or_else(|| dump_gap(grounds)));
     gaps.extend(missing(grounds));
     gaps.extend(out_of_sight(grounds));
     for input in case.trail.inputs.iter().filter(|input| input.is_cut()) {
@@ -58,7 +62,9 @@ pub fn gaps(grounds: &Grounds<'_>) -> Vec<Reason> {
     if grounds.left_out > 0 {
         gaps.push(reason("left_out", format!("{} messages found no room", grounds.left_out)));
     }
-    if matches!(found(grounds), (Verdict::Inconclusive, _)) {
+    gaps.extend(malformed(grounds, is_refuted));
+    gaps.extend(not_followed(grounds).filter(|_| is_refuted));
+    if found == Verdict::Inconclusive {
         gaps.push(reason("not_told", "no rule decides it"));
     }
     gaps
@@ -68,8 +74,8 @@ pub fn gaps(grounds: &Grounds<'_>) -> Vec<Reason> {
 fn missing(grounds: &Grounds<'_>) -> Vec<Reason> {
     let case = grounds.case;
     let mut holes: BTreeSet<Hole> = grounds.holes.iter().cloned().collect();
-    for (collector, minutes) in &case.trail.minutes {
-        holes.extend(silences(collector, minutes));
+    for (collector, heard) in &case.trail.heard {
+        holes.extend(silences(collector, &heard.minutes));
     }
     holes.extend(edges(grounds));
     let (from, to) = (grounds.must.0.unwrap_or(case.from), grounds.must.1.unwrap_or(case.to));
@@ -88,7 +94,7 @@ fn missing(grounds: &Grounds<'_>) -> Vec<Reason> {
 }
 
 /// Minutes of nothing, where a collector usually has messages every minute.
-fn silences(collector: &Arc<str>, minutes: &BTreeMap<i64, u32>) -> Vec<Hole> {
+fn silences(collector: &str, minutes: &BTreeMap<i64, u32>) -> Vec<Hole> {
     if is_sparse(minutes) {
         return Vec::new();
     }
@@ -112,22 +118,46 @@ fn is_sparse(minutes: &BTreeMap<i64, u32>) -> bool {
     if all < MINUTES { minutes.len() < all } else { minutes.len() * BUSY_OF < all }
 }
 
-/// The window begins before the data, or ends after them.
+/// The window begins before the data, or ends after them: of every collector that is busy, else of all inputs together.
 fn edges(grounds: &Grounds<'_>) -> Vec<Hole> {
-    let trail: &Trail = grounds.case.trail;
-    let hole = |from, to, why: &str| Hole { from, to, collector: "all inputs".into(), why: why.to_owned() };
+    let (case, trail) = (grounds.case, grounds.case.trail);
     let (Some(first), Some(last)) = (trail.first, trail.last) else {
-        let (from, to) = (grounds.case.from, grounds.case.to.max(grounds.case.from.plus_secs(1)));
-        return vec![hole(from, to, "no updates were read")];
+        let to = case.to.max(case.from.plus_secs(1));
+        return vec![hole("all inputs", case.from, to, "no updates were read")];
     };
+    let mut holes = unheard(case);
+    let busy: Vec<(&str, &Heard)> = (trail.heard.iter().map(|(name, heard)| (&**name, heard)))
+        .filter(|(_, heard)| !is_sparse(&heard.minutes))
+        .collect();
+    if busy.is_empty() {
+        holes.extend(beyond(grounds, "all inputs", first, last));
+    }
+    holes.extend(busy.iter().flat_map(|(name, heard)| beyond(grounds, name, heard.first, heard.last)));
+    holes
+}
+
+fn hole(collector: &str, from: Timestamp, to: Timestamp, why: &str) -> Hole {
+    Hole { from, to, collector: collector.to_owned(), why: why.to_owned() }
+}
+
+fn beyond(grounds: &Grounds<'_>, collector: &str, first: Timestamp, last: Timestamp) -> Vec<Hole> {
     let mut holes = Vec::new();
     if let Some(from) = grounds.must.0.filter(|from| first > from.plus_secs(QUIET_SECS)) {
-        holes.push(hole(from, first, "the updates begin later"));
+        holes.push(hole(collector, from, first, "the updates begin later"));
     }
     if let Some(to) = grounds.must.1.filter(|to| *to > last.plus_secs(QUIET_SECS)) {
-        holes.push(hole(last, to, "the updates end earlier"));
+        holes.push(hole(collector, last, to, "the updates end earlier"));
     }
     holes
+}
+
+/// Collectors of which there is a table and nothing else.
+fn unheard(case: &Case<'_>) -> Vec<Hole> {
+    let with_table = case.trail.vantages.iter().filter(|vantage| vantage.table != [0; 2]);
+    let dumped: BTreeSet<&str> = with_table.map(|vantage| &*vantage.point.collector).collect();
+    let silent = dumped.into_iter().filter(|name| !case.trail.heard.contains_key(*name));
+    let to = case.to.max(case.from.plus_secs(1));
+    silent.map(|name| hole(name, case.from, to, "a dump was read and no updates")).collect()
 }
 
 /// Sessions that went down: their routes are out of sight, and that is no end.
@@ -166,15 +196,54 @@ pub fn down(case: &Case<'_>) -> usize {
     case.trail.vantages.iter().filter(|vantage| vantage.downs.iter().any(in_window)).count()
 }
 
+/// Messages of the window that are older than the dump of their peer; where nothing was found and no window asked for, any are.
+fn too_late(grounds: &Grounds<'_>, is_refuted: bool) -> Option<Reason> {
+    let skipped = grounds.case.trail.skipped;
+    let last = skipped.last_before_dump?;
+    let from = grounds.must.0.or((!is_refuted).then_some(grounds.case.from));
+    let text = || {
+        format!(
+            "{} messages up to {} are older than the dump of their peer and were not followed: take a dump of before them, \
+             or name a window behind it",
+            skipped.before_dump,
+            moment(last)
+        )
+    };
+    from.is_none_or(|from| last >= from).then(|| reason("late_rib", text()))
+}
+
+/// Records that may have told of it. Where something was found, a few in a large input change nothing.
+fn malformed(grounds: &Grounds<'_>, is_refuted: bool) -> Option<Reason> {
+    let trail = grounds.case.trail;
+    let mut told: Vec<String> = (trail.inputs.iter().filter(|input| input.malformed() > 0))
+        .filter(|input| is_refuted || input.malformed() * MALFORMED_OF > input.records)
+        .take(HOLES)
+        .map(|input| format!("{} in {} records of {}", input.malformed(), input.records, input.name))
+        .collect();
+    if is_refuted && trail.skipped.time_jump > 0 {
+        told.push(format!("{} of a time that no neighbour confirms", trail.skipped.time_jump));
+    }
+    let text = || format!("what could not be read may have told of it: {}", told.join(", "));
+    (!told.is_empty()).then(|| reason("malformed", text()))
+}
+
+/// Prefixes beyond those that one investigation follows.
+fn not_followed(grounds: &Grounds<'_>) -> Option<Reason> {
+    let count = grounds.prefixes_left_out;
+    let text =
+        || format!("{count} more prefixes of the incident were not followed: the figures are of {PREFIXES} of them");
+    (count > 0).then(|| reason("left_out", text()))
+}
+
 /// Whether the dumps are of before the event, and not of another time.
 fn dump_gap(grounds: &Grounds<'_>) -> Option<Reason> {
     let case = grounds.case;
     let dumps = || case.trail.inputs.iter().filter(|input| input.role == Role::Dump);
     let newest = dumps().filter_map(|dump| dump.last).max()?;
-    let oldest = dumps().filter_map(|dump| dump.first).min()?;
+    let latest = dumps().filter_map(|dump| dump.first).max()?;
     let news = |count: &&Count| case.message(count.change).kind != "dump";
-    if grounds.counts.iter().find(news).is_some_and(|first| oldest > first.time) {
-        let text = format!("the dump is of {}, when it had begun: it may hold the event itself", moment(oldest));
+    if grounds.counts.iter().find(news).is_some_and(|first| latest > first.time) {
+        let text = format!("the dump is of {}, when it had begun: it may hold the event itself", moment(latest));
         return Some(reason("late_rib", text));
     }
     let text =
@@ -186,19 +255,20 @@ fn dump_gap(grounds: &Grounds<'_>) -> Option<Reason> {
 pub fn limits(grounds: &Grounds<'_>) -> Vec<Reason> {
     let case = grounds.case;
     let mut limits = Vec::new();
-    let sparse: Vec<String> = (case.trail.minutes.iter().filter(|(_, minutes)| is_sparse(minutes)))
+    let sparse: Vec<String> = (case.trail.heard.iter().filter(|(_, heard)| is_sparse(&heard.minutes)))
         .map(|(name, _)| crate::text::plain(name, 64))
         .take(8)
         .collect();
     if !sparse.is_empty() {
         let text = format!(
             "{} has messages in few minutes only, as a file cut out for one event: minutes that are missing in \
-             between would not show",
+             between, before or after would not show",
             sparse.join(", ")
         );
         limits.push(reason("sparse", text));
     }
     limits.extend(dump_apart(case));
+    limits.extend(not_followed(grounds));
     let from = grounds.must.0.unwrap_or(case.from);
     let before = grounds.holes.iter().filter(|hole| hole.to <= from).count();
     if before > 0 {
@@ -255,13 +325,13 @@ mod tests {
 
     #[test]
     fn silence_shows_where_a_collector_is_usually_busy() {
-        let collector: Arc<str> = "rrc00".into();
+        let collector = "rrc00";
         let minutes = |busy: &[std::ops::Range<i64>]| busy.iter().cloned().flatten().map(|m| (m, 1)).collect();
-        assert!(silences(&collector, &minutes(&[0..30, 30..60])).is_empty());
-        let holes = silences(&collector, &minutes(&[0..20, 50..60]));
+        assert!(silences(collector, &minutes(&[0..30, 30..60])).is_empty());
+        let holes = silences(collector, &minutes(&[0..20, 50..60]));
         assert_eq!((holes.len(), holes[0].from, holes[0].to), (1, at(20 * 60), at(50 * 60)));
         let sparse: BTreeMap<i64, u32> = minutes(&[0..2, 50..52]);
-        assert!(silences(&collector, &sparse).is_empty() && is_sparse(&sparse));
+        assert!(silences(collector, &sparse).is_empty() && is_sparse(&sparse));
         assert!(is_sparse(&minutes(&[0..2, 4..5])) && !is_sparse(&minutes(&[0..2, 2..5])));
     }
 }

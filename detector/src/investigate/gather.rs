@@ -18,7 +18,7 @@ use super::question::PREFIXES;
 use super::sources::{Role, Sources};
 use crate::failure::Failure;
 use crate::replay::judge::progress_bar;
-use crate::replay::merge::{Merged, Placed};
+use crate::replay::merge::{Merged, Placed, Skipped};
 use crate::sequencer::Sequencer;
 
 /// Messages kept: 2,000,000 x 64 octets = 128 MB. A prefix that all peers of RIS lose and find again ten times in an hour has
@@ -29,10 +29,15 @@ const PATHS: usize = 500_000;
 /// Minutes by collector that are counted: four weeks of 64 collectors, 40 MB.
 const MINUTES: usize = 4 * 7 * 1_440 * 64;
 
+/// An input that has one of these lacks its end.
+const CUT: [&str; 3] = [kind::TRUNCATED, kind::BAD_COMPRESSION, kind::READ_FAILED];
+
 /// What is looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub prefixes: Vec<IpNet>,
+    /// Prefixes of the incident beyond [`PREFIXES`].
+    pub prefixes_left_out: usize,
     /// Whatever these originate.
     pub asns: Vec<Asn>,
 }
@@ -46,10 +51,27 @@ pub struct Trail {
     /// Messages for which there was no room.
     pub left_out: u64,
     pub inputs: Vec<InputSeen>,
-    /// Messages of any prefix by collector and minute since 1970.
-    pub minutes: BTreeMap<Arc<str>, BTreeMap<i64, u32>>,
+    /// What was read and not followed.
+    pub skipped: Skipped,
+    /// Messages of any prefix by collector.
+    pub heard: BTreeMap<Arc<str>, Heard>,
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
+}
+
+/// When a collector had messages of any prefix.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    pub first: Timestamp,
+    pub last: Timestamp,
+    /// How many, by minute since 1970.
+    pub minutes: BTreeMap<i64, u32>,
+}
+
+impl Heard {
+    pub fn since(first: Timestamp) -> Self {
+        Self { first, last: first, minutes: BTreeMap::new() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -102,7 +124,13 @@ pub struct InputSeen {
 impl InputSeen {
     /// It ends in the middle, or could not be read on.
     pub fn is_cut(&self) -> bool {
-        [kind::TRUNCATED, kind::BAD_COMPRESSION, kind::READ_FAILED].iter().any(|kind| self.errors.contains_key(kind))
+        CUT.iter().any(|kind| self.errors.contains_key(kind))
+    }
+
+    /// What might have been a message, had it been whole.
+    pub fn malformed(&self) -> u64 {
+        let is_malformed = |kind: &&'static str| !CUT.contains(kind) && *kind != kind::UNSUPPORTED_MRT;
+        self.errors.iter().filter(|(kind, _)| is_malformed(kind)).map(|(_, count)| count).sum()
     }
 }
 
@@ -131,6 +159,7 @@ pub fn gather(sources: &Sources, scope: &Scope, to: Option<Timestamp>) -> Result
     bar.finish_and_clear();
     let readers = merged.readers().zip(&update_names).zip(&seen);
     let updates = readers.map(|((reader, name), times)| input_seen(name, Role::Updates, reader, *times)).collect();
+    gatherer.trail.skipped = merged.skipped();
     Ok(gatherer.finish(updates))
 }
 
@@ -337,7 +366,9 @@ impl Gatherer {
         self.trail.first.get_or_insert(time);
         self.trail.last = self.trail.last.max(Some(time));
         let collector = &self.trail.vantages[vantage.0 as usize].point.collector;
-        let minutes = self.trail.minutes.entry(collector.clone()).or_default();
+        let heard = self.trail.heard.entry(collector.clone()).or_insert_with(|| Heard::since(time));
+        (heard.first, heard.last) = (heard.first.min(time), heard.last.max(time));
+        let minutes = &mut heard.minutes;
         let minute = time.secs().div_euclid(60);
         if self.minutes < MINUTES || minutes.contains_key(&minute) {
             let count = minutes.entry(minute).or_insert_with(|| {

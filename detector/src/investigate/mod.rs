@@ -18,6 +18,7 @@ mod gaps;
 mod gather;
 mod hops;
 mod manrs;
+mod meant;
 mod question;
 mod report;
 mod sources;
@@ -28,12 +29,11 @@ mod tell;
 mod testing;
 mod timeline;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use rules::alert::{Alert, Class};
+use rules::alert::Alert;
 use rules::bgp::{Family, Timestamp};
 use rules::desk::{Output, RouteNews};
 
@@ -46,6 +46,7 @@ use crate::replay::judge::{self, Judged, judge};
 use case::{Case, Offending, Terms};
 use gather::{Scope, gather};
 use hops::Laws;
+use meant::{Meant, is_own};
 use question::{PREFIXES, Question};
 use report::Report;
 use sources::{Role, Sources};
@@ -125,6 +126,7 @@ fn investigate(args: &cli::Investigate) -> Result<Report, Failure> {
         rpki: &rpki.delta,
         holes: &sources.holes,
         family,
+        prefixes_left_out: scope.prefixes_left_out,
     }))
 }
 
@@ -154,41 +156,22 @@ fn judged(
         from: None,
         to: question.to,
     };
-    let mut last: BTreeMap<String, Arc<Alert>> = BTreeMap::new();
+    let mut meant = Meant::default();
     let mut offending = Offending::default();
     let judged = judge(case, |outputs| {
         for output in outputs {
             match output {
-                Output::Alert(alert) if question.meets(&alert) => drop(last.insert(alert.id.clone(), alert)),
+                Output::Alert(alert) => meant.take(question, alert),
                 Output::Route(news) => match *news {
-                    RouteNews::Route(record) if question.touches(&record.prefix) => offending.add(&record),
+                    RouteNews::Route(record) if question.touches(&record.prefix) => offending.add(question, &record),
                     _ => {}
                 },
-                Output::Alert(_) | Output::Chapter(_) | Output::Checkpoint(_) => {}
+                Output::Chapter(_) | Output::Checkpoint(_) => {}
             }
         }
         Ok(())
     })?;
-    let mut incidents: Vec<Arc<Alert>> = last.into_values().collect();
-    incidents.sort_by_cached_key(|alert| rank(question, alert));
-    Ok(Told { incidents, offending, judged })
-}
-
-type Rank = (bool, bool, bool, Reverse<rules::alert::Severity>, Reverse<i32>, Timestamp, String);
-
-/// What is blamed by the claim comes first, then what is exactly about the prefix, then the gravest, then the earliest.
-fn rank(question: &Question, alert: &Alert) -> Rank {
-    let claim = question.claim.as_ref();
-    let is_blamed = claim.is_none_or(|claim| claim.suspects.iter().any(|asn| alert.suspect_ases.contains(asn)));
-    let is_exact = question.prefixes.is_empty() || question.prefixes.iter().any(|p| alert.prefixes.contains(p));
-    let (severity, score) = (Reverse(alert.severity), Reverse(alert.score));
-    (!is_blamed, is_own(alert.class), !is_exact, severity, score, alert.started, alert.id.clone())
-}
-
-/// Nobody did it to anybody: it happened to a network by itself.
-fn is_own(class: Class) -> bool {
-    use Class::{AspaMisconfig, NewPrefix, NewUpstream, RoaExpiring, RpkiInvalidOwn, VisibilityLoss};
-    matches!(class, AspaMisconfig | NewPrefix | NewUpstream | RoaExpiring | RpkiInvalidOwn | VisibilityLoss)
+    Ok(Told { incidents: meant.incidents(question, &offending), offending, judged })
 }
 
 fn main_incident<'a>(question: &Question, incidents: &'a [Arc<Alert>]) -> Option<&'a Alert> {
@@ -204,8 +187,10 @@ fn scope(question: &Question, main: Option<&Alert>) -> Scope {
     if prefixes.is_empty() {
         prefixes.extend(of_incident.take(PREFIXES));
     }
+    let of_main = || main.map_or(0, |alert| alert.prefix_count.saturating_sub(prefixes.len()));
+    let prefixes_left_out = if question.prefixes.is_empty() { of_main() } else { question.prefixes_left_out };
     let asns = if prefixes.is_empty() { question.asns.clone() } else { Vec::new() };
-    Scope { prefixes: prefixes.into_iter().collect(), asns }
+    Scope { prefixes: prefixes.into_iter().collect(), prefixes_left_out, asns }
 }
 
 fn described(scope: &Scope) -> String {
@@ -223,4 +208,24 @@ fn must(args: &cli::Investigate, question: &Question) -> (Option<Timestamp>, Opt
     let started = claim.and_then(|claim| claim.started);
     let ended = claim.and_then(|claim| claim.ended);
     (args.from.or(started), args.to.or(ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::samples;
+
+    #[test]
+    fn prefixes_of_an_incident_that_are_not_followed_are_counted() {
+        let prefixes: Vec<_> = (0..300_u32).map(|i| testing::prefix(&format!("2001:db8:{i:x}::/48"))).collect();
+        let alert = Alert { prefixes, prefix_count: 1_200, ..samples::opened() };
+        let by_as = testing::anything();
+        let by_main = scope(&by_as, Some(&alert));
+        assert_eq!((by_main.prefixes.len(), by_main.prefixes_left_out), (PREFIXES, 1_200 - PREFIXES));
+        let by_id = Question::told(&alert);
+        let by_id = scope(&by_id, Some(&alert));
+        assert_eq!((by_id.prefixes.len(), by_id.prefixes_left_out), (PREFIXES, 1_200 - PREFIXES));
+        let by_prefix = Question { prefixes: vec![alert.prefixes[0]], ..by_as };
+        assert_eq!(scope(&by_prefix, Some(&alert)).prefixes_left_out, 0, "no more was asked for");
+    }
 }

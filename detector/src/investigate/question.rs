@@ -23,6 +23,8 @@ pub struct Question {
     /// As it was asked.
     pub asked: String,
     pub prefixes: Vec<IpNet>,
+    /// Further ones of the incident asked for, beyond [`PREFIXES`].
+    pub prefixes_left_out: usize,
     pub asns: Vec<Asn>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -69,7 +71,15 @@ impl Question {
 
     fn parse(what: &str, args: &cli::Investigate) -> Result<Self, Failure> {
         let asked = crate::text::plain(what, 256);
-        let empty = Self { asked, prefixes: Vec::new(), asns: Vec::new(), from: None, to: None, claim: None };
+        let empty = Self {
+            asked,
+            prefixes: Vec::new(),
+            prefixes_left_out: 0,
+            asns: Vec::new(),
+            from: None,
+            to: None,
+            claim: None,
+        };
         if let Ok(prefix) = what.parse::<IpNet>() {
             return Ok(Self { prefixes: vec![prefix.trunc()], ..empty });
         }
@@ -94,34 +104,36 @@ fn of_incident(id: &str, args: &cli::Investigate) -> Result<Question, Failure> {
     let json = transfer::latest(&location, id).map_err(|problem| failed(&problem))?;
     let json = json.ok_or_else(|| Failure::failed(format!("the store knows no incident \"{id}\"; check --config")))?;
     let alert = alert::from_json(&json).map_err(|error| failed(&error))?;
-    Ok(told(&alert))
-}
-
-/// What an alert says, as a claim to be looked into.
-fn told(alert: &Alert) -> Question {
-    let leak = alert.leak.as_ref().and_then(|leak| Some([leak.from?, leak.leaker?, leak.to?]));
-    let claim = Claim {
-        source: format!("incident {}", alert.id),
-        suspects: alert.suspect_ases.clone(),
-        victims: alert.victim_ases.clone(),
-        leak,
-        is_leak: alert.leak.is_some(),
-        started: Some(alert.started),
-        ended: alert.ended,
-    };
-    let mut question = Question {
-        asked: alert.id.clone(),
-        prefixes: alert.prefixes.iter().copied().take(PREFIXES).collect(),
-        asns: Vec::new(),
-        from: None,
-        to: None,
-        claim: Some(claim),
-    };
-    question.look_around();
-    question
+    Ok(Question::told(&alert))
 }
 
 impl Question {
+    /// What an alert says, as a claim to be looked into.
+    pub fn told(alert: &Alert) -> Self {
+        let leak = alert.leak.as_ref().and_then(|leak| Some([leak.from?, leak.leaker?, leak.to?]));
+        let claim = Claim {
+            source: format!("incident {}", alert.id),
+            suspects: alert.suspect_ases.clone(),
+            victims: alert.victim_ases.clone(),
+            leak,
+            is_leak: alert.leak.is_some(),
+            started: Some(alert.started),
+            ended: alert.ended,
+        };
+        let prefixes: Vec<IpNet> = alert.prefixes.iter().copied().take(PREFIXES).collect();
+        let mut question = Self {
+            asked: alert.id.clone(),
+            prefixes_left_out: alert.prefix_count.saturating_sub(prefixes.len()),
+            prefixes,
+            asns: Vec::new(),
+            from: None,
+            to: None,
+            claim: Some(claim),
+        };
+        question.look_around();
+        question
+    }
+
     /// A window from a while before the claimed beginning to a while after its end, if both are known.
     pub fn look_around(&mut self) {
         let Some(claim) = &self.claim else { return };
@@ -129,13 +141,12 @@ impl Question {
         self.to = claim.ended.map(|time| time.plus_secs(AROUND_SECS));
     }
 
-    /// Whether an incident is one of what is asked for.
-    pub fn meets(&self, alert: &Alert) -> bool {
+    /// Whether an incident is about what is asked for, whenever it was.
+    pub fn is_about(&self, alert: &Alert) -> bool {
         let touches = |prefix: &IpNet| !self.prefixes.is_empty() && self.touches(prefix);
         let named = |asn: &Asn| self.asns.contains(asn);
-        let is_meant = alert.prefixes.iter().any(touches)
-            || alert.suspect_ases.iter().chain(&alert.detected_origins).chain(&alert.victim_ases).any(named);
-        is_meant && self.is_in_window(alert)
+        alert.prefixes.iter().any(touches)
+            || alert.suspect_ases.iter().chain(&alert.detected_origins).chain(&alert.victim_ases).any(named)
     }
 
     /// It lies in what is asked for or around it; any does where an AS is asked for.
@@ -143,9 +154,10 @@ impl Question {
         self.prefixes.is_empty() || self.prefixes.iter().any(|p| p.contains(prefix) || prefix.contains(p))
     }
 
-    fn is_in_window(&self, alert: &Alert) -> bool {
-        let over_before = self.from.zip(alert.ended).is_some_and(|(from, ended)| ended < from);
-        let began_after = self.to.is_some_and(|to| alert.started > to);
+    /// Whether what lasted so long reaches into the window.
+    pub fn is_in_window(&self, started: Timestamp, ended: Option<Timestamp>) -> bool {
+        let over_before = self.from.zip(ended).is_some_and(|(from, ended)| ended < from);
+        let began_after = self.to.is_some_and(|to| started > to);
         !over_before && !began_after
     }
 }
@@ -195,14 +207,14 @@ mod tests {
     #[test]
     fn an_incident_of_the_store_is_looked_into_by_its_prefixes_and_times() {
         let alert = samples::opened();
-        let question = told(&alert);
+        let question = Question::told(&alert);
         assert_eq!(question.prefixes, alert.prefixes);
         assert_eq!(question.from, Some(alert.started.plus_secs(-AROUND_SECS)));
         assert_eq!(question.to, None, "it is still open");
-        assert!(question.meets(&alert));
+        assert!(question.is_about(&alert) && question.is_in_window(alert.started, alert.ended));
         let elsewhere = Question { prefixes: vec!["203.0.113.0/24".parse().expect("a prefix")], ..question.clone() };
-        assert!(!elsewhere.meets(&alert));
+        assert!(!elsewhere.is_about(&alert));
         let earlier = Question { to: Some(alert.started.plus_secs(-1)), ..question };
-        assert!(!earlier.meets(&alert));
+        assert!(!earlier.is_in_window(alert.started, alert.ended));
     }
 }

@@ -38,6 +38,7 @@ pub(super) struct Ground<'a> {
     pub rpki: &'a Delta,
     pub holes: &'a [Hole],
     pub family: Family,
+    pub prefixes_left_out: usize,
 }
 
 pub(super) fn report(ground: &Ground<'_>) -> Report {
@@ -58,6 +59,7 @@ pub(super) fn report(ground: &Ground<'_>) -> Report {
         must: ground.must,
         is_learning: judged.totals.is_learning,
         left_out: case.trail.left_out + ground.told.offending.left_out,
+        prefixes_left_out: ground.prefixes_left_out,
         not_believed: not_believed(case, judged.fed.skipped.time_jump),
         vrps: &data.vrps,
         aspas: &data.aspas,

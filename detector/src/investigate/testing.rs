@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use rules::bgp::{Asn, Nlri, PathAttributes, Timestamp, VantagePoint};
 use rules::desk::RouteRecord;
 
-use super::gather::{Change, InputSeen, Place, Trail, Vantage, What};
+use super::gather::{Change, Heard, InputSeen, Place, Trail, Vantage, What};
+use super::question::Question;
 use super::report::{SourcePart, Time};
 use super::sources::Role;
 
@@ -33,6 +34,19 @@ pub fn route_record(incident: &str, prefix: &str, path: &str) -> RouteRecord {
         started: at(10),
         before: None,
         ended: None,
+    }
+}
+
+/// Whatever the time and the prefix.
+pub fn anything() -> Question {
+    Question {
+        asked: "anything".into(),
+        prefixes: Vec::new(),
+        prefixes_left_out: 0,
+        asns: Vec::new(),
+        from: None,
+        to: None,
+        claim: None,
     }
 }
 
@@ -121,6 +135,9 @@ impl Story {
         if input == 0 {
             self.trail.first.get_or_insert(at(secs));
             self.trail.last = Some(at(secs));
+            let heard = self.trail.heard.entry("rrc00".into()).or_insert_with(|| Heard::since(at(secs)));
+            heard.last = at(secs);
+            *heard.minutes.entry(secs.div_euclid(60)).or_default() += 1;
         }
         self
     }

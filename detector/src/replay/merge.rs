@@ -17,6 +17,8 @@ const JUMP_SECS: i64 = 3_600;
 pub struct Skipped {
     /// Older than the dump that holds the table of the same vantage point.
     pub before_dump: u64,
+    /// The latest of those.
+    pub last_before_dump: Option<Timestamp>,
     /// Outside `--from` and `--to`.
     pub outside: u64,
     /// A time that no neighbour confirms.
@@ -122,6 +124,7 @@ impl Merged {
                 self.skipped.outside += 1;
             } else if self.is_in_dump(source, &item, sequencer) {
                 self.skipped.before_dump += 1;
+                self.skipped.last_before_dump = self.skipped.last_before_dump.max(Some(item.time));
             } else {
                 return Some(Placed { source, record, item });
             }

@@ -6,7 +6,7 @@ use crate::investigate::case::{Offending, Terms};
 use crate::investigate::gather::Trail;
 use crate::investigate::hops::ways;
 use crate::investigate::question::Claim;
-use crate::investigate::testing::{Story, prefix, route_record, source};
+use crate::investigate::testing::{Story, anything, prefix, route_record, source};
 use rules::alert::{Alert, Leak};
 use rules::relations::{Relation, Relations};
 use rules::rpki::{Snapshot, Vrp};
@@ -35,7 +35,7 @@ fn hijack() -> Trail {
 fn controlled(trail: &Trail, alert: &Alert, laws: &Laws, days: f64) -> Vec<Control> {
     let mut offending = Offending::default();
     for path in trail.paths.iter().skip(1) {
-        offending.add(&route_record(&alert.id, &alert.prefixes[0].to_string(), &path.as_path.to_string()));
+        offending.add(&anything(), &route_record(&alert.id, &alert.prefixes[0].to_string(), &path.as_path.to_string()));
     }
     let full_feed = BTreeSet::new();
     let terms =
