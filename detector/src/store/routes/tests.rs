@@ -1,9 +1,12 @@
-use rules::alert::{Alert, Reason, Status};
+use std::sync::Arc;
+
+use rules::alert::{Alert, Reason, ReasonCode, Status, Transition};
+use rules::desk::RouteNews;
 
 use super::*;
 use crate::alert::samples::{at, opened, record};
 use crate::alert::{WireContext, to_json};
-use crate::sink::Parcel;
+use crate::sink::{Delivery, Parcel};
 use crate::store::{Keep, Put, retention, rows, schema};
 
 /// A store that was told of the incident.
