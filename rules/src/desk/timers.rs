@@ -53,17 +53,11 @@ impl Timers {
         Self { due: self.due.into_iter().filter_map(moved).collect() }
     }
 
-    /// The earliest one before `until`; at the end of input only gates, and up to `until` itself.
-    fn next(&mut self, until: Timestamp, is_end: bool) -> Option<(Timestamp, Timer)> {
-        let due = self.first(until, is_end)?;
-        self.due.remove(&due);
-        Some(due)
-    }
-
     fn is_due(&self, until: Timestamp, is_end: bool) -> bool {
         self.first(until, is_end).is_some()
     }
 
+    /// The earliest one before `until`; at the end of input only gates, and up to `until` itself.
     fn first(&self, until: Timestamp, is_end: bool) -> Option<(Timestamp, Timer)> {
         if is_end {
             let mut gates = self.due.iter().filter(|(_, t)| matches!(t, Timer::Gate(_)));
@@ -78,12 +72,17 @@ impl Desk {
     /// Lets everything happen that was due before `until`. Timers of one moment make one change.
     pub(super) fn run_timers(&mut self, until: Timestamp, is_end: bool) {
         loop {
-            while let Some((at, timer)) = self.timers.next(until, is_end) {
-                if at > self.now {
+            while let Some(due) = self.timers.first(until, is_end) {
+                if due.0 > self.now {
                     self.flush();
-                    self.now = at;
+                    // What is told at this moment may set a timer that is due before.
+                    if self.timers.first(until, is_end) != Some(due) {
+                        continue;
+                    }
+                    self.now = due.0;
                 }
-                self.fire(timer);
+                self.timers.due.remove(&due);
+                self.fire(due.1);
             }
             // What is told now may set timers that are due as well.
             self.flush();
