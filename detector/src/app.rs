@@ -176,7 +176,7 @@ impl App {
         let reloaded = Arc::new(reload::Status::new(watch.clone()));
         let mut started = sink::start::start(&config.sinks, &store, &instance).await?;
         parts::start_routes(&config, &store, &reloaded, &wire, &mut started).await?;
-        let sink::start::Started { routes, tasks: sinks, reminding } = started;
+        let sink::start::Started { routes, tasks: sinks, reminding, trials } = started;
         let outboxes = routes.iter().map(|route| (route.name.clone(), route.outbox.clone())).collect();
         let reported = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
 
@@ -249,6 +249,7 @@ impl App {
             watched,
             watch,
             routes,
+            trials: trials.into(),
             metrics,
             turns,
             questions,

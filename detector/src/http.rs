@@ -4,6 +4,7 @@
 //! stands behind the [`guard`].
 
 pub mod guard;
+mod health;
 mod pages;
 mod session;
 mod triage;
@@ -28,6 +29,7 @@ use crate::health::Report;
 use crate::metrics::Metrics;
 use crate::pipeline::Questions;
 use crate::sink::scope::Watched;
+use crate::sink::trial::Trial;
 use crate::store::Store;
 use crate::view::IncidentView;
 use crate::watched::WatchedReport;
@@ -53,6 +55,8 @@ pub struct Site {
     pub watch: Arc<Watched>,
     /// Who is told of what.
     pub routes: Arc<[config::Route]>,
+    /// The same, to be tested.
+    pub trials: Arc<[Trial]>,
     /// Changes whenever somebody said something of an incident.
     pub verdicts: watch::Sender<u64>,
     /// Whoever could say that all ends has gone once it does.
@@ -69,7 +73,8 @@ pub fn router(site: Site, http: &Http) -> Router {
         .route("/as", get(pages::asn))
         .route("/constituents", get(pages::constituents))
         .route("/watched", get(pages::watched))
-        .route("/health", get(pages::health))
+        .route("/health", get(health::page))
+        .route("/health/test", post(health::test))
         .route("/incidents/{id}", get(triage::page))
         .route("/incidents/{id}/verdicts", post(triage::say))
         .route("/incidents/{id}/verdicts/{number}/undo", post(triage::undo))

@@ -1,17 +1,16 @@
 //! Does a message really arrive?
 //!
-//! Each route gets one message that says it is a test, through the code that alerts go through, and what the receiver
-//! answered is printed. One attempt each.
+//! Each route gets one message that says it is a test ([`crate::sink::trial`]), and what the receiver answered is printed.
 
 use std::sync::Arc;
 
 use crate::alert::WireContext;
-use crate::app::{self, now};
+use crate::app;
 use crate::cli;
 use crate::config::{Config, Route, suggestion};
 use crate::failure::Failure;
-use crate::notice::{Notice, NoticeKind, NoticeState};
-use crate::sink::courier::{Courier, Message};
+use crate::sink::courier::{Courier, Refusal};
+use crate::sink::trial::{self, next_step};
 
 /// `bgpwarden notify --test`. A line per route; fails if one route did.
 pub fn command(args: &cli::Notify) -> Result<(), Failure> {
@@ -51,8 +50,6 @@ fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Route>, 
 
 async fn test(route: &Route, context: &WireContext) -> Result<String, String> {
     let courier = Courier::new(route, None, context.clone(), Arc::default()).map_err(|failure| failure.to_string())?;
-    let detail = format!("a test of the route {}; nothing happened", route.name);
-    let (kind, state, subject) = (NoticeKind::Test, NoticeState::Raised, "bgpwarden".to_owned());
-    let notice = Notice { time: now(), kind, state, subject, detail };
-    courier.try_once(&Message::Notice(notice.id().into(), notice)).await.map_err(|refusal| refusal.error)
+    let refused = |refusal: Refusal| format!("{}; {}", refusal.error, next_step(refusal.reason, &route.name));
+    trial::send(&courier).await.map_err(refused)
 }

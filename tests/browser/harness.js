@@ -170,6 +170,8 @@ export async function signIn(page) {
   await page.getByLabel("Token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor({ state: "detached" });
+  // Whoever leaves before all of it is here breaks off what is on its way.
+  await page.waitForLoadState("load");
 }
 
 export async function shoot(page, name) {

@@ -27,6 +27,12 @@ files = [\"frames.jsonl\"]
 kind = \"ndjson\"
 path = \"alerts.ndjson\"
 
+[routes.hook]
+kind = \"webhook\"
+url = { file = \"hook\" }
+notices = false
+min_severity = \"critical\"
+
 [[watch.constituents]]
 name = \"Example Bank\"
 [[watch.constituents.resources]]
@@ -45,7 +51,7 @@ async fn the_api_keeps_what_its_description_says() {
     }
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, text) in [("token", "s3cret"), ("frames.jsonl", FRAME)] {
+    for (name, text) in [("token", "s3cret"), ("hook", "http://127.0.0.1:9/"), ("frames.jsonl", FRAME)] {
         std::fs::write(folder.path().join(name), text).expect("written");
     }
     let mut bgpwarden = Bgpwarden::start(folder.path(), CONFIG).await;
@@ -77,7 +83,7 @@ async fn the_api_keeps_what_its_description_says() {
         "--no-color",
     ];
     let said = tool(&schemathesis, arguments, 300).unwrap_or_else(|said| panic!("{said}"));
-    assert!(said.contains("Tested: 16"), "every operation but the stream: {said}");
+    assert!(said.contains("Tested: 17"), "every operation but the stream: {said}");
     println!("{}", said.lines().filter(|line| line.contains("generated")).collect::<String>());
     bgpwarden.stop();
 }
@@ -88,15 +94,18 @@ async fn get(bgpwarden: &Bgpwarden, path: &str) -> Value {
     serde_json::from_str(&answer.text().await.expect("text")).expect("JSON")
 }
 
-/// With an incident that there is: of made-up ids hardly more than 404 would be seen.
+/// With an incident and a route that there are: of made-up ones hardly more than 404 would be seen.
 fn write_description(path: &Path, mut description: Value, id: &str) {
     let operations = description["paths"].as_object_mut().expect("paths").values_mut();
     for operation in operations.flat_map(|methods| methods.as_object_mut().expect("methods").values_mut()) {
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-            if parameter["name"] == "id" {
-                parameter["schema"] = json!({ "type": "string", "enum": [id, "bw-none"] });
-                parameter["example"] = json!(id);
-            }
+            let there_is = match parameter["name"].as_str() {
+                Some("id") => [id, "bw-none"],
+                Some("name") => ["hook", "none"],
+                _ => continue,
+            };
+            parameter["schema"] = json!({ "type": "string", "enum": there_is });
+            parameter["example"] = json!(there_is[0]);
         }
     }
     std::fs::write(path, description.to_string()).expect("written");

@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod parameters;
 pub mod problem;
 mod routes;
+pub mod sinks;
 mod stream;
 mod turns;
 pub mod verdicts;
@@ -46,6 +47,7 @@ pub fn router() -> Router<Site> {
         .route("/api/v1/prefix", get(lookup::prefix))
         .route("/api/v1/as/{asn}", get(network::network))
         .route("/api/v1/explain", get(explain::explain))
+        .route("/api/v1/sinks/{name}/test", post(sinks::test))
         .route("/api/v1/status", get(instance::status))
         .route("/api/v1/watched", get(instance::watched))
         .route("/api/v1/openapi.json", get(instance::openapi))

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use super::problem::Problem;
-use super::{explain, export, incidents, instance, lookup, network, routes, stream, verdicts};
+use super::{explain, export, incidents, instance, lookup, network, routes, sinks, stream, verdicts};
 use crate::alert;
 
 /// Stands for the alert; its schema takes the place of this one.
@@ -59,6 +59,7 @@ pub struct Alerts {
         lookup::prefix,
         network::network,
         explain::explain,
+        sinks::test,
         instance::status,
         instance::watched,
         instance::openapi,

@@ -26,11 +26,6 @@ pub async fn now(State(site): State<Site>) -> Response {
     web::index(&report, &watched, &site.view)
 }
 
-pub async fn health(State(site): State<Site>) -> Response {
-    let report = site.report.borrow().clone();
-    web::health(&report)
-}
-
 pub async fn watched(State(site): State<Site>) -> Response {
     let watched = site.watched.borrow().clone();
     web::watched(&watched)

@@ -1,3 +1,5 @@
+pub(crate) mod browser;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -16,7 +18,7 @@ pub(crate) struct Served {
     pub base: String,
     pub site: Site,
     pub client: reqwest::Client,
-    report: watch::Sender<Report>,
+    pub report: watch::Sender<Report>,
     _stop: watch::Sender<()>,
 }
 
@@ -48,11 +50,16 @@ fn watching() -> Arc<rules::watch::Watch> {
 }
 
 pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
+    served_with(http, turns, |_| ()).await
+}
+
+/// With something else in it.
+pub(crate) async fn served_with(http: Http, turns: api::Turns, change: impl FnOnce(&mut Site)) -> Served {
     let feed = FeedReport { name: HOSTILE.into(), kind: "ris_live", state: FeedState::Live, ..FeedReport::default() };
     let (report, receiver) =
         watch::channel(Report { feeds: vec![feed], baseline: BaselineState::Learning, ..Report::default() });
     let (stop, stopping) = watch::channel(());
-    let site = Site {
+    let mut site = Site {
         view: Arc::default(),
         store: Store::start(Location::Memory).expect("a store"),
         report: receiver,
@@ -63,9 +70,11 @@ pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
         table_lookups: Arc::new(Semaphore::new(1)),
         watch: Arc::new(watching),
         routes: Vec::new().into(),
+        trials: Vec::new().into(),
         verdicts: watch::channel(0).0,
         stopping,
     };
+    change(&mut site);
     site.metrics.alert(&opened());
     site.store.said().await.expect("it is open");
     let listener = bind("127.0.0.1:0".parse().expect("an address")).await.expect("a port");

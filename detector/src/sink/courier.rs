@@ -171,6 +171,10 @@ impl Courier {
         Ok(Self { name: route.name.clone(), way, scope, context, status, digest, patience })
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether its receiver forgets what is open, so that it has to be recalled.
     pub fn reminds(&self) -> bool {
         matches!(self.way, Way::Alertmanager(_))

@@ -21,6 +21,7 @@ pub mod start;
 pub mod status;
 pub mod syslog;
 pub mod template;
+pub mod trial;
 pub mod webhook;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use super::filter::Filter;
 use super::kafka::Publisher;
 use super::outbox::Outbox;
 use super::scope::{Scope, Watched};
+use super::trial::Trial;
 use super::{Route, ndjson};
 use crate::alert::WireContext;
 use crate::config::{self, Sink, SinkKind};
@@ -21,6 +22,8 @@ pub struct Started {
     pub tasks: JoinSet<Result<(), Failure>>,
     /// Those whose receivers forget what is open.
     pub reminding: Vec<Arc<Courier>>,
+    /// The routes, to be tested.
+    pub trials: Vec<Trial>,
 }
 
 /// Checks what can be checked and starts a task per sink. `instance` is who speaks.
@@ -56,7 +59,7 @@ pub async fn start(sinks: &[Sink], store: &Store, instance: &Arc<str>) -> Result
         }
         routes.push(route);
     }
-    Ok(Started { routes, tasks, reminding: Vec::new() })
+    Ok(Started { routes, tasks, reminding: Vec::new(), trials: Vec::new() })
 }
 
 /// The same for routes; `watched` gives what is watched now.
@@ -74,6 +77,7 @@ pub async fn start_routes(
         let mut route = Route::new(config.name.clone(), filter, outbox.clone());
         route.notices = config.notices;
         let courier = Arc::new(Courier::new(config, scope, context.clone(), route.status.clone())?);
+        started.trials.push(Trial::new(courier.clone(), config.kind.word()));
         started.reminding.extend(Some(courier.clone()).filter(|courier| courier.reminds()));
         started.tasks.spawn(async move {
             tokio::select! {

@@ -6,6 +6,7 @@
 mod account;
 mod api;
 mod constituents;
+mod health;
 mod history;
 mod incident;
 mod letter;
@@ -32,6 +33,7 @@ use crate::watched::{PrefixReport, WatchedReport};
 pub use account::{account, refused, sign_in};
 pub use api::api;
 pub use constituents::{Asked, constituents};
+pub use health::health;
 pub use history::ROWS as ROUTES;
 pub use incident::incident;
 pub use lookup::{Around, lookup};
@@ -54,14 +56,6 @@ struct Index<'a> {
     open_count: usize,
     known_count: usize,
     rows: Vec<Row>,
-}
-
-#[derive(Template)]
-#[template(path = "health.html")]
-struct Health<'a> {
-    report: &'a Report,
-    readiness: Readiness,
-    learning: bool,
 }
 
 #[derive(Template)]
@@ -148,12 +142,6 @@ pub fn index(report: &Report, watched: &WatchedReport, view: &IncidentView) -> R
         known_count: incidents.len(),
         rows: incidents.iter().take(ROWS).map(|incident| Row::of(&incident.alert)).collect(),
     })
-}
-
-/// Feeds, peers, gaps, data, queues and sinks.
-pub fn health(report: &Report) -> Response {
-    let learning = report.baseline != BaselineState::Ready;
-    page(&Health { report, readiness: report.readiness(), learning })
 }
 
 /// The watched prefixes, those first that nobody sees.

@@ -59,7 +59,7 @@ async fn alertmanager_is_reminded_of_what_it_heard_of_and_is_open_still_and_of_n
     let watch = Arc::new(config.watch.compile(&config.alerts));
     let watched: Arc<Watched> = Arc::new(move || watch.clone());
     start::start_routes(&config.routes, &store, &wire, &watched, &mut started).await.expect("started");
-    let Started { routes, reminding, tasks: _tasks } = started;
+    let Started { routes, reminding, tasks: _tasks, .. } = started;
     let mut dispatch = Dispatch::new(routes, store.clone());
     let memory = Memory { before: None, keeps: true, checkpoints: None, is_locked_out: false };
     go_on(&store, &memory, &mut dispatch, &wire, &reminding).await;

@@ -1,65 +1,10 @@
 use axum::http::header::SET_COOKIE;
-use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, Response};
 
 use crate::alert::samples::opened;
 use crate::api::Turns;
-use crate::config::{Http, Role};
-use crate::http::tests::{HOSTILE, Served, served_by, tell, token};
-
-/// A browser that shows what it was answered, and goes nowhere by itself.
-struct Browser {
-    served: Served,
-    client: reqwest::Client,
-    cookie: Option<String>,
-}
-
-impl Browser {
-    async fn new() -> Self {
-        let tokens = vec![token("duty", Role::Triage, "s3cret"), token("eve", Role::Read, "0ther")];
-        let served = served_by(Http { tokens, requests_per_sec: 1_000, ..Http::default() }, Turns::default()).await;
-        tell(&served.site, opened()).await;
-        let client = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
-        Self { served, client, cookie: None }
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Response {
-        let request = request.header("accept", "text/html,*/*;q=0.8");
-        let request = match &self.cookie {
-            Some(cookie) => request.header("cookie", cookie),
-            None => request,
-        };
-        request.send().await.expect("an answer")
-    }
-
-    async fn page(&self, path: &str) -> (u16, String) {
-        let response = self.send(self.client.get(format!("{}{path}", self.served.base))).await;
-        (response.status().as_u16(), response.text().await.expect("text"))
-    }
-
-    async fn post(&self, path: &str, form: &str) -> Response {
-        let request = self.client.post(format!("{}{path}", self.served.base)).header("origin", &self.served.base);
-        self.send(request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned())).await
-    }
-
-    /// Shows a token; where it leads.
-    async fn sign_in(&mut self, secret: &str, to: &str) -> String {
-        let response = self.post("/sign-in", &format!("token={secret}&to={to}")).await;
-        assert_eq!(response.status(), 303);
-        self.keep(&response);
-        place(&response)
-    }
-
-    fn keep(&mut self, response: &Response) {
-        let set = response.headers()[SET_COOKIE].to_str().expect("text");
-        assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax") && !set.contains("s3cret"), "{set}");
-        self.cookie = set.split(';').next().map(str::to_owned);
-    }
-}
-
-fn place(response: &Response) -> String {
-    response.headers()["location"].to_str().expect("text").to_owned()
-}
+use crate::config::Http;
+use crate::http::tests::browser::{Browser, place};
+use crate::http::tests::{HOSTILE, served_by, tell};
 
 #[tokio::test]
 async fn a_person_signs_in_is_led_to_where_they_wanted_and_signs_out() {
