@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use benches::cpu;
+use benches::measure::cpu;
 use rules::bgp::{AsPath, Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use rules::checkpoint::Parts;
 use rules::desk::{Output, Settings};

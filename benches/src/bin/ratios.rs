@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use benches::{cpu, data, resident, spread, unpacked};
+use benches::measure::{cpu, data, resident, spread, unpacked};
 use bgpkit_parser::BgpkitParser;
 use bytes::Bytes;
 use detector::data as inputs;

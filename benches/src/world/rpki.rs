@@ -1,0 +1,61 @@
+//! What is signed, and what files say about relations, as the engine hears it.
+
+use std::sync::Arc;
+
+use rules::alert::{Source, SourceState};
+use rules::bgp::Asn;
+use rules::event::Event;
+use rules::rpki::{Delta, Vrp};
+
+use super::dice::mix;
+use super::topology::As;
+use super::{START, World};
+
+fn fresh(name: &str) -> Source {
+    Source { name: name.into(), serial: None, as_of: Some(START), state: SourceState::Fresh }
+}
+
+impl World {
+    /// As many VRPs and ASPAs as the plan has. One VRP in 300 names the wrong AS, as it is in life.
+    pub fn rpki(&self) -> Event {
+        let source: Arc<str> = "world".into();
+        let count = self.space.prefixes.len();
+        let of = |place: usize| {
+            let held = self.space.prefixes[place];
+            let taste = mix(self.plan.seed ^ 8, place as u64, 0);
+            let holder =
+                if taste.is_multiple_of(300) { (taste >> 16) as usize % self.plan.ases } else { held.holder as usize };
+            let length = held.prefix.prefix_len();
+            // One in seven allows more-specifics.
+            let longer = if held.prefix.addr().is_ipv4() { 24 } else { 48 };
+            let max_length = if (taste >> 8).is_multiple_of(7) { length.max(longer) } else { length };
+            Vrp { prefix: held.prefix, max_length, asn: self.topology.number(holder as As), source: source.clone() }
+        };
+        let wanted = self.plan.vrps.min(count);
+        // Every n-th prefix, so that all regions have their share.
+        let announced_vrps = (0..wanted).map(|i| of(i * count / wanted)).collect();
+        Event::Rpki(Arc::new(Delta {
+            announced_vrps,
+            withdrawn_vrps: Vec::new(),
+            announced_aspas: self.aspas().collect(),
+            withdrawn_aspas: Vec::new(),
+            vrps: fresh("vrps"),
+            aspas: fresh("aspas"),
+        }))
+    }
+
+    fn aspas(&self) -> impl Iterator<Item = (Asn, Vec<Asn>)> {
+        let wanted = self.plan.aspas.min(self.plan.ases);
+        (0..wanted).map(move |i| {
+            let asn = (i * self.plan.ases / wanted) as As;
+            let mut providers: Vec<_> = self.topology.providers(asn).iter().map(|p| self.topology.number(*p)).collect();
+            providers.sort_unstable();
+            // Who buys from nobody says so (AS0).
+            (self.topology.number(asn), if providers.is_empty() { vec![Asn(0)] } else { providers })
+        })
+    }
+
+    pub fn relations(&self) -> Event {
+        Event::Relations(Arc::new(self.topology.relations(fresh("relations"))))
+    }
+}
