@@ -60,6 +60,9 @@ const PARTS_LOOKED_AT: Duration = Duration::from_secs(1);
 /// Notices on their way to the sinks: all that one look can find.
 const NOTICES: usize = decider::MOST;
 
+/// Who may wait for dead letters to be settled; others are told to come again.
+const SETTLINGS: usize = 4;
+
 /// What is not in the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -193,7 +196,8 @@ impl App {
         let dispatched = dispatch.status();
         let (notices, noticed) = mpsc::channel(NOTICES);
         let delivering = delivering(&config, dispatch, &store, &shown, wire, engine.status.clone()).await;
-        let delivery = tokio::spawn(delivering.run(engine.outputs, noticed));
+        let (settle, settlings) = mpsc::channel(SETTLINGS);
+        let delivery = tokio::spawn(delivering.run(engine.outputs, noticed, settlings));
 
         let running = config.clone();
         let judges = intake::Engine {
@@ -242,6 +246,7 @@ impl App {
         let (view, store, metrics, turns) = (shown.view, app.store.clone(), shown.metrics, Arc::default());
         let (questions, report, routes) = (engine.questions, receiver, config.routes.into());
         let table_lookups = Arc::new(Semaphore::new(1));
+        let sinks = app.outboxes.iter().map(|(name, _)| name.clone()).collect();
         let site = Site {
             view,
             store,
@@ -250,6 +255,8 @@ impl App {
             watch,
             routes,
             trials: trials.into(),
+            sinks,
+            settle,
             metrics,
             turns,
             questions,

@@ -239,7 +239,7 @@ pub struct SinkReport {
     pub backlog: usize,
     pub oldest_secs: u64,
     pub error: Option<String>,
-    /// How many nobody tries to deliver any more since the start, and the newest of them.
+    /// How many it refused for good and nobody has sent again or dismissed, also in earlier lives, and the newest of them.
     pub dead_letter_count: u64,
     pub dead_letters: Vec<DeadLetter>,
 }
@@ -412,7 +412,7 @@ impl Report {
             if sink.dead_letter_count > 0 {
                 let count = sink.dead_letter_count;
                 degraded.push(format!(
-                    "sink {}: {count} were refused for good, see dead_letters in /api/v1/status",
+                    "sink {}: {count} were refused for good; send them again or dismiss them on the page of its health",
                     sink.name
                 ));
             }

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::api;
 use crate::config::{self, Http};
@@ -28,6 +28,7 @@ use crate::failure::Failure;
 use crate::health::Report;
 use crate::metrics::Metrics;
 use crate::pipeline::Questions;
+use crate::sink::dispatch::Settling;
 use crate::sink::scope::Watched;
 use crate::sink::trial::Trial;
 use crate::store::Store;
@@ -57,6 +58,10 @@ pub struct Site {
     pub routes: Arc<[config::Route]>,
     /// The same, to be tested.
     pub trials: Arc<[Trial]>,
+    /// The names of all of these and of the other sinks.
+    pub sinks: Arc<[Arc<str>]>,
+    /// To whoever settles what they refused for good.
+    pub settle: mpsc::Sender<Settling>,
     /// Changes whenever somebody said something of an incident.
     pub verdicts: watch::Sender<u64>,
     /// Whoever could say that all ends has gone once it does.
@@ -75,6 +80,7 @@ pub fn router(site: Site, http: &Http) -> Router {
         .route("/watched", get(pages::watched))
         .route("/health", get(health::page))
         .route("/health/test", post(health::test))
+        .route("/health/dead-letters", post(health::settle))
         .route("/incidents/{id}", get(triage::page))
         .route("/incidents/{id}/verdicts", post(triage::say))
         .route("/incidents/{id}/verdicts/{number}/undo", post(triage::undo))

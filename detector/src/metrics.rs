@@ -294,6 +294,7 @@ impl Metrics {
     pub fn sink(&self, sink: &str, outbox: &Outbox, status: &SinkStatus) {
         self.ways.sink_backlog.with_label_values(&[sink]).set(outbox.backlog() as i64);
         raise_to(&self.ways.dead_letters.with_label_values(&[sink]), status.buried());
+        raise_to(&self.ways.sent_again.with_label_values(&[sink]), status.sent_again());
         self.ways.sink_oldest.with_label_values(&[sink]).set(outbox.oldest().as_secs_f64());
         for reason in FailureReason::ALL {
             raise_to(&self.ways.sink_failures.with_label_values(&[sink, reason.word()]), status.failures(reason));

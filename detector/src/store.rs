@@ -7,6 +7,7 @@
 //! While the file cannot be used, every command is answered at once with why, so that alerts can go another way, and
 //! the file is tried again every second.
 
+pub mod dead_letters;
 mod file;
 pub mod history;
 mod keeper;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dead_letters::{Act, Record, Settled};
 use file::Spot;
 pub use file::{Location, Problem};
 use rules::bgp::Timestamp;
@@ -34,6 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::failure::Failure;
 use crate::notice::Said;
 use crate::sink::Parcel;
+use crate::sink::status::Letters;
 use history::{Found, Question};
 use keeper::{Command, Keeper};
 use reader::Reader;
@@ -55,6 +58,14 @@ pub struct Place {
     /// Raised when a damaged file was replaced.
     file: u32,
     row: i64,
+}
+
+/// What a sink needs no more.
+#[derive(Clone, Debug)]
+struct Done {
+    place: Place,
+    /// Why it will never take it; none: it has it.
+    refused: Option<String>,
 }
 
 /// A transition or a notice, and the sinks it is for.
@@ -99,6 +110,8 @@ pub struct Told {
     /// Rows it has not confirmed.
     pub waiting: u64,
     last_row: i64,
+    /// What it refused for good, and nobody has settled.
+    pub letters: Letters,
 }
 
 /// What a step of forgetting did.
@@ -205,8 +218,8 @@ impl Status {
 pub struct Store {
     location: Arc<str>,
     commands: mpsc::Sender<Command>,
-    /// Confirmed by a sink, not yet taken off the outbox; at most what the windows of all outboxes hold.
-    acknowledged: Arc<Mutex<Vec<Place>>>,
+    /// Done with by a sink, not yet taken off the outbox; at most what the windows of all outboxes hold.
+    done: Arc<Mutex<Vec<Done>>>,
     status: Arc<Status>,
     reader: Arc<Reader>,
 }
@@ -216,13 +229,13 @@ impl Store {
     pub fn start(location: Location) -> Result<Self, Failure> {
         let (commands, queue) = mpsc::channel(COMMANDS);
         let name = location.to_string().into();
-        let (acknowledged, status) = (Arc::default(), Arc::<Status>::default());
+        let (done, status) = (Arc::default(), Arc::<Status>::default());
         let spot = Spot::new(location);
         let reader = Arc::new(Reader::new(spot.clone(), status.clone()));
-        let keeper = Keeper::new(spot, queue, Arc::clone(&acknowledged), status.clone());
+        let keeper = Keeper::new(spot, queue, Arc::clone(&done), status.clone());
         let failed = |error| Failure::failed(format!("cannot start a thread: {error}"));
         std::thread::Builder::new().name("store".into()).spawn(move || keeper.run()).map_err(failed)?;
-        Ok(Self { location: name, commands, acknowledged, status, reader })
+        Ok(Self { location: name, commands, done, status, reader })
     }
 
     /// The path, or `:memory:`.
@@ -353,12 +366,34 @@ impl Store {
 
     /// A sink has it: takes it off the outbox soon, together with others. Never waits.
     pub fn acknowledge(&self, place: Place) {
-        let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
-        acknowledged.push(place);
-        if acknowledged.len() == 1 {
+        self.done_with(Done { place, refused: None });
+    }
+
+    /// The same of what a sink will never take, and why: it becomes a dead letter.
+    pub fn bury(&self, place: Place, error: String) {
+        self.done_with(Done { place, refused: Some(error) });
+    }
+
+    fn done_with(&self, one: Done) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.push(one);
+        if done.len() == 1 {
             // A full queue means that the thread is awake.
             let _ = self.commands.try_send(Command::Acknowledge);
         }
+    }
+
+    /// Sends some of what a sink refused for good again, or lets it rest; with the place up to which it waits in the outbox
+    /// then.
+    pub async fn settle(&self, sink: &Arc<str>, act: Act, by: Arc<str>) -> Result<(Settled, Place), Problem> {
+        let sink = sink.clone();
+        self.ask(|reply| Command::Settle { sink, act, by, reply }).await
+    }
+
+    /// The newest of what a sink refused for good, and what became of it.
+    pub async fn dead_letters(&self, sink: &Arc<str>, most: usize) -> Result<Vec<Record>, Problem> {
+        let sink = sink.clone();
+        self.reader.read(move |connection| dead_letters::newest(connection, &sink, most)).await
     }
 
     /// Works off what waits and closes the file.

@@ -16,7 +16,7 @@ use crate::alert::{WireContext, to_json};
 use crate::metrics::{Metrics, Stage};
 use crate::notice::Notice;
 use crate::pipeline;
-use crate::sink::dispatch::{Decided, Dispatch, outlived};
+use crate::sink::dispatch::{Decided, Dispatch, Settling, outlived};
 use crate::sink::{Delivery, merely_refreshes};
 use crate::store::{Chapter, Keep};
 use crate::text;
@@ -50,7 +50,12 @@ pub struct Delivering {
 
 impl Delivering {
     /// Writes each alert once and hands the same bytes to everybody, until the engine is done.
-    pub async fn run(mut self, mut outputs: Receiver<Vec<Output>>, mut notices: Receiver<Notice>) -> Delivered {
+    pub async fn run(
+        mut self,
+        mut outputs: Receiver<Vec<Output>>,
+        mut notices: Receiver<Notice>,
+        mut settlings: Receiver<Settling>,
+    ) -> Delivered {
         let mut delivered = Delivered::default();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         let mut retention = Instant::now();
@@ -65,6 +70,7 @@ impl Delivering {
                     delivered.alerts += self.take(outputs).await;
                 }
                 Some(notice) = notices.recv() => self.tell(notice, &mut notices).await,
+                Some(asked) = settlings.recv() => self.dispatch.settle(asked).await,
                 _ = second.tick() => self.dispatch.retry().await,
                 () = tokio::time::sleep_until(retention) => {
                     let has_more = self.dispatch.forget(self.keep()).await;

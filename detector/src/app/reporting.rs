@@ -266,14 +266,15 @@ impl Reporter {
         for (name, outbox, status) in &self.sinks {
             self.metrics.sink(name, outbox, status);
             stalled += outbox.stalled();
+            let letters = status.letters();
             reports.push(SinkReport {
                 name: text::plain(name, 64),
                 delivered: status.delivered(),
                 backlog: outbox.backlog(),
                 oldest_secs: outbox.oldest().as_secs(),
                 error: status.error(),
-                dead_letter_count: status.buried(),
-                dead_letters: status.dead_letters(),
+                dead_letter_count: letters.count,
+                dead_letters: letters.newest.into(),
             });
         }
         self.metrics.queue_stalled(Queue::Outbox, stalled);

@@ -8,13 +8,22 @@ use serde::Deserialize;
 
 use super::Site;
 use super::guard::Caller;
+use crate::api::problem::Problem;
 use crate::api::sinks;
+use crate::store::dead_letters::Act;
 use crate::web;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Sent {
     sink: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct SentSettling {
+    sink: String,
+    act: String,
 }
 
 pub async fn page(State(site): State<Site>, caller: Option<Extension<Caller>>) -> Response {
@@ -31,7 +40,21 @@ pub async fn test(State(site): State<Site>, Extension(caller): Extension<Caller>
     leading_back(tested)
 }
 
-fn leading_back(done: Result<(), crate::api::problem::Problem>) -> Response {
+/// Has what a sink refused for good sent again, or dismisses it.
+pub async fn settle(
+    State(site): State<Site>,
+    Extension(caller): Extension<Caller>,
+    Form(sent): Form<SentSettling>,
+) -> Response {
+    let act = match sent.act.as_str() {
+        "again" => Act::SendAgain,
+        "dismiss" => Act::Dismiss,
+        other => return web::refused(&Problem::parameter("act", other, "expected again or dismiss")),
+    };
+    leading_back(sinks::settle(&site, &sent.sink, act, &caller).await.map(drop))
+}
+
+fn leading_back(done: Result<(), Problem>) -> Response {
     match done {
         Ok(()) => (StatusCode::SEE_OTHER, [(LOCATION, "/health#sinks")]).into_response(),
         Err(problem) => web::refused(&problem),

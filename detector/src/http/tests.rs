@@ -71,6 +71,8 @@ pub(crate) async fn served_with(http: Http, turns: api::Turns, change: impl FnOn
         watch: Arc::new(watching),
         routes: Vec::new().into(),
         trials: Vec::new().into(),
+        sinks: vec!["hook".into()].into(),
+        settle: mpsc::channel(1).0,
         verdicts: watch::channel(0).0,
         stopping,
     };

@@ -45,6 +45,7 @@ pub struct Ways {
     pub sink_oldest: GaugeVec,
     pub sink_failures: IntCounterVec,
     pub dead_letters: IntCounterVec,
+    pub sent_again: IntCounterVec,
     pub store_bytes: IntGauge,
     pub store_writable: IntGauge,
     pub store_failures: IntCounter,
@@ -184,6 +185,11 @@ impl Ways {
             dead_letters: f.counters(
                 "sink_dead_letters_total",
                 "What a receiver will never take, so nobody tries again.",
+                &["sink"],
+            ),
+            sent_again: f.counters(
+                "sink_dead_letters_sent_again_total",
+                "Of these, what somebody had sent again.",
                 &["sink"],
             ),
             store_bytes: f.add(IntGauge::with_opts(options("store_bytes", "Bytes of the store on disk."))),

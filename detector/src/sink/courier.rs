@@ -2,6 +2,7 @@
 //!
 //! A parcel stays in the outbox until the receiver said yes, or said no for good: then it is a dead letter, counted and shown.
 //! Anything else is tried again until it works, or until one message was refused for a day.
+//! Dead letters lie in the store, and somebody may have them sent again ([`crate::store::dead_letters`]).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -233,7 +234,7 @@ impl Courier {
         let mut open = true;
         while open || !on_their_way.is_empty() {
             tokio::select! {
-                Some(ticket) = on_their_way.next() => outbox.ack(ticket),
+                Some((ticket, told)) = on_their_way.next() => settle(outbox, ticket, told),
                 taken = outbox.take(), if open && on_their_way.len() < IN_FLIGHT => match taken {
                     Some((ticket, parcel)) => on_their_way.push(self.deliver(ticket, parcel)),
                     None => open = false,
@@ -242,11 +243,13 @@ impl Courier {
         }
     }
 
-    async fn deliver(&self, ticket: Ticket, parcel: Parcel) -> Ticket {
-        if let Some(message) = self.message(parcel) {
-            self.tell(&message).await;
-        }
-        ticket
+    async fn deliver(&self, ticket: Ticket, parcel: Parcel) -> (Ticket, Result<(), String>) {
+        let told = match self.message(parcel) {
+            Ok(Some(message)) => self.tell(&message).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        (ticket, told)
     }
 
     /// One at once, and what comes within `every` after it as one. A parcel is confirmed when what it is in was taken.
@@ -265,39 +268,42 @@ impl Courier {
                 biased;
                 taken = outbox.take(), if !digest.is_full() => match taken {
                     Some((ticket, parcel)) => match self.message(parcel) {
-                        Some(message) => {
+                        Ok(Some(message)) => {
                             tickets.push(ticket);
                             digest.add(message, Instant::now());
                         }
-                        None => outbox.ack(ticket),
+                        Ok(None) => outbox.ack(ticket),
+                        Err(error) => outbox.bury(ticket, error),
                     },
                     None => return,
                 },
                 () = is_due, if due.is_some() => {
+                    let mut told = Ok(());
                     if let Some(message) = digest.take() {
-                        self.tell(&message).await;
+                        told = self.tell(&message).await;
                         digest.sent(Instant::now());
                     }
-                    tickets.drain(..).for_each(|ticket| outbox.ack(ticket));
+                    tickets.drain(..).for_each(|ticket| settle(outbox, ticket, told.clone()));
                 }
             }
         }
     }
 
-    /// None: there is nothing to be told.
-    fn message(&self, parcel: Parcel) -> Option<Message> {
-        match parcel {
-            Parcel::Alert(delivery) => match self.letter(&delivery) {
-                Ok(letter) => Some(Message::Alert(Box::new(letter))),
-                Err(error) => {
-                    self.bury(format!("{}/{}", delivery.id, delivery.sequence), error.to_string());
-                    None
-                }
-            },
+    /// None: there is nothing to be told. What cannot be read is a dead letter.
+    fn message(&self, parcel: Parcel) -> Result<Option<Message>, String> {
+        Ok(match parcel {
+            Parcel::Alert(delivery) => {
+                let letter = self.letter(&delivery).map_err(|error| {
+                    let error = error.to_string();
+                    self.bury(format!("{}/{}", delivery.id, delivery.sequence), &error);
+                    error
+                })?;
+                Some(Message::Alert(Box::new(letter)))
+            }
             Parcel::Notice(id, notice) => Some(Message::Notice(id, notice)),
             // What was told stays told.
             Parcel::Forget(_) => None,
-        }
+        })
     }
 
     /// The alert as this route may see it.
@@ -314,8 +320,8 @@ impl Courier {
         })
     }
 
-    /// Until it is taken, or never will be, or was refused for too long.
-    async fn tell(&self, message: &Message) {
+    /// Until it is taken, or never will be, or was refused for too long: then, why.
+    async fn tell(&self, message: &Message) -> Result<(), String> {
         let (mut failures, mut refused_since) = (0, None);
         while let Err(refusal) = self.way.send(message).await {
             failures += 1;
@@ -326,28 +332,38 @@ impl Courier {
                 tracing::warn!(route = %self.name, error = refusal.error, "cannot deliver; trying again until it works");
             }
             if is_final {
-                return self.bury_all(message, &refusal.error);
+                self.bury_all(message, &refusal.error);
+                return Err(refusal.error);
             }
             tokio::time::sleep(refusal.after.unwrap_or_else(|| pause_after(failures))).await;
         }
         self.status.succeeded();
+        Ok(())
     }
 
     fn bury_all(&self, message: &Message, error: &str) {
         match message {
-            Message::Digest(messages) => messages.iter().for_each(|message| self.bury(message.id(), error.to_owned())),
-            one => self.bury(one.id(), error.to_owned()),
+            Message::Digest(messages) => messages.iter().for_each(|message| self.bury(message.id(), error)),
+            one => self.bury(one.id(), error),
         }
     }
 
-    fn bury(&self, id: String, error: String) {
-        tracing::error!(route = %self.name, id, error, "not taken, and not tried again; it is in the history alone");
-        self.status.bury(id, error);
+    fn bury(&self, id: String, error: &str) {
+        tracing::error!(route = %self.name, id, error, "not taken, and not tried again unless somebody says so");
+        self.status.bury(id, error.to_owned());
     }
 
     /// One attempt; what was answered.
     pub async fn try_once(&self, message: &Message) -> Result<String, Refusal> {
         self.way.send(message).await
+    }
+}
+
+/// It has arrived, or never will.
+fn settle(outbox: &Outbox, ticket: Ticket, told: Result<(), String>) {
+    match told {
+        Ok(()) => outbox.ack(ticket),
+        Err(error) => outbox.bury(ticket, error),
     }
 }
 

@@ -11,11 +11,13 @@ use std::time::Duration;
 use rules::alert::Alert;
 use rules::bgp::Timestamp;
 use rules::desk::RouteNews;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::{Delivery, Parcel, Route};
 use crate::app::now;
 use crate::notice::Notice;
+use crate::store::dead_letters::{Act, Settled};
 use crate::store::{Chapter, Keep, Place, Problem, Put, Store};
 
 /// How long alerts wait for a disk that does not answer.
@@ -59,6 +61,16 @@ impl DispatchStatus {
     pub fn shed(&self) -> u64 {
         self.shed.load(Ordering::Relaxed)
     }
+}
+
+/// Somebody settles what a sink refused for good.
+#[derive(Debug)]
+pub struct Settling {
+    pub sink: Arc<str>,
+    pub act: Act,
+    /// Whose token it was.
+    pub by: Arc<str>,
+    pub reply: oneshot::Sender<Result<Settled, Problem>>,
 }
 
 /// One transition, and whether it may be left out.
@@ -200,6 +212,7 @@ impl Dispatch {
         for (route, (told, last)) in self.routes.iter_mut().zip(all) {
             told.first.into_iter().for_each(|(id, first)| route.tell(id, first));
             route.outbox.remember(told.waiting, last);
+            route.status.recall(told.letters);
         }
         self.is_acquainted = true;
         Ok(())
@@ -224,6 +237,31 @@ impl Dispatch {
             }
         }
         forgot.has_more
+    }
+
+    /// Sends some of what a sink refused for good again, or lets it rest, and answers.
+    pub async fn settle(&mut self, asked: Settling) {
+        let Settling { sink, act, by, reply } = asked;
+        let settled = self.settle_now(&sink, act, by).await;
+        // Who asked may have gone.
+        let _ = reply.send(settled);
+    }
+
+    /// Places stand in the order in which sinks hear of them, so what the store missed goes in first.
+    async fn settle_now(&mut self, sink: &Arc<str>, act: Act, by: Arc<str>) -> Result<Settled, Problem> {
+        if !self.unstored.is_empty() || self.left_alone_until.is_some_and(|until| Instant::now() < until) {
+            return Err(Problem::Busy(self.store.location().to_owned()));
+        }
+        self.acquaint().await?;
+        let settling = timeout(PATIENCE, self.store.settle(sink, act, by.clone())).await;
+        let (settled, last) = settling.map_err(|_| Problem::Busy(self.store.location().to_owned()))??;
+        let Settled { sent_again, overtaken, dismissed, left, .. } = settled;
+        tracing::info!(sink = %sink, %by, sent_again, overtaken, dismissed, left, "dead letters were settled");
+        if let Some(route) = self.routes.iter().find(|route| route.name == *sink) {
+            route.outbox.add_waiting(sent_again, last);
+            route.status.settled(settled.taken(), sent_again);
+        }
+        Ok(settled)
     }
 
     /// Which sinks get it. One that owes too much does not get what merely refreshes.
@@ -259,7 +297,7 @@ impl Dispatch {
         if !self.unstored.is_empty() {
             let missed: Vec<Put> = self.unstored.iter().map(|unstored| unstored.put.clone()).collect();
             let places = self.store.put(missed).await?;
-            self.settle(places);
+            self.place(places);
         }
         self.put_with_records(puts.to_vec()).await
     }
@@ -285,7 +323,7 @@ impl Dispatch {
         Ok(places)
     }
 
-    fn settle(&mut self, places: Vec<Vec<Option<Place>>>) {
+    fn place(&mut self, places: Vec<Vec<Option<Place>>>) {
         for (Unstored { put, late }, places) in self.unstored.drain(..).zip(places) {
             for (sink, place) in put.sinks.iter().zip(places).filter_map(|(sink, place)| Some((sink, place?))) {
                 let Some(route) = self.routes.iter().find(|route| route.name == *sink) else { continue };

@@ -160,6 +160,15 @@ impl Outbox {
         }
     }
 
+    /// So many more wait in the store, up to `last`: what was refused for good is to be sent again.
+    pub fn add_waiting(&self, count: u64, last: Place) {
+        let mut state = self.state();
+        state.behind += count;
+        state.behind_since += count;
+        state.offered_up_to = state.offered_up_to.max(last);
+        self.hungry.notify_one();
+    }
+
     fn acknowledge(&self, place: Place) {
         if let Some((store, _)) = &self.store {
             store.acknowledge(place);
@@ -249,13 +258,24 @@ impl Outbox {
 
     /// It has arrived: forget it, and let the next transition of its incident go.
     pub fn ack(&self, ticket: Ticket) {
-        let entry = self.state().remove(ticket);
-        if let Some(place) = entry.and_then(|entry| entry.place) {
+        if let Some(place) = self.remove(ticket) {
             self.acknowledge(place);
         }
+    }
+
+    /// It never will. What is in no store is forgotten all the same.
+    pub fn bury(&self, ticket: Ticket, error: String) {
+        if let (Some(place), Some((store, _))) = (self.remove(ticket), &self.store) {
+            store.bury(place, error);
+        }
+    }
+
+    fn remove(&self, ticket: Ticket) -> Option<Place> {
+        let entry = self.state().remove(ticket);
         self.space.notify_waiters();
         self.work.notify_one();
         self.hungry.notify_one();
+        entry.and_then(|entry| entry.place)
     }
 
     /// No more will come.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -52,8 +52,8 @@ impl FailureReason {
     }
 }
 
-/// Dead letters that can be looked at; all are counted.
-const DEAD_LETTERS: usize = 16;
+/// Dead letters that are at hand; the store has more, and all are counted.
+pub const DEAD_LETTERS: usize = 16;
 
 /// What a receiver will never take, so nobody tries again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,12 +71,28 @@ impl DeadLetter {
     }
 }
 
+/// Those that nobody has sent again or dismissed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Letters {
+    pub count: u64,
+    /// At most [`DEAD_LETTERS`], oldest first.
+    pub newest: VecDeque<DeadLetter>,
+}
+
+impl Letters {
+    fn keep_newest(&mut self, most: u64) {
+        let most = usize::try_from(most).unwrap_or(DEAD_LETTERS).min(DEAD_LETTERS);
+        let surplus = self.newest.len().saturating_sub(most);
+        self.newest.drain(..surplus);
+    }
+}
+
 /// Counts for metrics and pages.
 #[derive(Debug, Default)]
 pub struct SinkStatus {
     buried: AtomicU64,
-    /// The newest, oldest first.
-    dead_letters: Mutex<VecDeque<DeadLetter>>,
+    sent_again: AtomicU64,
+    letters: Mutex<Letters>,
     delivered: AtomicU64,
     failures: [AtomicU64; FailureReason::ALL.len()],
     /// Failed attempts since the last success.
@@ -98,24 +114,49 @@ impl SinkStatus {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many nobody tries to deliver any more.
+    /// How many were refused for good since the start.
     pub fn buried(&self) -> u64 {
         self.buried.load(Ordering::Relaxed)
     }
 
-    /// The newest of them, oldest first.
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    /// How many of what was refused for good somebody had sent again.
+    pub fn sent_again(&self) -> u64 {
+        self.sent_again.load(Ordering::Relaxed)
+    }
+
+    /// What was refused for good, in earlier lives as well, and lies there.
+    pub fn letters(&self) -> Letters {
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Letters> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These lie there since earlier lives.
+    pub(super) fn recall(&self, before: Letters) {
+        let mut letters = self.locked();
+        letters.count += before.count;
+        before.newest.into_iter().rev().for_each(|letter| letters.newest.push_front(letter));
+        letters.keep_newest(u64::MAX);
+    }
+
+    /// The oldest `taken` lie there no more, of which `sent_again` wait to be delivered.
+    pub(super) fn settled(&self, taken: u64, sent_again: u64) {
+        self.sent_again.fetch_add(sent_again, Ordering::Relaxed);
+        let mut letters = self.locked();
+        letters.count = letters.count.saturating_sub(taken);
+        let left = letters.count;
+        letters.keep_newest(left);
     }
 
     /// It will never be taken. The error stays until something else is.
     pub(super) fn bury(&self, id: String, error: String) {
         self.buried.fetch_add(1, Ordering::Relaxed);
-        let mut letters = self.dead_letters.lock().unwrap_or_else(PoisonError::into_inner);
-        if letters.len() == DEAD_LETTERS {
-            letters.pop_front();
-        }
-        letters.push_back(DeadLetter { id, error });
+        let mut letters = self.locked();
+        letters.count += 1;
+        letters.newest.push_back(DeadLetter { id, error });
+        letters.keep_newest(u64::MAX);
     }
 
     pub(super) fn succeeded(&self) {

@@ -10,12 +10,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::dead_letters::{Act, Settled};
 use super::file::{self, Location, Opened, Problem, Spot};
 use super::retention::{self, Keep};
 use super::verdicts::{Refused, Verdict};
 use super::{
-    Checkpoint, Forgot, Page, Place, Put, Reply, StandingRules, Status, TOLD, Told, notices, routes, rows, schema,
-    verdicts,
+    Checkpoint, Done, Forgot, Page, Place, Put, Reply, StandingRules, Status, TOLD, Told, dead_letters, notices,
+    routes, rows, schema, verdicts,
 };
 use crate::app::now;
 use crate::notice::Said;
@@ -27,8 +28,8 @@ const COMPANY: Duration = Duration::from_millis(5);
 const AT_ONCE: usize = 64;
 /// How long a store that failed is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Acknowledgements kept while they cannot be written: 24 MB. Beyond it the oldest are lost, which costs a repeat.
-const MOST_ACKNOWLEDGED: usize = 1_000_000;
+/// Acknowledgements kept while they cannot be written: 40 MB. Beyond it the oldest are lost, which costs a repeat.
+const MOST_DONE: usize = 1_000_000;
 
 pub enum Command {
     Put(Vec<Put>, Vec<RouteNews>, Reply<Vec<Vec<Option<Place>>>>),
@@ -60,6 +61,12 @@ pub enum Command {
     Said(Reply<Said>),
     Say(verdicts::Said, Reply<Result<Verdict, Refused>>),
     StandingRules(Timestamp, Reply<StandingRules>),
+    Settle {
+        sink: Arc<str>,
+        act: Act,
+        by: Arc<str>,
+        reply: Reply<(Settled, Place)>,
+    },
     /// There are acknowledgements.
     Acknowledge,
     Close(Reply<()>),
@@ -71,7 +78,7 @@ type Answer = Box<dyn FnOnce(Option<&Problem>)>;
 pub struct Keeper {
     spot: Spot,
     queue: mpsc::Receiver<Command>,
-    acknowledged: Arc<Mutex<Vec<Place>>>,
+    done: Arc<Mutex<Vec<Done>>>,
     status: Arc<Status>,
     opened: Option<Opened>,
     /// Raised with every file that takes the place of a damaged one.
@@ -81,13 +88,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub fn new(
-        spot: Spot,
-        queue: mpsc::Receiver<Command>,
-        acknowledged: Arc<Mutex<Vec<Place>>>,
-        status: Arc<Status>,
-    ) -> Self {
-        Self { spot, queue, acknowledged, status, opened: None, file: 0, failed: None }
+    pub fn new(spot: Spot, queue: mpsc::Receiver<Command>, done: Arc<Mutex<Vec<Done>>>, status: Arc<Status>) -> Self {
+        Self { spot, queue, done, status, opened: None, file: 0, failed: None }
     }
 
     /// Until it is told to close or nobody is left who could say something.
@@ -127,18 +129,18 @@ impl Keeper {
     }
 
     fn work_off(&mut self, batch: Vec<Command>) {
-        let acknowledged = std::mem::take(&mut *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
-        if batch.is_empty() && acknowledged.is_empty() {
+        let done = std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
+        if batch.is_empty() && done.is_empty() {
             return;
         }
         let (answers, outcome) = match self.open() {
-            Ok(()) => self.in_one_transaction(batch, &acknowledged),
+            Ok(()) => self.in_one_transaction(batch, &done),
             Err(problem) => (batch.into_iter().filter_map(refusal).collect(), Err(problem)),
         };
         match &outcome {
             Ok(()) => self.recover(),
             Err(problem) => {
-                self.keep(acknowledged);
+                self.keep(done);
                 self.fail(problem.clone());
             }
         }
@@ -148,7 +150,7 @@ impl Keeper {
         answers.into_iter().for_each(|answer| answer(problem.as_ref()));
     }
 
-    fn in_one_transaction(&mut self, batch: Vec<Command>, acked: &[Place]) -> (Vec<Answer>, Result<(), Problem>) {
+    fn in_one_transaction(&mut self, batch: Vec<Command>, done: &[Done]) -> (Vec<Answer>, Result<(), Problem>) {
         let (file, now) = (self.file, now());
         let Some(opened) = &mut self.opened else { return (Vec::new(), Ok(())) };
         let transaction = match opened.connection.transaction_with_behavior(TransactionBehavior::Immediate) {
@@ -160,8 +162,11 @@ impl Keeper {
         };
         let mut answers = Vec::new();
         let mut outcome = if self.failed.is_some() { probe(&transaction) } else { Ok(()) };
-        for place in acked.iter().filter(|place| place.file == file) {
-            outcome = outcome.and_then(|()| rows::acknowledge(&transaction, place.row, now.0));
+        for Done { place, refused } in done.iter().filter(|done| done.place.file == file) {
+            outcome = outcome.and_then(|()| match refused {
+                None => rows::acknowledge(&transaction, place.row, now.0),
+                Some(error) => dead_letters::bury(&transaction, place.row, error, now.0),
+            });
         }
         for command in batch {
             answers.extend(if outcome.is_ok() {
@@ -175,12 +180,12 @@ impl Keeper {
     }
 
     /// Keeps for the next attempt what could not be taken off.
-    fn keep(&self, mut acknowledged: Vec<Place>) {
-        let mut later = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
-        acknowledged.append(&mut later);
-        let surplus = acknowledged.len().saturating_sub(MOST_ACKNOWLEDGED);
-        acknowledged.drain(..surplus);
-        *later = acknowledged;
+    fn keep(&self, mut done: Vec<Done>) {
+        let mut later = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.append(&mut later);
+        let surplus = done.len().saturating_sub(MOST_DONE);
+        done.drain(..surplus);
+        *later = done;
     }
 
     /// Opens the file unless it is open or failed a moment ago.
@@ -312,6 +317,10 @@ fn act(
             let standing = texts.and_then(|texts| Ok((texts, verdicts::next_end(connection, at)?)));
             later(reply, standing, outcome)
         }
+        Command::Settle { sink, act, by, reply } => {
+            let settled = dead_letters::settle(connection, &sink, act, &by, now.0);
+            later(reply, settled.map(|settled| (settled, place(settled.last_row))), outcome)
+        }
         Command::Acknowledge | Command::Close(_) => return None,
     })
 }
@@ -376,6 +385,7 @@ fn refusal(command: Command) -> Option<Answer> {
         Command::Said(reply) => refuse(reply),
         Command::Say(_, reply) => refuse(reply),
         Command::StandingRules(_, reply) => refuse(reply),
+        Command::Settle { reply, .. } => refuse(reply),
         Command::Acknowledge | Command::Close(_) => None,
     }
 }

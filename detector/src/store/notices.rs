@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rules::bgp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::dead_letters;
 use super::rows::{Queued, queue, word};
 use crate::notice::{Notice, NoticeKind, NoticeState, Said};
 
@@ -76,5 +77,6 @@ pub fn forget(connection: &Connection, before: i64, sinks: &str) -> rusqlite::Re
         )?
         .execute(params![before, sinks])?;
     let orphans = "DELETE FROM outbox WHERE notice IS NOT NULL AND notice NOT IN (SELECT number FROM notices)";
-    connection.prepare_cached(orphans)?.execute([]).map(drop)
+    connection.prepare_cached(orphans)?.execute([])?;
+    dead_letters::forget_notices(connection)
 }

@@ -9,7 +9,7 @@ use rules::bgp::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::rows::{Queued, queue};
-use super::{notices, routes};
+use super::{dead_letters, notices, routes};
 
 /// Incidents of one step.
 const INCIDENTS: i64 = 100;
@@ -129,6 +129,7 @@ fn forget_one(
     for table in ["outbox", "deliveries"] {
         connection.prepare_cached(&format!("DELETE FROM {table} WHERE incident = ?1"))?.execute([id])?;
     }
+    dead_letters::forget(connection, id)?;
     // Its marks go with it.
     connection.prepare_cached("DELETE FROM incidents WHERE number = ?1")?.execute([number])?;
     for (sink, _) in tombstones.iter().zip(heard).filter(|(_, heard)| *heard) {

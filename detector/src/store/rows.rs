@@ -7,7 +7,7 @@ use rules::bgp::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::marks::{self, Marks};
-use super::{Chapter, Checkpoint, Put, Told, Waiting, notices};
+use super::{Chapter, Checkpoint, Put, Told, Waiting, dead_letters, notices};
 use crate::sink::{Delivery, Parcel};
 
 /// Rows of an outbox that are read at once.
@@ -216,7 +216,12 @@ pub fn told(connection: &Connection, sink: &str, most: i64) -> rusqlite::Result<
     let mut statement =
         connection.prepare("SELECT incident, first FROM deliveries WHERE sink = ?1 ORDER BY incident DESC LIMIT ?2")?;
     let first = statement.query_map(params![sink, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Told { first: first.collect::<rusqlite::Result<_>>()?, waiting: waiting.unsigned_abs(), last_row: last })
+    Ok(Told {
+        first: first.collect::<rusqlite::Result<_>>()?,
+        waiting: waiting.unsigned_abs(),
+        last_row: last,
+        letters: dead_letters::open(connection, sink)?,
+    })
 }
 
 /// The number of the newest transition; 0 before the first.

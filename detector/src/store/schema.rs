@@ -9,7 +9,7 @@ pub const APPLICATION_ID: i32 = 0x6267_7077;
 
 /// Each entry brings a file from the version before to its own, which is its place in the list. What was released
 /// never changes; a new version is a new entry.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     // 1: every transition, the latest state of each incident, what each sink still has to be told, checkpoints.
     "CREATE TABLE transitions (
         number INTEGER PRIMARY KEY,
@@ -164,6 +164,22 @@ const MIGRATIONS: [&str; 6] = [
     CREATE INDEX routes_at ON routes (incident, prefix, point, path_id, started);
     CREATE TABLE route_room (kept INTEGER NOT NULL);
     INSERT INTO route_room VALUES (0);",
+    // 7: what receivers refused for good. `key` is an incident or a notice, as in the outbox; `fate` says what became of it.
+    "CREATE TABLE dead_letters (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        sink TEXT NOT NULL,
+        key TEXT NOT NULL,
+        sequence INTEGER,
+        notice INTEGER,
+        error TEXT NOT NULL,
+        refused INTEGER NOT NULL,
+        settled INTEGER,
+        by TEXT,
+        fate TEXT
+    );
+    CREATE INDEX dead_letters_of ON dead_letters (key);
+    CREATE INDEX dead_letters_by_sink ON dead_letters (sink, number);
+    CREATE INDEX dead_letters_open ON dead_letters (sink, number) WHERE settled IS NULL;",
 ];
 
 /// The version whose incidents got numbers and marks.

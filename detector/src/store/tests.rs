@@ -147,27 +147,63 @@ async fn pages_damaged_while_running_cost_the_file_its_name_and_no_alert_its_pla
     assert_eq!(store.page(&"bus".into(), before).await.expect("a page").parcels.len(), 1);
 }
 
-#[test]
-fn a_full_disk_takes_nothing_by_halves() {
-    let connection = Connection::open_in_memory().expect("memory");
-    let mut connection = connection;
-    schema::migrate(&mut connection, 0).expect("migrated");
+/// Every row of every table, but for what SQLite and the schema keep for themselves.
+fn all_rows(connection: &Connection) -> Vec<(String, i64)> {
+    let mut tables =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").expect("SQL");
+    let names = tables.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+    let count = |name: &str| connection.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0));
+    names.flatten().map(|name| (name.clone(), count(&name).expect("a count"))).collect()
+}
+
+/// Fails for want of space and leaves nothing, then succeeds once there is some.
+fn is_all_or_nothing(connection: &mut Connection, write: &dyn Fn(&Connection) -> rusqlite::Result<()>) {
+    let before = all_rows(connection);
+    connection.execute_batch("VACUUM").expect("no free pages");
     let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("a count");
     connection.pragma_update(None, "max_page_count", pages).expect("no more");
-    let put = Put {
-        parcel: Parcel::Alert(Delivery { json: "x".repeat(20_000).into(), ..delivery("bw-a", 1, Transition::Opened) }),
-        ..to(&["bus"], "bw-a", 1)
-    };
     let transaction = connection.transaction().expect("begun");
-    let error = rows::put(&transaction, &put, 0).expect_err("full");
+    let error = write(&transaction).expect_err("full");
     assert!(matches!(Problem::of(&Location::Memory, &error), Problem::Full(_)), "{error}");
     drop(transaction);
-    let rows = |table| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
-    for table in ["transitions", "incidents", "deliveries", "outbox"] {
-        assert_eq!(rows(table).expect("a count"), 0, "{table}");
-    }
-    connection.pragma_update(None, "max_page_count", pages + 100).expect("more");
-    assert!(rows::put(&connection, &put, 0).expect("there is space again")[0].is_some());
+    assert_eq!(all_rows(connection), before);
+    connection.pragma_update(None, "max_page_count", pages + 1_000).expect("more");
+    write(connection).expect("there is space again");
+    assert_ne!(all_rows(connection), before);
+}
+
+#[test]
+fn a_full_disk_takes_nothing_by_halves() {
+    let mut connection = Connection::open_in_memory().expect("memory");
+    connection.pragma_update(None, "foreign_keys", true).expect("set");
+    schema::migrate(&mut connection, 0).expect("migrated");
+    let delivery = Delivery::new(&opened(), "x".repeat(20_000).into());
+    let put = Put { parcel: Parcel::Alert(delivery), sinks: vec!["bus".into()], chapter: None };
+    is_all_or_nothing(&mut connection, &|to| rows::put(to, &put, 0).map(drop));
+    let records: Vec<_> =
+        (0..200).map(|i| RouteNews::Route(crate::alert::samples::record(&format!("rrc{i:03}"), i, None))).collect();
+    is_all_or_nothing(&mut connection, &|to| {
+        let mut writer = routes::Writer::new(to);
+        records.iter().try_for_each(|news| writer.write(news))
+    });
+    let said = verdicts::Said {
+        incident: opened().id,
+        opinion: Opinion::Confirmed,
+        by: "duty".into(),
+        why: "x".repeat(20_000),
+        expires: None,
+        duplicate_of: None,
+        rule: None,
+        undoes: None,
+    };
+    is_all_or_nothing(&mut connection, &|to| verdicts::say(to, said.clone(), at(0)).map(drop));
+    is_all_or_nothing(&mut connection, &|to| dead_letters::bury(to, 1, &"x".repeat(20_000), 0));
+    let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+        INSERT INTO dead_letters (sink, key, sequence, error, refused) SELECT 'bus', ?1, 1, '', 0 FROM n";
+    connection.execute(many, [opened().id]).expect("many");
+    is_all_or_nothing(&mut connection, &|to| {
+        dead_letters::settle(to, "bus", Act::SendAgain, &"duty".repeat(20), 0).map(drop)
+    });
 }
 
 #[tokio::test]

@@ -2,19 +2,26 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
+use rules::alert::Severity;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::alert::WireContext;
+use crate::alert::samples::opened;
 use crate::config::Config;
 use crate::health::SinkReport;
 use crate::http::tests::browser::{Browser, place};
 use crate::http::tests::{HOSTILE, served_by};
 use crate::sink::courier::Courier;
+use crate::sink::dispatch::{Decided, Dispatch};
+use crate::sink::outbox::Outbox;
+use crate::sink::status::DeadLetter;
 use crate::sink::trial::Trial;
+use crate::sink::{Delivery, Route};
 
 /// A receiver that answers like this, and the bodies that came.
-async fn receiver(code: u16, answer: &'static str) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
-    let (out, came) = tokio::sync::mpsc::unbounded_channel();
+async fn receiver(code: u16, answer: &'static str) -> (String, mpsc::UnboundedReceiver<String>) {
+    let (out, came) = mpsc::unbounded_channel();
     let take = async move |body: String| {
         out.send(body).expect("somebody looks");
         (StatusCode::from_u16(code).expect("a status"), answer)
@@ -99,4 +106,45 @@ async fn who_may_only_look_sends_nothing_nor_does_a_page_of_another_site() {
     let anybody = open.client.post(format!("{}/api/v1/sinks/hook/test", open.base)).send().await.expect("an answer");
     assert_eq!(anybody.status(), 403, "without a token nobody changes anything");
     assert!(came.try_recv().is_err(), "nothing came");
+}
+
+#[tokio::test]
+async fn what_was_refused_is_sent_again_from_the_page_and_it_is_listed_by_whom() {
+    let (settle, mut settlings) = mpsc::channel(1);
+    let mut browser = Browser::at(|site| site.settle = settle).await;
+    let store = browser.served.site.store.clone();
+    let outbox = Arc::new(Outbox::over(store.clone(), "hook".into()));
+    let mut dispatch = Dispatch::new(vec![Route::new("hook".into(), Severity::Low, outbox.clone())], store);
+    let delivery = Delivery::new(&opened(), "{}".into());
+    dispatch.put(vec![Decided { alert: Arc::new(opened()), delivery, merely_refreshes: false, chapter: None }]).await;
+    let (ticket, _) = outbox.take().await.expect("it waits");
+    outbox.bury(ticket, HOSTILE.to_owned());
+    tokio::spawn(async move {
+        while let Some(asked) = settlings.recv().await {
+            dispatch.settle(asked).await;
+        }
+    });
+    let letter = DeadLetter { id: format!("{}/1", opened().id), error: HOSTILE.to_owned() };
+    let hook =
+        SinkReport { name: "hook".into(), dead_letter_count: 1, dead_letters: vec![letter], ..SinkReport::default() };
+    browser.served.report.send_modify(|report| report.sinks = vec![hook]);
+    browser.sign_in("0ther", "/health").await;
+    assert!(!browser.page("/health").await.1.contains("<button"), "who may only look settles nothing");
+    assert_eq!(browser.post("/health/dead-letters", "sink=hook&act=again").await.status(), 403);
+    browser.sign_in("s3cret", "/health").await;
+    let (_, page) = browser.page("/health").await;
+    assert!(page.contains(">Send 1 again to hook</button>") && !page.contains("<script>alert"), "{page}");
+    for (form, code) in [("sink=hook&act=burn", 400), ("sink=none&act=again", 404), ("sink=hook&act=again", 303)] {
+        assert_eq!(browser.post("/health/dead-letters", form).await.status(), code, "{form}");
+    }
+    assert_eq!(outbox.backlog(), 1);
+    let listed = format!("{}/api/v1/sinks/hook/dead-letters", browser.served.base);
+    let listed = browser.send(browser.client.get(listed)).await.text().await.expect("text");
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let record = &listed["dead_letters"][0];
+    assert_eq!((&listed["count"], &record["fate"], &record["by"]), (&1.into(), &"sent_again".into(), &"duty".into()));
+    assert_eq!((&record["id"], &record["error"]), (&format!("{}/1", opened().id).into(), &HOSTILE.into()));
+    let dismissed = browser.client.post(format!("{}/api/v1/sinks/hook/dead-letters/dismiss", browser.served.base));
+    let dismissed = dismissed.bearer_auth("s3cret").send().await.expect("an answer").text().await.expect("text");
+    assert_eq!(dismissed, r#"{"sent_again":0,"overtaken":0,"dismissed":0,"left":0}"#, "nothing is left");
 }

@@ -211,3 +211,57 @@ async fn an_alert_is_on_its_way_before_the_last_of_a_great_many_routes_is_writte
     let shell = Connection::open(&bench.path).expect("opened");
     assert_eq!(shell.query_row(written, [], |row| row.get::<_, u32>(0)).expect("a count"), count);
 }
+
+/// Asks, and lets the dispatch answer.
+async fn settle(bench: &mut Bench, act: Act) -> Result<Settled, Problem> {
+    let (reply, answer) = oneshot::channel();
+    bench.dispatch.settle(Settling { sink: "bus".into(), act, by: "duty".into(), reply }).await;
+    answer.await.expect("an answer")
+}
+
+#[tokio::test]
+async fn dead_letters_outlive_the_process_and_are_taken_again_in_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut first = bench(&folder);
+    first.dispatch.put(vec![decided("bw-a", 1, Severity::Low), decided("bw-a", 2, Severity::Low)]).await;
+    for _ in 0..2 {
+        let (ticket, _) = first.outboxes[0].take().await.expect("the oldest");
+        first.outboxes[0].bury(ticket, "answered 422".to_owned());
+    }
+    first.store.close().await;
+    drop(first);
+    let mut second = bench(&folder);
+    second.dispatch.put(vec![decided("bw-b", 1, Severity::Low)]).await;
+    let status = second.dispatch.routes[0].status.clone();
+    assert_eq!((status.letters().count, owed(&second)[0].0), (2, 1));
+    let settled = settle(&mut second, Act::SendAgain).await.expect("settled");
+    assert_eq!((settled.sent_again, settled.left), (2, 0));
+    assert_eq!((status.letters(), status.sent_again()), (Default::default(), 2));
+    second.dispatch.put(vec![decided("bw-b", 2, Severity::Low)]).await;
+    let outbox = second.outboxes[0].clone();
+    let mut taken = Vec::new();
+    while taken.len() < 4 {
+        let (ticket, parcel) = tokio::select! {
+            next = outbox.take() => next.expect("it waits"),
+            never = outbox.keep_filled() => match never {},
+        };
+        let Parcel::Alert(delivery) = parcel else { panic!("no alert") };
+        taken.push((delivery.id.to_string(), delivery.sequence));
+        outbox.ack(ticket);
+    }
+    assert_eq!(outbox.backlog(), 0);
+    let order = |id: &str| taken.iter().filter(|(of, _)| of == id).map(|(_, sequence)| *sequence).collect::<Vec<_>>();
+    assert_eq!((order("bw-a"), order("bw-b")), (vec![1, 2], vec![1, 2]));
+}
+
+#[tokio::test]
+async fn dead_letters_wait_for_a_store_that_can_be_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = bench(&folder);
+    bench.dispatch.put(vec![decided("bw-a", 1, Severity::Low)]).await;
+    let shell = Connection::open(&bench.path).expect("opened");
+    shell.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    bench.dispatch.put(vec![decided("bw-a", 2, Severity::Low)]).await;
+    let problem = settle(&mut bench, Act::Dismiss).await.expect_err("what it missed goes in first");
+    assert!(matches!(problem, Problem::Busy(_)), "{problem}");
+}
