@@ -320,7 +320,7 @@ proptest! {
         for prefix in probes {
             let found = rib.find(&prefix).map_or_else(Vec::new, |at| rib.entry(at).routes.to_vec());
             let routes: Vec<_> =
-                found.iter().map(|r| (r.vantage, r.path_id, rib.paths.attributes(r.path).clone())).collect();
+                found.iter().map(|r| (r.vantage, r.path_id, rib.paths.attributes(r.path))).collect();
             prop_assert_eq!(routes, twin.routes_at(&prefix));
             let held = |e: &&rules::rib::Entry| !e.routes.is_empty();
             let covering: Vec<IpNet> = rib.covering(&prefix).filter(held).map(|e| e.prefix).collect();

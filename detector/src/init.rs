@@ -116,7 +116,7 @@ fn shown(asn: Asn, shard: &Shard) -> BTreeMap<IpNet, Shown> {
     for entry in entries.filter(originates) {
         let mut shown = Shown::default();
         for route in &entry.routes {
-            let Some(adjacency) = rib.paths.facts(route.path).adjacency() else { continue };
+            let Some(adjacency) = rib.paths.adjacency(route.path) else { continue };
             let peer = shard.peer_as(route.vantage);
             shown.origins.entry(adjacency.origin_as).or_default().extend(peer);
             if adjacency.origin_as == asn && adjacency.neighbor != asn {

@@ -299,7 +299,7 @@ pub struct RovProof {
     pub covering: Vec<CoveringVrp>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AspaHop {
     pub customer: Asn,
     pub provider: Asn,

@@ -1,8 +1,11 @@
 //! What a path proves by itself: ASPA, OTC and relations side by side, and the leak that follows from them.
 
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::quality::FixedState;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{AspaProof, AspaState, CheckState, OtcProof, ValleyProof};
+use crate::alert::{AspaHop, AspaProof, AspaState, CheckState, OtcProof, ValleyProof};
 use crate::bgp::{Asn, PathAttributes};
 use crate::leak::{Violation, aspa, otc, valley};
 use crate::relations::{Relation, Relations};
@@ -27,7 +30,7 @@ pub enum ProvenBy {
 }
 
 /// `from` gave the route to `leaker`, who gave it to `to`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LeakProof {
     pub leaker: Asn,
     pub from: Asn,
@@ -46,14 +49,19 @@ pub struct LeakProof {
 }
 
 impl PathProofs {
-    /// What rules ask of it differs: the leak, or what ASPAs attest.
-    pub fn says_otherwise(&self, other: &Self) -> bool {
-        let attested = |proofs: &'_ Self| {
-            let is_evaluated = proofs.aspa.verdict != AspaState::NotEvaluated;
-            let hops = proofs.aspa.hops.iter().filter(|h| is_evaluated && h.authorized != Authorized::NoAttestation);
-            hops.map(|h| (h.customer, h.provider, h.authorized)).collect::<Vec<_>>()
-        };
-        self.leak != other.leak || attested(self) != attested(other)
+    /// Stands for what rules ask of it: the leak, and what ASPAs attest. The same in every process, so that replays agree; two
+    /// that differ have the same one once in 2^32. Zero, where nothing is said.
+    pub fn digest(&self) -> u32 {
+        let is_evaluated = self.aspa.verdict != AspaState::NotEvaluated;
+        let is_attested = |hop: &&AspaHop| is_evaluated && hop.authorized != Authorized::NoAttestation;
+        let mut attested = self.aspa.hops.iter().filter(is_attested).peekable();
+        if self.leak.is_none() && attested.peek().is_none() {
+            return 0;
+        }
+        let mut state = FixedState::with_seed(0).build_hasher();
+        self.leak.hash(&mut state);
+        attested.for_each(|hop| hop.hash(&mut state));
+        state.finish() as u32
     }
 }
 

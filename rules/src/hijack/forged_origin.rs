@@ -101,7 +101,7 @@ fn funnel(scene: &Scene<'_>, origin_as: Asn, expected: &Expectation<'_>) -> Opti
         return None;
     }
     let over_known = scene.entry.routes.iter().any(|r| {
-        let held = scene.rib.paths.facts(r.path).adjacency();
+        let held = scene.rib.paths.adjacency(r.path);
         held.is_some_and(|a| a.origin_as == origin_as && expected.has(a))
     });
     Some(if over_known { Code::NoFunnel } else { Code::Funnel })

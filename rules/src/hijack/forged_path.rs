@@ -60,6 +60,6 @@ fn funnel(scene: &Scene<'_>, suspect: Asn, expected: &Expectation<'_>) -> Option
     if expected.prefix == *scene.prefix() {
         return None;
     }
-    let is_through = |r: crate::rib::Route| scene.rib.paths.facts(r.path).hops.contains(&suspect);
+    let is_through = |r: crate::rib::Route| scene.rib.paths.hops(r.path).contains(&suspect);
     Some(if scene.entry.routes.iter().all(is_through) { Code::Funnel } else { Code::NoFunnel })
 }

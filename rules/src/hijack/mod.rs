@@ -29,8 +29,8 @@ use crate::watch::{Resource, Watch};
 pub struct Scene<'s> {
     pub now: Timestamp,
     pub entry: &'s Entry,
-    pub path: &'s PathFacts,
-    pub attributes: &'s PathAttributes,
+    pub path: PathFacts,
+    pub attributes: Arc<PathAttributes>,
     pub rib: &'s Rib,
     pub vrps: &'s VrpTable,
     pub rpki_usable: bool,

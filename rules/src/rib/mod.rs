@@ -5,6 +5,7 @@
 
 mod memory;
 mod paths;
+mod room;
 mod routes;
 
 pub use paths::{PathFacts, PathRef, PathSet, PathTable};
@@ -232,6 +233,7 @@ impl Rib {
         let (entries, hasher) = (&self.entries, &self.hasher);
         let rehash = |at: &PrefixRef| entries.get(at.0 as usize).map_or(0, |e| hash(hasher, &e.prefix));
         self.exact.insert_unique(hash(hasher, &prefix), at, rehash);
+        room::make_room(&mut self.entries, 1);
         self.entries.push(Entry {
             prefix,
             routes: Routes::default(),

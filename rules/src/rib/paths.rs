@@ -1,100 +1,97 @@
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+//! Which sets of attributes do the routes carry? Each is kept once, in about 60 octets: a row of 32, its ASes, and a place in the
+//! index. What a path says by itself is worked out anew whenever a rule asks; the row keeps what nearly every update asks.
 
-use std::hash::{BuildHasher, Hasher};
+mod arena;
+mod facts;
+mod set;
+
+pub use facts::PathFacts;
+pub use set::PathSet;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use crate::baseline::Adjacency;
-use crate::bgp::{Asn, PathAttributes};
+use crate::bgp::{AsPath, Asn, PathAttributes};
 use crate::limits;
-use crate::proofs::PathProofs;
+use crate::rib::room::make_room;
+use arena::{Arena, Run};
 
 /// Index of an interned set of attributes; valid while somebody holds a reference on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathRef(pub(super) u32);
 
-/// What a path says by itself, worked out once when it is first seen.
-#[derive(Clone, Debug)]
-pub struct PathFacts {
-    /// Prepends and a private tail removed, wire order.
-    pub hops: Box<[Asn]>,
-    /// The private or AS_TRANS ASes that stood right of the origin.
-    pub private_tail: Box<[Asn]>,
-    /// Last of `hops`; none for an AS_SET.
-    pub origin_as: Option<Asn>,
-    /// A special-purpose AS among `hops`, and the AS left of it.
-    pub bogon: Option<(Asn, Option<Asn>)>,
-    /// Leak checks; none while nothing is wrong or unproven.
-    pub proofs: Arc<PathProofs>,
-    /// Nothing in the path alone asks for attention, or nothing that was not there before.
-    pub is_clean: bool,
-    /// The adjacency at the origin is one that the dump holds somewhere in this shard's part.
-    pub is_known_adjacency: bool,
-    /// New links beyond it, left of which stands an AS that may never have carried anything; nearest to the origin first, at most
-    /// [`limits::STRANGERS`].
-    pub strangers: SmallVec<[Adjacency; 1]>,
-    /// All its links are part of what is known.
-    pub is_learned: bool,
-}
+/// 96 bits under two secret keys stand for the attributes themselves: among four million paths, two that share a name are less
+/// likely than 1 in 10^15. To compare them octet by octet costs another cache miss an update.
+type Name = (u64, u32);
 
-/// Some paths of a table.
-#[derive(Clone, Debug, Default)]
-pub struct PathSet(Vec<bool>);
-
-impl PathSet {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn contains(&self, path: PathRef) -> bool {
-        self.0.get(path.0 as usize).copied().unwrap_or_default()
-    }
-
-    pub fn insert(&mut self, path: PathRef) {
-        let i = path.0 as usize;
-        if self.0.len() <= i {
-            self.0.resize(i + 1, false);
-        }
-        self.0[i] = true;
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = PathRef> {
-        (0..).zip(&self.0).filter(|(_, is_in)| **is_in).map(|(i, _)| PathRef(i))
-    }
-}
-
-impl PathFacts {
-    /// The origin and the AS next to it; an origin that peers with the collector stands next to itself.
-    pub fn adjacency(&self) -> Option<Adjacency> {
-        let origin_as = self.origin_as?;
-        let left = self.hops.len().checked_sub(2).map(|i| self.hops[i]);
-        Some(Adjacency { origin_as, neighbor: left.unwrap_or(origin_as) })
-    }
-}
-
-/// What nearly every update asks of a path; kept apart, so that it stays in the cache.
-#[derive(Clone, Copy, Debug)]
-struct Hot {
+/// What nearly every update asks of a path: half a cache line.
+struct Row {
+    name: u64,
+    /// The rest of the name.
+    more: u32,
+    /// Of what it proves, see [`crate::proofs::PathProofs::digest`].
+    digest: u32,
+    /// Routes that carry it, and whoever else holds it.
     refs: u32,
-    /// How often it was left by its last route.
-    idled: u32,
-    origin_as: Option<Asn>,
-    is_plain: bool,
+    /// The origin after a private tail was removed.
+    origin_as: Asn,
+    start: u32,
+    len: u16,
+    flags: u8,
+    /// How often it was left by its last route, modulo 256.
+    idled: u8,
 }
 
-impl Hot {
-    fn new(facts: &PathFacts) -> Self {
-        let mut hot = Self { refs: 1, idled: 0, origin_as: None, is_plain: false };
-        hot.update(facts);
-        hot
+mod flag {
+    /// It has an origin.
+    pub const ORIGIN: u8 = 1;
+    pub const CLEAN: u8 = 1 << 1;
+    pub const KNOWN_ADJACENCY: u8 = 1 << 2;
+    /// All its links are part of what is known.
+    pub const LEARNED: u8 = 1 << 3;
+    pub const LEAK: u8 = 1 << 4;
+    pub const BOGON: u8 = 1 << 5;
+    /// More than an AS_SEQUENCE: the attributes stand in `PathTable::odd`.
+    pub const ODD: u8 = 1 << 6;
+    /// Nobody can have it.
+    pub const FREE: u8 = 1 << 7;
+}
+
+impl Row {
+    fn new(name: Name, run: Run) -> Self {
+        let Run { start, len } = run;
+        Self { name: name.0, more: name.1, digest: 0, refs: 1, origin_as: Asn(0), start, len, flags: 0, idled: 0 }
     }
 
+    fn name(&self) -> Name {
+        (self.name, self.more)
+    }
+
+    fn run(&self) -> Run {
+        Run { start: self.start, len: self.len }
+    }
+
+    fn has(&self, flags: u8) -> bool {
+        self.flags & flags == flags
+    }
+
+    /// Learned is what was learned since.
     fn update(&mut self, facts: &PathFacts) {
-        self.origin_as = facts.origin_as;
-        self.is_plain = facts.is_clean && facts.is_known_adjacency;
+        let set = |is_set: bool, flag| if is_set { flag } else { 0 };
+        self.origin_as = facts.origin_as.unwrap_or(Asn(0));
+        self.digest = facts.proofs.digest();
+        self.flags = self.flags & flag::ODD
+            | set(facts.origin_as.is_some(), flag::ORIGIN)
+            | set(facts.is_clean, flag::CLEAN)
+            | set(facts.is_known_adjacency, flag::KNOWN_ADJACENCY)
+            | set(facts.proofs.leak.is_some(), flag::LEAK)
+            | set(facts.bogon.is_some(), flag::BOGON);
     }
 }
 
@@ -108,29 +105,48 @@ fn hash(hasher: &RandomState, attributes: &PathAttributes) -> u64 {
     let otc = attributes.only_to_customer.map_or(0, |a| u64::from(a.0) + 1);
     let flags = u64::from(attributes.blackhole) << 1 | u64::from(path.is_plain_sequence());
     state.write_u64(otc << 32 | (path.ases().len() as u64) << 2 | flags);
+    if !path.is_plain_sequence() {
+        path.hash(&mut state);
+    }
     state.finish()
 }
 
 /// All attribute sets that some route carries, each once. The hash is keyed anew in every process: paths are
 /// chosen by strangers.
-#[derive(Default)]
 pub struct PathTable {
-    hot: Vec<Hot>,
-    attributes: Vec<Arc<PathAttributes>>,
-    facts: Vec<PathFacts>,
+    rows: Vec<Row>,
+    arena: Arena,
+    /// Those that are more than an AS_SEQUENCE.
+    odd: HashMap<u32, Arc<PathAttributes>>,
     free: Vec<u32>,
-    /// Paths that no route carries, oldest first: most come back, and their facts cost more than their memory.
-    idle: VecDeque<(u32, u32)>,
-    index: HashTable<(Name, u32)>,
+    /// Paths that no route carries, oldest first: most come back, and to work them out costs more than their memory.
+    idle: VecDeque<(u32, u8)>,
+    index: HashTable<u32>,
     hashers: (RandomState, RandomState),
+    most_idle: usize,
 }
 
-/// 128 bits under two secret keys stand for the attributes themselves: among a million paths, two that share a name
-/// are less likely than 1 in 10^26. To compare them octet by octet costs three cache misses an update, a sixth of all
-/// the time there is.
-type Name = (u64, u64);
+impl Default for PathTable {
+    fn default() -> Self {
+        Self::keeping(limits::IDLE_PATHS)
+    }
+}
 
 impl PathTable {
+    /// Keeps so many paths that no route carries.
+    fn keeping(most_idle: usize) -> Self {
+        Self {
+            rows: Vec::new(),
+            arena: Arena::default(),
+            odd: HashMap::new(),
+            free: Vec::new(),
+            idle: VecDeque::new(),
+            index: HashTable::new(),
+            hashers: Default::default(),
+            most_idle,
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.index.len()
     }
@@ -145,52 +161,55 @@ impl PathTable {
         attributes: &Arc<PathAttributes>,
         facts: impl FnOnce(&PathAttributes) -> PathFacts,
     ) -> PathRef {
-        let name = self.name(attributes);
-        if let Some(&(_, i)) = self.index.find(name.0, |(known, _)| *known == name) {
-            self.hot[i as usize].refs += 1;
+        let name = (hash(&self.hashers.0, attributes), hash(&self.hashers.1, attributes) as u32);
+        if let Some(&i) = self.index.find(name.0, |i| self.rows[*i as usize].name() == name) {
+            self.rows[i as usize].refs += 1;
             return PathRef(i);
         }
-        let i = self.place(attributes.clone(), facts(attributes));
-        self.index.insert_unique(name.0, (name, i), |(known, _)| known.0);
+        let i = self.place(name, attributes);
+        self.rows[i as usize].update(&facts(attributes));
+        self.index.insert_unique(name.0, i, |i| self.rows[*i as usize].name);
         PathRef(i)
     }
 
-    fn name(&self, attributes: &PathAttributes) -> Name {
-        (hash(&self.hashers.0, attributes), hash(&self.hashers.1, attributes))
-    }
-
-    fn place(&mut self, attributes: Arc<PathAttributes>, facts: PathFacts) -> u32 {
-        let hot = Hot::new(&facts);
-        match self.free.pop() {
+    fn place(&mut self, name: Name, attributes: &Arc<PathAttributes>) -> u32 {
+        let run = self.arena.put(attributes.as_path.ases().iter().copied());
+        let mut row = Row::new(name, run);
+        let is_simple = is_sequence(attributes);
+        if !is_simple {
+            row.flags = flag::ODD;
+        }
+        let i = match self.free.pop() {
             Some(i) => {
-                self.hot[i as usize] = hot;
-                self.attributes[i as usize] = attributes;
-                self.facts[i as usize] = facts;
+                self.rows[i as usize] = row;
                 i
             }
             None => {
-                self.hot.push(hot);
-                self.attributes.push(attributes);
-                self.facts.push(facts);
-                (self.hot.len() - 1) as u32
+                make_room(&mut self.rows, 1);
+                self.rows.push(row);
+                (self.rows.len() - 1) as u32
             }
+        };
+        if !is_simple {
+            self.odd.insert(i, attributes.clone());
         }
+        i
     }
 
     pub fn retain(&mut self, path: PathRef) {
-        self.hot[path.0 as usize].refs += 1;
+        self.rows[path.0 as usize].refs += 1;
     }
 
     /// Gives one reference back; after the last one the entry stays until others need the room.
     pub fn release(&mut self, path: PathRef) {
-        let hot = &mut self.hot[path.0 as usize];
-        hot.refs -= 1;
-        if hot.refs > 0 {
+        let row = &mut self.rows[path.0 as usize];
+        row.refs -= 1;
+        if row.refs > 0 {
             return;
         }
-        hot.idled = hot.idled.wrapping_add(1);
-        self.idle.push_back((path.0, hot.idled));
-        if self.idle.len() > limits::IDLE_PATHS
+        row.idled = row.idled.wrapping_add(1);
+        self.idle.push_back((path.0, row.idled));
+        if self.idle.len() > self.most_idle
             && let Some((oldest, idled)) = self.idle.pop_front()
         {
             self.forget(oldest, idled);
@@ -198,47 +217,97 @@ impl PathTable {
     }
 
     /// Frees the entry, unless it came back since.
-    fn forget(&mut self, i: u32, idled: u32) {
-        let hot = self.hot[i as usize];
-        if hot.refs > 0 || hot.idled != idled {
+    fn forget(&mut self, i: u32, idled: u8) {
+        let row = &mut self.rows[i as usize];
+        if row.refs > 0 || row.idled != idled || row.has(flag::FREE) {
             return;
         }
-        let name = self.name(&self.attributes[i as usize]);
-        if let Ok(found) = self.index.find_entry(name.0, |(_, j)| *j == i) {
+        row.flags |= flag::FREE;
+        self.arena.give_back(row.run());
+        if let Ok(found) = self.index.find_entry(row.name, |j| *j == i) {
             found.remove();
-            self.free.push(i);
         }
+        self.odd.remove(&i);
+        self.free.push(i);
+    }
+
+    fn row(&self, path: PathRef) -> &Row {
+        &self.rows[path.0 as usize]
     }
 
     /// The origin after a private tail was removed.
     pub fn origin_as(&self, path: PathRef) -> Option<Asn> {
-        self.hot[path.0 as usize].origin_as
+        let row = self.row(path);
+        row.has(flag::ORIGIN).then_some(row.origin_as)
     }
 
     /// Nothing to see in the path itself, and its origin stands behind a neighbor it is known for.
     pub fn is_plain(&self, path: PathRef) -> bool {
-        self.hot[path.0 as usize].is_plain
+        self.row(path).has(flag::CLEAN | flag::KNOWN_ADJACENCY)
     }
 
-    pub fn attributes(&self, path: PathRef) -> &Arc<PathAttributes> {
-        &self.attributes[path.0 as usize]
+    /// Nothing in the path alone asks for attention, or nothing that was not there before.
+    pub fn is_clean(&self, path: PathRef) -> bool {
+        self.row(path).has(flag::CLEAN)
     }
 
-    pub fn facts(&self, path: PathRef) -> &PathFacts {
-        &self.facts[path.0 as usize]
+    pub fn is_known_adjacency(&self, path: PathRef) -> bool {
+        self.row(path).has(flag::KNOWN_ADJACENCY)
     }
 
-    /// All paths that some route carries, in no order that may reach the outside.
-    pub fn iter(&self) -> impl Iterator<Item = &PathFacts> {
-        self.facts.iter().zip(&self.hot).filter(|(_, hot)| hot.refs > 0).map(|(facts, _)| facts)
+    pub fn is_learned(&self, path: PathRef) -> bool {
+        self.row(path).has(flag::LEARNED)
+    }
+
+    /// Some proof names a leak, whether it is news or not.
+    pub fn has_leak(&self, path: PathRef) -> bool {
+        self.row(path).has(flag::LEAK)
+    }
+
+    /// A special-purpose AS stands in it.
+    pub fn has_bogon(&self, path: PathRef) -> bool {
+        self.row(path).has(flag::BOGON)
+    }
+
+    /// As they were received.
+    pub fn attributes(&self, path: PathRef) -> Arc<PathAttributes> {
+        match self.odd(path) {
+            Some(odd) => odd.clone(),
+            None => of_sequence(self.ases(path)).into(),
+        }
+    }
+
+    /// Those that are more than an AS_SEQUENCE.
+    pub fn odd(&self, path: PathRef) -> Option<&Arc<PathAttributes>> {
+        self.row(path).has(flag::ODD).then(|| &self.odd[&path.0])
+    }
+
+    /// Every AS of the path in wire order, those of sets included.
+    pub fn ases(&self, path: PathRef) -> &[Asn] {
+        self.arena.get(self.row(path).run())
+    }
+
+    /// Prepends and a private tail removed, wire order; as in [`PathFacts`].
+    pub fn hops(&self, path: PathRef) -> SmallVec<[Asn; 12]> {
+        let mut hops = SmallVec::from_slice(self.ases(path));
+        hops.dedup();
+        let ends_in_set = self.odd(path).is_some_and(|odd| odd.as_path.origin_as().is_none());
+        while !ends_in_set && hops.last().is_some_and(|asn: &Asn| asn.is_private_or_trans()) {
+            hops.pop();
+        }
+        hops
+    }
+
+    /// The origin and the AS next to it; an origin that peers with the collector stands next to itself.
+    pub fn adjacency(&self, path: PathRef) -> Option<Adjacency> {
+        facts::adjacency(self.origin_as(path)?, &self.hops(path))
     }
 
     /// Paths that lead through one of these.
     pub fn through(&self, asns: &BTreeSet<Asn>) -> PathSet {
         let mut through = PathSet::default();
-        for (i, facts) in (0..).zip(&self.facts) {
-            if self.hot[i as usize].refs > 0 && facts.hops.iter().chain(&*facts.private_tail).any(|h| asns.contains(h))
-            {
+        for (i, row) in (0..).zip(&self.rows) {
+            if row.refs > 0 && self.arena.get(row.run()).iter().any(|asn| asns.contains(asn)) {
                 through.insert(PathRef(i));
             }
         }
@@ -249,27 +318,39 @@ impl PathTable {
     /// something else than before.
     pub fn refresh(
         &mut self,
-        is_touched: impl Fn(&PathAttributes) -> bool,
+        is_touched: impl Fn(&[Asn]) -> bool,
         mut work_out: impl FnMut(&PathAttributes) -> PathFacts,
     ) -> PathSet {
         let mut changed = PathSet::default();
-        let paths = self.hot.iter_mut().zip(&self.attributes).zip(&mut self.facts);
-        for (i, ((hot, attributes), facts)) in paths.enumerate().filter(|(_, ((_, a), _))| is_touched(a)) {
-            let new = work_out(attributes);
-            if new.proofs.says_otherwise(&facts.proofs) {
-                changed.insert(PathRef(i as u32));
+        for i in 0..self.rows.len() {
+            let path = PathRef(i as u32);
+            if self.row(path).has(flag::FREE) || !is_touched(self.ases(path)) {
+                continue;
             }
-            *facts = new;
-            hot.update(facts);
+            let facts = work_out(&self.attributes(path));
+            let row = &mut self.rows[i];
+            if facts.proofs.digest() != row.digest {
+                changed.insert(path);
+            }
+            row.update(&facts);
         }
         changed
     }
 
     /// The links of this path became part of the baseline.
     pub fn mark_known(&mut self, path: PathRef) {
-        let facts = &mut self.facts[path.0 as usize];
-        facts.is_known_adjacency = true;
-        facts.is_learned = true;
-        self.hot[path.0 as usize].update(facts);
+        self.rows[path.0 as usize].flags |= flag::KNOWN_ADJACENCY | flag::LEARNED;
     }
 }
+
+/// What nearly all routes carry.
+fn is_sequence(attributes: &PathAttributes) -> bool {
+    attributes.as_path.is_plain_sequence() && attributes.only_to_customer.is_none() && !attributes.blackhole
+}
+
+fn of_sequence(ases: &[Asn]) -> PathAttributes {
+    PathAttributes { as_path: AsPath::sequence(ases), ..PathAttributes::default() }
+}
+
+#[cfg(test)]
+mod tests;

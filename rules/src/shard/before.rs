@@ -32,6 +32,6 @@ impl Shard {
     }
 
     fn held_before(&self, entry: &Entry, path: PathRef) -> HeldBefore {
-        HeldBefore { prefix: entry.prefix, attributes: self.rib.paths.attributes(path).clone() }
+        HeldBefore { prefix: entry.prefix, attributes: self.rib.paths.attributes(path) }
     }
 }

@@ -3,22 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{Known, Report, Shard, sighting};
-use crate::rib::{PathFacts, PathRef, PathSet};
-
-/// Who stood next to whom on the path, and who carried routes of others. Members of an AS_SET carried nothing.
-pub(super) fn known_of(facts: &PathFacts) -> impl Iterator<Item = Known> {
-    let is_sequence = facts.origin_as.is_some();
-    sighting::known_of(&facts.hops).filter(move |known| is_sequence || matches!(known, Known::Link(..)))
-}
+use crate::rib::{PathRef, PathSet};
 
 impl Shard {
     /// Until there is a baseline, whatever stands in a path counts as known.
     pub(super) fn learn_path(&mut self, path: PathRef) {
-        let facts = self.rib.paths.facts(path);
-        if facts.is_learned {
+        if self.rib.paths.is_learned(path) {
             return;
         }
-        let known: Vec<Known> = known_of(facts).chain(self.onward(facts)).collect();
+        let known: Vec<Known> = self.known_of(path).into_iter().chain(self.onward(path)).collect();
         known.into_iter().for_each(|k| self.learn(k));
         self.rib.paths.mark_known(path);
     }
@@ -39,14 +32,33 @@ impl Shard {
                 }
             }
         }
-        let facts = |path| self.rib.paths.facts(path);
-        paths.iter().flat_map(|path| known_of(facts(path)).chain(self.onward(facts(path)))).collect()
+        paths.iter().flat_map(|path| self.known_of(path).into_iter().chain(self.onward(path))).collect()
+    }
+
+    /// Who stood next to whom on the path, and who carried routes of others. Members of an AS_SET carried nothing.
+    pub(super) fn known_of(&self, path: PathRef) -> Vec<Known> {
+        let is_sequence = self.rib.paths.origin_as(path).is_some();
+        let known = sighting::known_of(&self.rib.paths.hops(path)).collect::<Vec<_>>();
+        known.into_iter().filter(|known| is_sequence || matches!(known, Known::Link(..))).collect()
+    }
+
+    /// Leaks and bogons of paths that stand.
+    pub(super) fn oddities_of(&self, paths: &PathSet) -> BTreeSet<Known> {
+        let table = &self.rib.paths;
+        let odd = paths.iter().filter(|path| table.has_leak(*path) || table.has_bogon(*path));
+        odd.flat_map(|path| {
+            let facts = self.facts(path);
+            let leak = facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to));
+            leak.into_iter().chain(facts.bogon.map(|(b, left)| Known::Bogon(b, left)))
+        })
+        .collect()
     }
 
     /// To whom the neighbor of a watched origin gave its route.
-    fn onward(&self, facts: &PathFacts) -> Option<Known> {
-        let [.., to, neighbor, origin_as] = facts.hops[..] else { return None };
-        let is_watched = facts.origin_as == Some(origin_as) && self.watch.holds(origin_as);
+    fn onward(&self, path: PathRef) -> Option<Known> {
+        let hops = self.rib.paths.hops(path);
+        let [.., to, neighbor, origin_as] = hops[..] else { return None };
+        let is_watched = self.rib.paths.origin_as(path) == Some(origin_as) && self.watch.holds(origin_as);
         is_watched.then_some(Known::Onward(origin_as, neighbor, to))
     }
 }

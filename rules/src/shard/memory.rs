@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::learn::known_of;
 use super::{Known, RouteKey, Shard};
 use crate::alert::Class;
 use crate::baseline::{Adjacency, Baseline};
@@ -15,7 +14,7 @@ use crate::bgp::{Asn, Timestamp, Update, VantageId};
 use crate::checkpoint::{Checkpoint, PrefixMemory};
 use crate::finding::Kind;
 use crate::limits;
-use crate::rib::{PathRef, PrefixRef};
+use crate::rib::{PathRef, PathSet, PrefixRef};
 
 /// What a restart left.
 pub(super) struct Before {
@@ -129,30 +128,26 @@ impl Shard {
     /// were not watched before, and from nobody else.
     pub(super) fn extend_baseline(&mut self) -> BTreeSet<Known> {
         let Some(first_new) = self.before.as_ref().map(|b| b.vantage) else { return BTreeSet::new() };
-        let mut known = BTreeSet::new();
+        let (mut standing, mut oddities) = (PathSet::default(), PathSet::default());
         for at in self.rib.all() {
             if self.rib.entry(at).offending > 0 || self.was_disputed(at) {
                 continue;
             }
             let routes = &self.rib.entry(at).routes;
             let new: Vec<PathRef> = routes.iter().filter(|r| r.vantage.0 >= first_new).map(|r| r.path).collect();
-            for path in &new {
-                let facts = self.rib.paths.facts(*path);
-                known.extend(known_of(facts));
-                known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
-                known.extend(facts.bogon.map(|(b, left)| Known::Bogon(b, left)));
-            }
+            new.iter().for_each(|path| standing.insert(*path));
             match &self.rib.entry(at).baseline {
-                None => self.make_baseline(at, &mut known),
+                None => self.make_baseline(at, &mut oddities),
                 Some(baseline) if !new.is_empty() => {
                     let mut adjacencies: Vec<Adjacency> = baseline.adjacencies().to_vec();
-                    adjacencies.extend(new.iter().filter_map(|path| self.rib.paths.facts(*path).adjacency()));
+                    adjacencies.extend(new.iter().filter_map(|path| self.rib.paths.adjacency(*path)));
                     self.rib.entry_mut(at).baseline = Baseline::new(adjacencies);
                 }
                 Some(_) => {}
             }
         }
-        known
+        let known: BTreeSet<Known> = standing.iter().flat_map(|path| self.known_of(path)).collect();
+        known.into_iter().chain(self.oddities_of(&standing)).chain(self.oddities_of(&oddities)).collect()
     }
 
     /// A day after a restart what did not come back is gone, and everything that comes is new.

@@ -454,8 +454,8 @@ impl Shard {
     }
 
     fn is_valid(&self, at: PrefixRef, path: PathRef) -> bool {
-        let is_set = !self.rib.paths.attributes(path).as_path.origin_set().is_empty();
-        let origin_as = self.rib.paths.facts(path).origin_as.filter(|_| !is_set);
+        let is_set = self.rib.paths.odd(path).is_some_and(|odd| !odd.as_path.origin_set().is_empty());
+        let origin_as = self.rib.paths.origin_as(path).filter(|_| !is_set);
         self.rpki_usable && self.rpki.vrps.validate(&self.rib.entry(at).prefix, origin_as).state() == RovState::Valid
     }
 
@@ -474,7 +474,7 @@ impl Shard {
                 self.sighted(key, old.class, old.key_as, seen, Phase::Ended(cause.ends(old.class)));
             }
         }
-        let attributes = self.rib.paths.attributes(path).clone();
+        let attributes = if findings.is_empty() { Arc::default() } else { self.rib.paths.attributes(path) };
         for finding in findings {
             let active = Active {
                 class: finding.class,
@@ -514,34 +514,45 @@ impl Shard {
             RestsOn::Vrps => !self.rpki_usable,
             RestsOn::Aspas => !self.aspas_usable,
         };
-        let facts = self.rib.paths.facts(path);
         has_expired
             && match old.class.kind() {
-                Kind::Forged | Kind::Leak => facts.hops.contains(&old.key_as),
-                _ => facts.origin_as == Some(old.key_as),
+                Kind::Forged | Kind::Leak => self.rib.paths.hops(path).contains(&old.key_as),
+                _ => self.rib.paths.origin_as(path) == Some(old.key_as),
             }
     }
 
     fn scene(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Scene<'_> {
         let entry = self.rib.entry(at);
-        let facts = self.rib.paths.facts(path);
+        let facts = self.facts(path);
         Scene {
             now,
             entry,
-            path: facts,
             attributes: self.rib.paths.attributes(path),
             rib: &self.rib,
             vrps: &self.rpki.vrps,
             rpki_usable: self.rpki_usable,
             roa_ends: &self.expiry.ends,
-            aspas: if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas },
+            aspas: self.usable_aspas(),
             relations: &self.context.relations,
             watch: &self.watch,
             learning: self.learning,
             knows_table: self.knows_table,
             was_valid,
             is_history: facts.origin_as.is_some_and(|o| entry.is_history(o)),
+            path: facts,
         }
+    }
+
+    /// What a path says under the data of this moment.
+    fn facts(&self, path: PathRef) -> PathFacts {
+        let paths = &self.rib.paths;
+        let facts = self.context.facts(&paths.attributes(path), self.usable_aspas());
+        // What the table taught since it was worked out is for later paths.
+        PathFacts { is_clean: paths.is_clean(path), is_known_adjacency: paths.is_known_adjacency(path), ..facts }
+    }
+
+    fn usable_aspas(&self) -> &AspaTable {
+        if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas }
     }
 
     fn findings(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Vec<Finding> {
@@ -599,7 +610,7 @@ impl Shard {
             let moved = held.filter(|a| a.class == Class::ForgedOrigin && a.points != finding.points());
             let Some(held) = moved else { continue };
             held.points = finding.points();
-            let attributes = self.rib.paths.attributes(path).clone();
+            let attributes = self.rib.paths.attributes(path);
             let (class, key_as) = (finding.class, finding.key_as);
             self.sighted(key, class, key_as, seen, Phase::Changed(Arc::new(finding), attributes));
         }
@@ -727,11 +738,13 @@ impl Shard {
 
     fn baseline_of_dump(&mut self) -> BTreeSet<Known> {
         let mut known = self.known_of_dump();
+        let mut standing = PathSet::default();
         for at in self.rib.all() {
             if !self.was_disputed(at) {
-                self.make_baseline(at, &mut known);
+                self.make_baseline(at, &mut standing);
             }
         }
+        known.extend(self.oddities_of(&standing));
         known
     }
 
@@ -753,12 +766,13 @@ impl Shard {
         self.rib.entry(key.0).offending > 0 && self.active.get(&key).is_some_and(accuses)
     }
 
-    fn make_baseline(&mut self, at: PrefixRef, known: &mut BTreeSet<Known>) {
+    /// Adds the paths whose leaks and bogons are history to `standing`.
+    fn make_baseline(&mut self, at: PrefixRef, standing: &mut PathSet) {
         let entry = self.rib.entry(at);
+        let paths = &self.rib.paths;
         let mut seen_by: Vec<(Adjacency, Asn)> = Vec::with_capacity(entry.routes.len());
         for route in &entry.routes {
-            let facts = self.rib.paths.facts(route.path);
-            let Some(adjacency) = facts.adjacency() else { continue };
+            let Some(adjacency) = paths.adjacency(route.path) else { continue };
             if self.is_offending((at, route.vantage, route.path_id)) {
                 continue;
             }
@@ -768,9 +782,8 @@ impl Shard {
             }
             let peer_as = self.peer_as[route.vantage.0 as usize];
             seen_by.extend([Some(adjacency), self.aggregated(route.path)].into_iter().flatten().map(|a| (a, peer_as)));
-            if facts.proofs.leak.is_some() || facts.bogon.is_some() {
-                known.extend(facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to)));
-                known.extend(facts.bogon.map(|(b, left)| Known::Bogon(b, left)));
+            if paths.has_leak(route.path) || paths.has_bogon(route.path) {
+                standing.insert(route.path);
             }
         }
         seen_by.sort_unstable_by_key(|(a, peer)| (a.origin_as, *peer));
@@ -787,8 +800,8 @@ impl Shard {
 
     /// Who made the AS_SET at the end of a path holds the network as well, with or without the set.
     fn aggregated(&self, path: PathRef) -> Option<Adjacency> {
-        let origin_as = self.rib.paths.attributes(path).as_path.aggregator()?;
-        let hops = &self.rib.paths.facts(path).hops;
+        let origin_as = self.rib.paths.odd(path)?.as_path.aggregator()?;
+        let hops = self.rib.paths.hops(path);
         let left = hops.iter().position(|h| *h == origin_as)?.checked_sub(1).map(|i| hops[i]);
         Some(Adjacency { origin_as, neighbor: left.unwrap_or(origin_as) })
     }
@@ -807,7 +820,7 @@ impl Shard {
     }
 
     /// Works out the paths anew that are asked for; those that prove something else than before.
-    fn refresh_paths_where(&mut self, is_touched: impl Fn(&PathAttributes) -> bool) -> PathSet {
+    fn refresh_paths_where(&mut self, is_touched: impl Fn(&[Asn]) -> bool) -> PathSet {
         let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
         let context = &self.context;
         self.rib.paths.refresh(is_touched, |a| context.facts(a, aspas))
@@ -905,7 +918,6 @@ impl PathContext {
             proofs,
             strangers,
             is_known_adjacency: false,
-            is_learned: false,
         };
         facts.is_known_adjacency = match facts.adjacency() {
             Some(a) => a.neighbor == a.origin_as || self.known.contains(&a.into()),

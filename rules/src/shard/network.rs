@@ -72,7 +72,7 @@ impl Shard {
             let mut routes = 0;
             for route in entry.routes.iter().filter(|route| self.rib.paths.origin_as(route.path) == Some(asn)) {
                 routes += 1;
-                let adjacency = self.rib.paths.facts(route.path).adjacency();
+                let adjacency = self.rib.paths.adjacency(route.path);
                 if let Some(adjacency) = adjacency.filter(|a| a.neighbor != asn) {
                     *found.neighbors.entry(adjacency.neighbor).or_default() += 1;
                 }

@@ -132,7 +132,7 @@ impl Shard {
             self.out.push(Report::Presence(Presence { prefix: whole, vantage, seen, change }));
             let finding = visibility_loss::finding(&self.scene(at, path, false, now), &right).filter(|_| is_right);
             if let Some(finding) = finding.map(Arc::new) {
-                let attributes = self.rib.paths.attributes(path).clone();
+                let attributes = self.rib.paths.attributes(path);
                 self.remember_in_parts(whole, vantage, seen, Missed { since: now, finding, attributes });
             }
         }

@@ -29,12 +29,12 @@ impl Shard {
         let entry = self.rib.entry(at);
         let path = entry.routes.get(vantage, nlri.path_id)?;
         // What came over a leak is not missed when it goes, however long it stood.
-        let facts = self.rib.paths.facts(path);
-        if facts.proofs.leak.is_some() && facts.origin_as.is_none_or(|o| !entry.was_in_dump(o)) {
+        let origin_as = self.rib.paths.origin_as(path);
+        if self.rib.paths.has_leak(path) && origin_as.is_none_or(|o| !entry.was_in_dump(o)) {
             return None;
         }
         let right = self.right_origins(at, now);
-        let is_right = self.rib.paths.origin_as(path).is_some_and(|o| right.contains(&o));
+        let is_right = origin_as.is_some_and(|o| right.contains(&o));
         (is_right && registry::beacon(&nlri.prefix).is_none()).then_some(OwnRoute { path, right })
     }
 
@@ -67,7 +67,7 @@ impl Shard {
         }
         let scene = self.scene(at, was.path, false, now);
         let Some(finding) = visibility_loss::finding(&scene, &was.right) else { return };
-        let attributes = self.rib.paths.attributes(was.path).clone();
+        let attributes = self.rib.paths.attributes(was.path);
         let missed = Missed { since: now, finding: Arc::new(finding), attributes };
         let prefix = self.rib.entry(at).prefix;
         if self.has_parts_of(&prefix, peer_as, &was.right) {

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{Cause, Phase, Report, RouteKey, Shard};
 use crate::alert::{Class, SourceState};
-use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId};
+use crate::bgp::{Asn, Timestamp, VantageId};
 use crate::rib::{PathRef, PathSet, PrefixRef};
 use crate::rpki::Delta;
 use crate::shard::EndedBy;
@@ -73,7 +73,7 @@ impl Shard {
         if customers.is_empty() || !self.aspas_usable {
             return PathSet::default();
         }
-        let concerns = |a: &PathAttributes| a.as_path.ases().iter().any(|asn| customers.contains(asn));
+        let concerns = |ases: &[Asn]| ases.iter().any(|asn| customers.contains(asn));
         self.refresh_paths_where(concerns)
     }
 
@@ -141,7 +141,7 @@ impl Shard {
     pub(super) fn tell_again(&mut self, key: RouteKey, path: PathRef, (class, key_as): (Class, Asn), now: Timestamp) {
         let findings = self.findings(key.0, path, class == Class::OriginHijack, now);
         if let Some(finding) = findings.into_iter().find(|f| (f.class, f.key_as) == (class, key_as)) {
-            let attributes = self.rib.paths.attributes(path).clone();
+            let attributes = self.rib.paths.attributes(path);
             self.sighted(key, class, key_as, now, Phase::Changed(finding.into(), attributes));
         }
     }

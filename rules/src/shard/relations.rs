@@ -54,7 +54,8 @@ impl Shard {
                 }
             }
         }
-        let leaks = paths.iter().filter_map(|path| self.rib.paths.facts(path).proofs.leak.as_ref());
+        let leaking = paths.iter().filter(|path| self.rib.paths.has_leak(*path));
+        let leaks = leaking.filter_map(|path| self.facts(path).proofs.leak.clone());
         let standing: BTreeSet<Known> =
             leaks.filter(|l| !l.counts_alone()).map(|l| Known::Leak(l.leaker, l.from, l.to)).collect();
         let news: Vec<Known> = standing.into_iter().filter(|k| !self.context.known.contains(k)).collect();

@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::bgp::{Segment, SegmentKind};
+use crate::proofs::PathProofs;
+
+fn facts(attributes: &PathAttributes) -> PathFacts {
+    let (hops, private_tail) = crate::path::strip_private_tail(&attributes.as_path);
+    let nothing =
+        crate::proofs::prove(&PathAttributes::default(), &Default::default(), &crate::relations::Relations::none());
+    PathFacts {
+        origin_as: attributes.as_path.origin_as().and(hops.last().copied()),
+        hops: hops.into(),
+        private_tail: private_tail.into(),
+        bogon: None,
+        proofs: Arc::<PathProofs>::new(nothing),
+        is_clean: attributes.as_path.ases().len().is_multiple_of(2),
+        is_known_adjacency: false,
+        strangers: SmallVec::new(),
+    }
+}
+
+fn attributes() -> impl Strategy<Value = PathAttributes> {
+    let asn = prop_oneof![3 => 64_496..64_500_u32, 1 => 65_000..65_002_u32].prop_map(Asn);
+    let segment = (prop_oneof![5 => Just("sequence"), 1 => Just("set")], prop::collection::vec(asn, 0..4));
+    let path = prop::collection::vec(segment, 0..3).prop_map(|segments| {
+        let kind = |k| if k == "set" { SegmentKind::Set } else { SegmentKind::Sequence };
+        AsPath::from_segments(segments.into_iter().map(|(k, ases)| Segment { kind: kind(k), ases }))
+    });
+    let rest = prop_oneof![8 => Just((None, false)), 1 => Just((Some(Asn(64_496)), false)), 1 => Just((None, true))];
+    (path, rest).prop_map(|(as_path, (only_to_customer, blackhole))| PathAttributes {
+        as_path,
+        only_to_customer,
+        blackhole,
+    })
+}
+
+proptest! {
+    /// The slow twin is a map from attributes to the number of those who hold them.
+    #[test]
+    fn a_path_is_what_was_put_in_as_long_as_somebody_holds_it(
+        steps in prop::collection::vec((attributes(), any::<bool>(), any::<prop::sample::Index>()), 0..300),
+        most_idle in 0..5_usize,
+    ) {
+        let mut table = PathTable::keeping(most_idle);
+        let mut held: BTreeMap<PathAttributes, (PathRef, u32)> = BTreeMap::new();
+        for (attributes, is_put, which) in steps {
+            if is_put || held.is_empty() {
+                let path = table.intern(&Arc::new(attributes.clone()), facts);
+                let known = held.entry(attributes).or_insert((path, 0));
+                prop_assert_eq!(known.0, path);
+                known.1 += 1;
+            } else {
+                let attributes = which.get(&held.keys().cloned().collect::<Vec<_>>()).clone();
+                let holders = held.get_mut(&attributes).expect("held");
+                table.release(holders.0);
+                holders.1 -= 1;
+                if holders.1 == 0 {
+                    held.remove(&attributes);
+                }
+            }
+            for (attributes, (path, refs)) in &held {
+                let told = facts(attributes);
+                prop_assert_eq!(&*table.attributes(*path), attributes);
+                prop_assert_eq!(table.rows[path.0 as usize].refs, *refs);
+                prop_assert_eq!(&table.hops(*path)[..], &*told.hops);
+                prop_assert_eq!(table.adjacency(*path), told.adjacency());
+                prop_assert_eq!(table.origin_as(*path), told.origin_as);
+                prop_assert_eq!((table.is_clean(*path), table.is_plain(*path)), (told.is_clean, false));
+            }
+            prop_assert!(table.len() <= held.len() + most_idle, "{} paths, {} held", table.len(), held.len());
+            prop_assert!(table.odd.len() <= table.len());
+        }
+    }
+}
+
+#[test]
+fn a_row_is_half_a_cache_line() {
+    assert_eq!(size_of::<Row>(), 32);
+}
+
+#[test]
+fn a_path_that_was_learned_is_plain_until_it_is_worked_out_again() {
+    let mut table = PathTable::default();
+    let path = table.intern(&Arc::new(of_sequence(&[Asn(64_500), Asn(64_496)])), facts);
+    assert!(!table.is_plain(path) && !table.is_learned(path));
+    table.mark_known(path);
+    assert!(table.is_plain(path) && table.is_learned(path));
+    assert!(table.refresh(|_| true, facts).is_empty(), "it proves what it proved");
+    assert!(!table.is_plain(path) && !table.is_learned(path));
+}
