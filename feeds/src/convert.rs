@@ -4,19 +4,21 @@
 
 mod attributes;
 mod fields;
+mod known;
 mod plain;
 
-use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
-use attributes::path_attributes;
-pub(crate) use attributes::{accept_path, rib_attributes};
+pub(crate) use attributes::accept_path;
+use attributes::{path_attributes, rib_attributes};
 use bgpkit_parser::error::BgpValidationWarning;
 use bgpkit_parser::models::{self, AsnLength, AttrType, AttributeValue, BgpUpdateMessage};
 use bgpkit_parser::parser::bgp::messages::parse_bgp_update_message;
 use bytes::Bytes;
 pub(crate) use fields::prefix_of;
 use fields::{Fields, MP_REACH, MP_UNREACH, attributes_fit, family};
+use foldhash::{HashSet, HashSetExt};
+use known::Known;
 use rules::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
 use rules::event::Event;
 
@@ -119,42 +121,59 @@ pub(crate) fn no_attributes() -> Arc<PathAttributes> {
     NO_ATTRIBUTES.clone()
 }
 
-/// Reads a whole BGP message, marker first. The error is a word of [`crate::counts::kind`].
-pub(crate) fn message(bytes: &Bytes, session: &Session) -> Result<Message, &'static str> {
-    if bytes.len() < HEADER {
-        return Err(kind::BAD_BGP_MESSAGE);
-    }
-    let length = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
-    if length < HEADER || length > bytes.len() || !(1..=5).contains(&bytes[18]) {
-        return Err(kind::BAD_BGP_MESSAGE);
-    }
-    if bytes[18] != UPDATE {
-        return Ok(Message::Other);
-    }
-    update(bytes.slice(HEADER..length), session).map(Message::Update)
+/// Reads messages, and remembers what it read, since most of it comes again.
+#[derive(Default)]
+pub(crate) struct Converter {
+    known: Known,
 }
 
-/// The same where it is not certain how wide AS numbers are: a path that is malformed as the session says, and sound
-/// the other way, is read the other way.
-pub(crate) fn message_of_either_width(bytes: &Bytes, session: &Session) -> Result<Message, &'static str> {
-    let said = message(bytes, session)?;
-    if !is_malformed(&said) {
-        return Ok(said);
+impl Converter {
+    /// Reads a whole BGP message, marker first. The error is a word of [`crate::counts::kind`].
+    pub fn message(&mut self, bytes: &[u8], session: &Session) -> Result<Message, &'static str> {
+        if bytes.len() < HEADER {
+            return Err(kind::BAD_BGP_MESSAGE);
+        }
+        let length = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+        if length < HEADER || length > bytes.len() || !(1..=5).contains(&bytes[18]) {
+            return Err(kind::BAD_BGP_MESSAGE);
+        }
+        if bytes[18] != UPDATE {
+            return Ok(Message::Other);
+        }
+        self.update(&bytes[HEADER..length], session).map(Message::Update)
     }
-    let other = message(bytes, &Session { four_octets: !session.four_octets, ..*session })?;
-    Ok(if is_malformed(&other) { said } else { other })
+
+    /// The same where it is not certain how wide AS numbers are: a path that is malformed as the session says, and sound
+    /// the other way, is read the other way.
+    pub fn message_of_either_width(&mut self, bytes: &[u8], session: &Session) -> Result<Message, &'static str> {
+        let said = self.message(bytes, session)?;
+        if !is_malformed(&said) {
+            return Ok(said);
+        }
+        let other = self.message(bytes, &Session { four_octets: !session.four_octets, ..*session })?;
+        Ok(if is_malformed(&other) { said } else { other })
+    }
+
+    /// Reads the body of an UPDATE (RFC 4271 section 4.3).
+    pub fn update(&mut self, body: &[u8], session: &Session) -> Result<Heard, &'static str> {
+        match plain::read(body, session, &mut self.known) {
+            Some(heard) => Ok(heard),
+            None => update_by_parser(Bytes::copy_from_slice(body), session),
+        }
+    }
+
+    /// The attributes of a RIB entry and whether OTC is among them; none if they make no route.
+    pub fn rib_attributes(&mut self, section: &[u8], session: &Session) -> Option<(Arc<PathAttributes>, bool)> {
+        let by_parser = || {
+            let (attributes, otc) = rib_attributes(Bytes::copy_from_slice(section), session)?;
+            Some((Arc::new(attributes), otc))
+        };
+        plain::rib_attributes(section, session, &mut self.known).or_else(by_parser)
+    }
 }
 
 fn is_malformed(message: &Message) -> bool {
     matches!(message, Message::Update(heard) if heard.errors.contains(&kind::BAD_ATTRIBUTE))
-}
-
-/// Reads the body of an UPDATE (RFC 4271 section 4.3).
-pub(crate) fn update(body: Bytes, session: &Session) -> Result<Heard, &'static str> {
-    match plain::read(&body, session) {
-        Some(heard) => Ok(heard),
-        None => update_by_parser(body, session),
-    }
 }
 
 /// The same for every shape there is.
@@ -222,7 +241,10 @@ fn without_routes(fields: &Fields<'_>, routes: &Routes) -> Heard {
 
 /// Removes repeats, keeping the order: a prefix may come once per next hop.
 pub(crate) fn dedup(routes: &mut Vec<Nlri>) {
-    let few = routes.len() <= 16;
+    if routes.is_sorted_by(|a, b| a < b) {
+        return;
+    }
+    let few = routes.len() <= 8;
     if few && !routes.iter().enumerate().any(|(i, route)| routes[..i].contains(route)) {
         return;
     }
@@ -295,5 +317,7 @@ fn is_doubtful(parsed: &BgpUpdateMessage, session: &Session) -> bool {
             .any(|warning| matches!(warning, BgpValidationWarning::MalformedNlri { .. }))
 }
 
+#[cfg(test)]
+mod real_messages;
 #[cfg(test)]
 mod tests;

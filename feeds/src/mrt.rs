@@ -5,7 +5,7 @@ mod routes;
 
 use std::collections::VecDeque;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use frames::Frames;
 use routes::Routes;
 use rules::bgp::Timestamp;
@@ -73,11 +73,11 @@ impl Header {
 }
 
 /// One record, its extended timestamp already taken off.
-struct Record {
+struct Record<'a> {
     time: Timestamp,
     kind: u16,
     subtype: u16,
-    body: Bytes,
+    body: &'a [u8],
 }
 
 /// Items of one MRT stream.
@@ -93,8 +93,8 @@ impl Mrt {
 
     /// Reads one more record; false at the end.
     pub fn fill(&mut self, out: &mut VecDeque<Item>) -> bool {
-        let Some(record) = self.frames.next(&mut self.routes.counts) else { return false };
-        self.routes.record(record, out);
+        let Some(found) = self.frames.next(&mut self.routes.counts) else { return false };
+        self.routes.record(self.frames.record(found), out);
         true
     }
 

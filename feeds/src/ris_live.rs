@@ -3,7 +3,11 @@
 //! [`decoder`] turns frames into items, [`run`] keeps a connection and feeds it.
 
 mod decode;
+mod fields;
+mod frame;
+mod hex;
 mod run;
+mod scan;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

@@ -1,9 +1,9 @@
 //! Which number does this session have?
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use rules::bgp::{Asn, Timestamp, VantageId, VantagePoint};
 use rules::event::Event;
 use rules::limits;

@@ -57,7 +57,7 @@ fn elements(messages: &[Bytes]) -> Elements {
                     add_path: AddPath::NONE,
                     internal: true,
                 };
-                let heard = match convert::message(&update, &session) {
+                let heard = match convert::Converter::default().message(&update, &session) {
                     Ok(convert::Message::Update(heard)) => heard,
                     other => panic!("{other:?}"),
                 };
@@ -241,7 +241,7 @@ fn mirrored(path: &str) -> Option<BTreeSet<(String, String)>> {
         // Common and per-peer header, and the type and length of the TLV in front of the BGP message.
         let update = bytes.slice(frame::HEADER + 42 + 4..);
         let session = convert::Session { peer_as: Asn(0), four_octets: true, add_path: AddPath::NONE, internal: false };
-        if let Ok(convert::Message::Update(heard)) = convert::message(&update, &session) {
+        if let Ok(convert::Message::Update(heard)) = convert::Converter::default().message(&update, &session) {
             let path = heard.attributes.as_path.to_string();
             routes.extend(heard.announced.iter().map(|n| (n.prefix.to_string(), path.clone())));
         }

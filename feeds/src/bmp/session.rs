@@ -28,7 +28,7 @@ use super::clock::Clock;
 use super::message::{self, Info, Message, PeerHeader, PeerUp, Rib};
 use super::peer::{Agreed, Peer, PeerKey, strip_own_as};
 pub use super::peer::{Numbers, PeerState, PeerView};
-use crate::convert;
+use crate::convert::{self, Converter};
 use crate::counts::{Counts, kind};
 use crate::input::Item;
 
@@ -79,6 +79,7 @@ pub struct Session {
     /// A peer's own table was heard: the Loc-RIB would tell it again.
     has_peer_tables: bool,
     clock: Clock,
+    converter: Converter,
     info: Info,
     counts: Counts,
     tally: Tally,
@@ -95,6 +96,7 @@ impl Session {
             peers: BTreeMap::new(),
             has_peer_tables: false,
             clock: Clock::default(),
+            converter: Converter::default(),
             info: Info::default(),
             counts: Counts::default(),
             tally: Tally::default(),
@@ -286,7 +288,7 @@ impl Session {
             return;
         }
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let mut heard = match convert::message_of_either_width(update, &peer.reading(head)) {
+        let mut heard = match self.converter.message_of_either_width(update, &peer.reading(head)) {
             Ok(convert::Message::Update(heard)) => heard,
             Ok(convert::Message::Other) => {
                 self.counts.skipped += 1;

@@ -11,7 +11,7 @@ use super::fields::attributes_fit;
 use super::{BLACKHOLE, Session};
 
 /// The attributes of a RIB entry and whether OTC is among them; none if they make no route.
-pub(crate) fn rib_attributes(section: Bytes, session: &Session) -> Option<(PathAttributes, bool)> {
+pub(super) fn rib_attributes(section: Bytes, session: &Session) -> Option<(PathAttributes, bool)> {
     let width = if session.four_octets { AsnLength::Bits32 } else { AsnLength::Bits16 };
     let fits = attributes_fit(&section);
     let parsed = parse_attributes(section, &width, false, None, None, None).ok().filter(|_| fits)?;

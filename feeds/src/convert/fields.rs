@@ -1,8 +1,8 @@
 //! What can be read of an UPDATE octet by octet, where a parser of the whole would drop more than what is bad?
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rules::bgp::{Family, Nlri};
 
 use super::{AddPath, Routes};
@@ -131,11 +131,23 @@ pub(super) fn prefix(field: &[u8], family: Family, add_path: bool) -> Option<(Nl
 
 /// The prefix of `length` bits that `octets` begin; bits behind the length are irrelevant (RFC 4271 section 4.3).
 pub(crate) fn prefix_of(octets: &[u8], length: u8, family: Family) -> Option<IpNet> {
-    let mut whole = [0u8; 16];
-    whole.get_mut(..octets.len())?.copy_from_slice(octets);
-    let address = match family {
-        Family::Ipv4 => IpAddr::V4(Ipv4Addr::new(whole[0], whole[1], whole[2], whole[3])),
-        Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(whole)),
-    };
-    IpNet::new(address, length).ok().map(rules::bgp::canonical)
+    match family {
+        Family::Ipv4 => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
+            let address = (leading(octets, 4)? >> 96) as u32 & mask;
+            Ipv4Net::new(Ipv4Addr::from(address), length).ok().map(IpNet::V4)
+        }
+        Family::Ipv6 => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0);
+            Ipv6Net::new(Ipv6Addr::from(leading(octets, 16)? & mask), length).ok().map(IpNet::V6)
+        }
+    }
+}
+
+/// At most `most` octets as the first of sixteen.
+fn leading(octets: &[u8], most: usize) -> Option<u128> {
+    if octets.len() > most {
+        return None;
+    }
+    Some(octets.iter().rev().fold(0, |number, octet| number >> 8 | u128::from(*octet) << 120))
 }

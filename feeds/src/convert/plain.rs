@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use rules::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Segment, SegmentKind};
-use rules::limits;
+use rules::bgp::{Asn, Family, Nlri, PathAttributes};
 
 use super::fields::{EXTENDED_LENGTH, Fields, MP_REACH, MP_UNREACH, family, prefix};
+use super::known::Known;
 use super::{BLACKHOLE, Heard, Session, dedup};
 
 const ORIGIN: u8 = 1;
@@ -23,10 +23,10 @@ const TRANSITIVE: u8 = 0x40;
 const PARTIAL: u8 = 0x20;
 
 #[derive(Default)]
-struct Walked {
+struct Walked<'a> {
     /// Codes that were there, as bits.
     seen: u64,
-    path: AsPath,
+    path: &'a [u8],
     only_to_customer: Option<Asn>,
     blackhole: bool,
     announced: Vec<Nlri>,
@@ -34,7 +34,7 @@ struct Walked {
 }
 
 /// The UPDATE, or none if it is not ordinary.
-pub(super) fn read(body: &[u8], session: &Session) -> Option<Heard> {
+pub(super) fn read(body: &[u8], session: &Session, known: &mut Known) -> Option<Heard> {
     if !session.four_octets || session.add_path.any() {
         return None;
     }
@@ -43,56 +43,82 @@ pub(super) fn read(body: &[u8], session: &Session) -> Option<Heard> {
     prefixes(fields.withdrawn, Family::Ipv4, &mut walked.withdrawn)?;
     prefixes(fields.announced, Family::Ipv4, &mut walked.announced)?;
     let by_nlri = !walked.announced.is_empty();
-    let mut section = fields.attributes;
-    while !section.is_empty() {
-        section = walked.attribute(section)?;
-    }
+    walked.attributes(fields.attributes, Walked::routes)?;
     if walked.announced.is_empty() && walked.withdrawn.is_empty() {
         return None;
     }
     if !walked.announced.is_empty() {
         let needed = 1 << ORIGIN | 1 << AS_PATH | u64::from(by_nlri) << NEXT_HOP;
-        if walked.seen & needed != needed || walked.path.is_empty() {
+        if walked.seen & needed != needed {
             return None;
         }
     }
-    Some(walked.heard())
+    walked.heard(known)
 }
 
-impl Walked {
-    /// Takes one attribute off the section.
-    fn attribute<'a>(&mut self, section: &'a [u8]) -> Option<&'a [u8]> {
-        let (flags, code, length, rest) = match section {
-            [flags, code, high, low, rest @ ..] if flags & EXTENDED_LENGTH != 0 => {
-                (*flags, *code, usize::from(u16::from_be_bytes([*high, *low])), rest)
+/// The attributes of a RIB entry (RFC 6396 section 4.3.4), or none if they are not ordinary.
+pub(super) fn rib_attributes(
+    section: &[u8],
+    session: &Session,
+    known: &mut Known,
+) -> Option<(Arc<PathAttributes>, bool)> {
+    if !session.four_octets {
+        return None;
+    }
+    let mut walked = Walked::default();
+    walked.attributes(section, |_, code, value| (code == MP_REACH && is_reach(value)).then_some(()))?;
+    let needed = 1 << ORIGIN | 1 << AS_PATH;
+    if walked.seen & needed != needed {
+        return None;
+    }
+    Some((walked.path_attributes(known)?, walked.only_to_customer.is_some()))
+}
+
+impl<'a> Walked<'a> {
+    /// Takes each attribute of the section; those with routes are for `routes`.
+    fn attributes(
+        &mut self,
+        mut section: &'a [u8],
+        routes: impl Fn(&mut Self, u8, &'a [u8]) -> Option<()>,
+    ) -> Option<()> {
+        while !section.is_empty() {
+            let (flags, code, length, rest) = match section {
+                [flags, code, high, low, rest @ ..] if flags & EXTENDED_LENGTH != 0 => {
+                    (*flags, *code, usize::from(u16::from_be_bytes([*high, *low])), rest)
+                }
+                [flags, code, length, rest @ ..] if flags & EXTENDED_LENGTH == 0 => {
+                    (*flags, *code, usize::from(*length), rest)
+                }
+                _ => return None,
+            };
+            let (value, rest) = rest.split_at_checked(length)?;
+            let is_new = code < 64 && self.seen & 1 << code == 0;
+            if !is_new || !has_usual_form(code, flags & !EXTENDED_LENGTH, value) {
+                return None;
             }
-            [flags, code, length, rest @ ..] if flags & EXTENDED_LENGTH == 0 => {
-                (*flags, *code, usize::from(*length), rest)
+            self.seen |= 1 << code;
+            match code {
+                AS_PATH => self.path = value,
+                8 => self.blackhole = value.chunks_exact(4).any(is_blackhole),
+                MP_REACH | MP_UNREACH => routes(self, code, value)?,
+                ONLY_TO_CUSTOMER => self.only_to_customer = Some(asn(value)?),
+                _ => {}
             }
-            _ => return None,
-        };
-        let (value, rest) = rest.split_at_checked(length)?;
-        let is_new = code < 64 && self.seen & 1 << code == 0;
-        if !is_new || !has_usual_form(code, flags & !EXTENDED_LENGTH, value) {
-            return None;
+            section = rest;
         }
-        self.seen |= 1 << code;
-        match code {
-            AS_PATH => self.path = path(value)?,
-            8 => self.blackhole = value.chunks_exact(4).any(is_blackhole),
-            MP_REACH => self.mp_reach(value)?,
-            MP_UNREACH => {
-                let ([0, afi, 1], field) = value.split_first_chunk::<3>()? else { return None };
-                // A whole family and nothing withdrawn ends a table transfer.
-                prefixes(field, family(*afi)?, &mut self.withdrawn)?;
-            }
-            ONLY_TO_CUSTOMER => self.only_to_customer = Some(asn(value)?),
-            _ => {}
-        }
-        Some(rest)
+        Some(())
     }
 
-    /// RFC 4760 section 3, unicast.
+    /// RFC 4760 sections 3 and 4, unicast.
+    fn routes(&mut self, code: u8, value: &[u8]) -> Option<()> {
+        if code == MP_REACH {
+            return self.mp_reach(value);
+        }
+        let ([0, afi, 1], field) = value.split_first_chunk::<3>()? else { return None };
+        // A whole family and nothing withdrawn ends a table transfer.
+        prefixes(field, family(*afi)?, &mut self.withdrawn)
+    }
+
     fn mp_reach(&mut self, value: &[u8]) -> Option<()> {
         let ([0, afi, 1, next_hop], rest) = value.split_first_chunk::<4>()? else { return None };
         let is_usual = matches!((*afi, *next_hop), (1, 4) | (2, 16 | 32));
@@ -104,19 +130,17 @@ impl Walked {
         prefixes(field, family(*afi)?, &mut self.announced)
     }
 
-    fn heard(mut self) -> Heard {
+    fn path_attributes(&self, known: &mut Known) -> Option<Arc<PathAttributes>> {
+        known.attributes(self.path, self.only_to_customer, self.blackhole)
+    }
+
+    fn heard(mut self, known: &mut Known) -> Option<Heard> {
         let (announced_on_wire, withdrawn_on_wire) = (self.announced.len(), self.withdrawn.len());
-        let otc = self.only_to_customer.is_some() && announced_on_wire > 0;
-        let attributes = match announced_on_wire {
-            0 => super::no_attributes(),
-            _ => Arc::new(PathAttributes {
-                as_path: self.path,
-                only_to_customer: self.only_to_customer,
-                blackhole: self.blackhole,
-            }),
-        };
+        let announces = announced_on_wire > 0;
+        let attributes = if announces { self.path_attributes(known)? } else { super::no_attributes() };
+        let otc = self.only_to_customer.is_some() && announces;
         dedup(&mut self.announced);
-        Heard {
+        Some(Heard {
             withdrawn: self.withdrawn,
             announced: self.announced,
             attributes,
@@ -126,7 +150,16 @@ impl Walked {
             multicast: 0,
             otc,
             errors: Vec::new(),
-        }
+        })
+    }
+}
+
+/// MP_REACH_NLRI of a RIB entry, whose prefix stands elsewhere: the next hop alone, or what the peer sent.
+fn is_reach(value: &[u8]) -> bool {
+    match value {
+        [0, 1 | 2, 1, 4 | 16 | 32, ..] => true,
+        [length @ (16 | 32), address @ ..] => address.len() == usize::from(*length),
+        _ => false,
     }
 }
 
@@ -144,6 +177,8 @@ fn has_usual_form(code: u8, flags: u8, value: &[u8]) -> bool {
         6 => well_known && value.is_empty(),
         7 => transitive && value.len() == 8,
         8 => transitive && list_of(4),
+        9 => local && value.len() == 4,
+        10 => local && list_of(4),
         MP_REACH | MP_UNREACH => local,
         16 => transitive && list_of(8),
         32 => transitive && list_of(12),
@@ -152,36 +187,7 @@ fn has_usual_form(code: u8, flags: u8, value: &[u8]) -> bool {
     }
 }
 
-/// AS_SEQUENCEs and AS_SETs of four-octet numbers.
-fn path(mut value: &[u8]) -> Option<AsPath> {
-    let mut segments = Vec::new();
-    let mut total = 0;
-    while let [kind, count, rest @ ..] = value {
-        let kind = match kind {
-            1 => SegmentKind::Set,
-            2 => SegmentKind::Sequence,
-            _ => return None,
-        };
-        let (octets, rest) = rest.split_at_checked(usize::from(*count) * 4)?;
-        let ases: Vec<Asn> = octets.chunks_exact(4).filter_map(asn).collect();
-        total += ases.len();
-        if ases.is_empty() || ases.contains(&Asn(0)) || total > limits::PATH_ASES {
-            return None;
-        }
-        segments.push(Segment { kind, ases });
-        value = rest;
-    }
-    if !value.is_empty() {
-        return None;
-    }
-    match <[Segment; 1]>::try_from(segments) {
-        Ok([Segment { kind: SegmentKind::Sequence, ases }]) => Some(AsPath::sequence(ases)),
-        Ok(one) => Some(AsPath::from_segments(one)),
-        Err(several) => Some(AsPath::from_segments(several)),
-    }
-}
-
-fn asn(octets: &[u8]) -> Option<Asn> {
+pub(super) fn asn(octets: &[u8]) -> Option<Asn> {
     octets.try_into().ok().map(|octets| Asn(u32::from_be_bytes(octets)))
 }
 
@@ -207,6 +213,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::convert::attributes::rib_attributes as attributes_by_parser;
     use crate::convert::{Heard, update_by_parser};
 
     fn session() -> Session {
@@ -250,9 +257,13 @@ mod tests {
             vec![0xc0, 8, 8, 255, 255, 2, 154, 0, 1, 0, 2],
             vec![0xe0, 8, 4, 0, 1, 0, 2],
             vec![0xc0, 35, 4, 0, 0, 251, 240],
+            vec![0x80, 9, 4, 192, 0, 2, 1],
+            vec![0x80, 10, 8, 192, 0, 2, 1, 192, 0, 2, 2],
             vec![0xc0, 32, 12, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3],
             vec![0x80, 15, 8, 0, 2, 1, 32, 0x20, 1, 0xd, 0xb8],
             [&[0x80, 14, 26, 0, 2, 1, 16][..], &[0x20; 16], &[0, 32, 0x20, 1, 0xd, 0xb8]].concat(),
+            [&[0x80, 14, 17, 16][..], &[0x20; 16]].concat(),
+            [&[0x80, 14, 33, 32][..], &[0x20; 32]].concat(),
         ]);
         let noise = (any::<u8>(), 0u8..40, prop::collection::vec(any::<u8>(), 0..12))
             .prop_map(|(flags, code, value)| [vec![flags & !EXTENDED_LENGTH, code, value.len() as u8], value].concat());
@@ -274,9 +285,32 @@ mod tests {
                 let at = at.index(bytes.len());
                 bytes[at] = octet;
             }
-            if let Some(walked) = read(&bytes, &session()) {
-                let parsed = update_by_parser(Bytes::from(bytes), &session()).expect("the parser reads it too");
+            let mut known = Known::default();
+            if let Some(walked) = read(&bytes, &session(), &mut known) {
+                let parsed = update_by_parser(Bytes::from(bytes.clone()), &session()).expect("the parser reads it too");
                 prop_assert!(alike(&walked, &parsed), "{walked:?}\n{parsed:?}");
+                let again = read(&bytes, &session(), &mut known).expect("the same once more");
+                prop_assert!(alike(&again, &parsed), "{again:?}\n{parsed:?}");
+            }
+        }
+
+        #[test]
+        fn what_the_walk_reads_of_a_rib_entry_the_parser_reads_alike(
+            path in path_attribute(),
+            others in prop::collection::vec(other_attribute(), 0..5),
+            damage in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let attributes: Vec<Vec<u8>> = [vec![0x40, 1, 1, 0], path].into_iter().chain(others).collect();
+            let mut section = attributes.concat();
+            if let Some((at, octet)) = damage {
+                let at = at.index(section.len());
+                section[at] = octet;
+            }
+            let mut known = Known::default();
+            if let Some(walked) = rib_attributes(&section, &session(), &mut known) {
+                let (attributes, otc) =
+                    attributes_by_parser(Bytes::from(section), &session()).expect("the parser reads it too");
+                prop_assert_eq!(walked, (Arc::new(attributes), otc));
             }
         }
     }
@@ -284,7 +318,8 @@ mod tests {
     #[test]
     fn an_ordinary_update_is_read_by_the_walk() {
         let attributes = [vec![0x40, 1, 1, 0], vec![0x40, 2, 6, 2, 1, 0, 0, 251, 244], vec![0x40, 3, 4, 192, 0, 2, 1]];
-        let heard = read(&body(&[], &attributes, &[24, 203, 0, 113]), &session()).expect("ordinary");
+        let heard =
+            read(&body(&[], &attributes, &[24, 203, 0, 113]), &session(), &mut Known::default()).expect("ordinary");
         assert_eq!(heard.attributes.as_path.to_string(), "64500");
         assert_eq!(heard.announced.len(), 1);
     }

@@ -21,7 +21,7 @@ fn body(attributes: &[&[u8]], announced: &[u8]) -> Bytes {
 }
 
 fn heard(attributes: &[&[u8]], announced: &[u8], session: &Session) -> Heard {
-    update(body(attributes, announced), session).expect("an UPDATE")
+    Converter::default().update(&body(attributes, announced), session).expect("an UPDATE")
 }
 
 /// Attributes that must make a withdrawal of the announcement.

@@ -1,6 +1,8 @@
 //! Where does one record end and the next begin, also behind damage?
 
-use bytes::{Buf, Bytes};
+use std::ops::Range;
+
+use bytes::Buf;
 use rules::bgp::Timestamp;
 
 use super::{BGP4MP_ET, HEADER, Header, RECORD, Record, TABLE_DUMP};
@@ -11,20 +13,31 @@ use crate::source::Stream;
 /// Octets asked of the stream at once.
 const CHUNK: usize = 256 << 10;
 
-/// Cuts a stream into records. Bodies share the buffer they were read into.
+/// Cuts a stream into records.
 pub(super) struct Frames {
     input: Buffered,
+    /// Octets of the last record, which are taken off before the next.
+    used: usize,
     /// Time of the last good record.
     seconds: u32,
 }
 
+/// Where a record stands in the buffer, its extended timestamp already taken off.
+pub(super) struct Found {
+    time: Timestamp,
+    kind: u16,
+    subtype: u16,
+    body: Range<usize>,
+}
+
 impl Frames {
     pub fn new(stream: Stream) -> Self {
-        Self { input: Buffered::new(stream, CHUNK), seconds: 0 }
+        Self { input: Buffered::new(stream, CHUNK), used: 0, seconds: 0 }
     }
 
-    pub fn next(&mut self, counts: &mut Counts) -> Option<Record> {
+    pub fn next(&mut self, counts: &mut Counts) -> Option<Found> {
         loop {
+            self.input.buffer.advance(std::mem::take(&mut self.used));
             if !self.input.has(HEADER) {
                 return self.end(counts);
             }
@@ -34,20 +47,28 @@ impl Frames {
                 self.find_header();
                 continue;
             }
-            if !self.input.has(HEADER + header.length) {
+            let mut end = HEADER + header.length;
+            if !self.input.has(end) {
                 return self.end(counts);
             }
-            self.input.buffer.advance(HEADER);
-            let mut body = self.input.buffer.split_to(header.length);
-            if header.kind == TABLE_DUMP && is_four_short(header.subtype, &body) && self.input.has(4) {
-                body.unsplit(self.input.buffer.split_to(4));
+            if header.kind == TABLE_DUMP
+                && is_four_short(header.subtype, &self.input.buffer[HEADER..end])
+                && self.input.has(end + 4)
+            {
+                end += 4;
             }
+            self.used = end;
             self.seconds = header.seconds;
-            if let Some(record) = Record::new(&header, body.freeze()) {
-                return Some(record);
+            if let Some(found) = Found::new(&header, &self.input.buffer[..end]) {
+                return Some(found);
             }
             counts.error(kind::BAD_MRT_RECORD);
         }
+    }
+
+    pub fn record(&self, found: Found) -> Record<'_> {
+        let Found { time, kind, subtype, body } = found;
+        Record { time, kind, subtype, body: &self.input.buffer[body] }
     }
 
     /// Drops octets up to what looks like a header with another one behind its body.
@@ -71,7 +92,7 @@ impl Frames {
         }
     }
 
-    fn end(&mut self, counts: &mut Counts) -> Option<Record> {
+    fn end(&mut self, counts: &mut Counts) -> Option<Found> {
         if let Some(kind) = self.input.end() {
             counts.error(kind);
         }
@@ -99,12 +120,16 @@ fn table_dump_entry(subtype: u16) -> Option<usize> {
     }
 }
 
-impl Record {
-    fn new(header: &Header, mut body: Bytes) -> Option<Self> {
+impl Found {
+    /// `octets` are those of the record, its header first.
+    fn new(header: &Header, octets: &[u8]) -> Option<Self> {
         let mut time = Timestamp::from_secs(i64::from(header.seconds));
+        let mut start = HEADER;
         if matches!(header.kind, BGP4MP_ET | 33 | 49) {
-            time.0 += i64::from(body.try_get_u32().ok()?.min(999_999));
+            let micros = octets[start..].first_chunk()?;
+            time.0 += i64::from(u32::from_be_bytes(*micros).min(999_999));
+            start += micros.len();
         }
-        Some(Self { time, kind: header.kind, subtype: header.subtype, body })
+        Some(Self { time, kind: header.kind, subtype: header.subtype, body: start..octets.len() })
     }
 }

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use rules::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
 use rules::event::Event;
 
 use super::{BGP, BGP4MP, BGP4MP_ET, Record, TABLE_DUMP, TABLE_DUMP_V2};
-use crate::convert::{self, AddPath, Heard, Message, Session};
+use crate::convert::{self, AddPath, Converter, Heard, Message, Session};
 use crate::counts::{Counts, kind};
 use crate::input::Item;
 use crate::vantage::Vantages;
@@ -22,8 +22,6 @@ struct Peer {
     asn: Asn,
     address: IpAddr,
     id: Option<VantageId>,
-    /// Neighbouring prefixes of one peer often share their attributes.
-    last: Option<(Box<[u8]>, Arc<PathAttributes>)>,
 }
 
 /// Turns records into items.
@@ -32,6 +30,7 @@ pub(super) struct Routes {
     pub vantages: Vantages,
     /// By the index of the last peer index table.
     peers: Vec<Peer>,
+    converter: Converter,
     pub counts: Counts,
 }
 
@@ -57,11 +56,12 @@ impl Routes {
             collector: collector.into(),
             vantages: Vantages::default(),
             peers: Vec::new(),
+            converter: Converter::default(),
             counts: Counts::default(),
         }
     }
 
-    pub fn record(&mut self, record: Record, out: &mut VecDeque<Item>) {
+    pub fn record(&mut self, record: Record<'_>, out: &mut VecDeque<Item>) {
         let Record { time, kind, subtype, body } = record;
         let form = |four_octets, add_path| Form { four_octets, add_path };
         let done = match (kind, subtype) {
@@ -112,7 +112,7 @@ impl Routes {
     fn state_change(
         &mut self,
         time: Timestamp,
-        mut body: Bytes,
+        mut body: &[u8],
         four_octets: bool,
         out: &mut VecDeque<Item>,
     ) -> Result<(), BadRecord> {
@@ -155,11 +155,11 @@ impl Routes {
     fn message(
         &mut self,
         time: Timestamp,
-        mut body: Bytes,
+        mut body: &[u8],
         form: Form,
         out: &mut VecDeque<Item>,
     ) -> Result<(), BadRecord> {
-        if !form.four_octets && is_zebra_open(&body) {
+        if !form.four_octets && is_zebra_open(body) {
             return self.skip();
         }
         let (peer_as, local_as) = (asn(&mut body, form.four_octets)?, asn(&mut body, form.four_octets)?);
@@ -170,7 +170,7 @@ impl Routes {
             add_path: form.add_path.into(),
             internal: peer_as == local_as,
         };
-        match convert::message(&body, &session) {
+        match self.converter.message(body, &session) {
             Ok(Message::Update(heard)) => self.heard(time, peer_as, address, heard, out),
             Ok(Message::Other) => self.counts.skipped += 1,
             Err(kind) => self.counts.error(kind),
@@ -191,11 +191,11 @@ impl Routes {
     }
 
     /// The deprecated type BGP, subtype MSG_UPDATE (RFC 6396 appendix B.2.1): no message header.
-    fn legacy_update(&mut self, time: Timestamp, mut body: Bytes, out: &mut VecDeque<Item>) -> Result<(), BadRecord> {
+    fn legacy_update(&mut self, time: Timestamp, mut body: &[u8], out: &mut VecDeque<Item>) -> Result<(), BadRecord> {
         let (peer_as, address) = (asn(&mut body, false)?, ipv4(&mut body)?);
         let (local_as, _) = (asn(&mut body, false)?, ipv4(&mut body)?);
         let session = Session { peer_as, four_octets: false, add_path: AddPath::NONE, internal: peer_as == local_as };
-        match convert::update(body, &session) {
+        match self.converter.update(body, &session) {
             Ok(heard) => self.heard(time, peer_as, address, heard, out),
             Err(kind) => self.counts.error(kind),
         }
@@ -205,7 +205,7 @@ impl Routes {
     fn legacy_state_change(
         &mut self,
         time: Timestamp,
-        mut body: Bytes,
+        mut body: &[u8],
         out: &mut VecDeque<Item>,
     ) -> Result<(), BadRecord> {
         let (peer_as, address) = (asn(&mut body, false)?, ipv4(&mut body)?);
@@ -218,7 +218,7 @@ impl Routes {
     fn table_dump(
         &mut self,
         time: Timestamp,
-        mut body: Bytes,
+        mut body: &[u8],
         family: Family,
         out: &mut VecDeque<Item>,
     ) -> Result<(), BadRecord> {
@@ -231,22 +231,22 @@ impl Routes {
             let peer_as = asn(&mut body, false)?;
             let section = counted(&mut body)?;
             let session = Session { peer_as, four_octets: false, add_path: AddPath::NONE, internal: true };
-            let route = Nlri { prefix: convert::prefix_of(&octets, length, family).ok_or(BadRecord)?, path_id: 0 };
+            let route = Nlri { prefix: convert::prefix_of(octets, length, family).ok_or(BadRecord)?, path_id: 0 };
             self.counts.entry();
-            let Some((attributes, otc)) = convert::rib_attributes(section, &session) else {
+            let Some((attributes, otc)) = self.converter.rib_attributes(section, &session) else {
                 self.counts.error(kind::BAD_ATTRIBUTE);
                 continue;
             };
             self.counts.otc += u64::from(otc);
             if let Some(vantage) = self.vantage(peer_as, address, time, out) {
-                out.push_back(seed(time, vantage, route, Arc::new(attributes)));
+                out.push_back(seed(time, vantage, route, attributes));
             }
         }
         Ok(())
     }
 
     /// PEER_INDEX_TABLE (RFC 6396 section 4.3.1).
-    fn peer_index(&mut self, mut body: Bytes) -> Result<(), BadRecord> {
+    fn peer_index(&mut self, mut body: &[u8]) -> Result<(), BadRecord> {
         body.try_get_u32()?;
         counted(&mut body)?;
         let count = body.try_get_u16()?;
@@ -257,7 +257,7 @@ impl Routes {
             let family = if flags & 1 != 0 { Family::Ipv6 } else { Family::Ipv4 };
             let address = ip(&mut body, family)?;
             let asn = asn(&mut body, flags & 2 != 0)?;
-            self.peers.push(Peer { asn, address, id: None, last: None });
+            self.peers.push(Peer { asn, address, id: None });
         }
         Ok(())
     }
@@ -266,7 +266,7 @@ impl Routes {
     fn rib(
         &mut self,
         time: Timestamp,
-        mut body: Bytes,
+        mut body: &[u8],
         family: Family,
         add_path: bool,
         out: &mut VecDeque<Item>,
@@ -274,10 +274,7 @@ impl Routes {
         body.try_get_u32()?;
         let length = body.try_get_u8()?;
         let octets = usize::from(length).div_ceil(8);
-        if octets > body.len() {
-            return Err(BadRecord);
-        }
-        let prefix = convert::prefix_of(&body.split_to(octets), length, family).ok_or(BadRecord)?;
+        let prefix = convert::prefix_of(take(&mut body, octets)?, length, family).ok_or(BadRecord)?;
         for _ in 0..body.try_get_u16()? {
             let peer = body.try_get_u16()?;
             body.try_get_u32()?;
@@ -288,28 +285,20 @@ impl Routes {
         Ok(())
     }
 
-    fn rib_entry(&mut self, time: Timestamp, index: usize, route: Nlri, section: Bytes, out: &mut VecDeque<Item>) {
+    fn rib_entry(&mut self, time: Timestamp, index: usize, route: Nlri, section: &[u8], out: &mut VecDeque<Item>) {
         self.counts.entry();
-        let Some(peer) = self.peers.get_mut(index) else { return self.counts.error(kind::UNKNOWN_PEER) };
+        let Some(peer) = self.peers.get(index) else { return self.counts.error(kind::UNKNOWN_PEER) };
         // Routes of the dumping router itself stand under a peer that is none.
         if peer.asn == Asn(0) {
             self.counts.skipped += 1;
             return;
         }
-        let attributes = match &peer.last {
-            Some((octets, attributes)) if **octets == *section => attributes.clone(),
-            _ => {
-                let session = Session { peer_as: peer.asn, four_octets: true, add_path: AddPath::NONE, internal: true };
-                let Some((attributes, _)) = convert::rib_attributes(section.clone(), &session) else {
-                    return self.counts.error(kind::BAD_ATTRIBUTE);
-                };
-                let attributes = Arc::new(attributes);
-                peer.last = Some((section[..].into(), attributes.clone()));
-                attributes
-            }
-        };
-        self.counts.otc += u64::from(attributes.only_to_customer.is_some());
         let (asn, address, known) = (peer.asn, peer.address, peer.id);
+        let session = Session { peer_as: asn, four_octets: true, add_path: AddPath::NONE, internal: true };
+        let Some((attributes, otc)) = self.converter.rib_attributes(section, &session) else {
+            return self.counts.error(kind::BAD_ATTRIBUTE);
+        };
+        self.counts.otc += u64::from(otc);
         let Some(vantage) = known.or_else(|| self.vantage(asn, address, time, out)) else { return };
         self.peers[index].id = Some(vantage);
         out.push_back(seed(time, vantage, route, attributes));
@@ -321,12 +310,12 @@ fn seed(time: Timestamp, vantage: VantageId, route: Nlri, attributes: Arc<PathAt
     Item { time, event: Event::Seed(update) }
 }
 
-fn asn(body: &mut Bytes, four_octets: bool) -> Result<Asn, BadRecord> {
+fn asn(body: &mut &[u8], four_octets: bool) -> Result<Asn, BadRecord> {
     Ok(Asn(if four_octets { body.try_get_u32()? } else { body.try_get_u16()?.into() }))
 }
 
 /// Interface index, family, and both addresses; the peer's is the first.
-fn endpoints(body: &mut Bytes) -> Result<IpAddr, BadRecord> {
+fn endpoints(body: &mut &[u8]) -> Result<IpAddr, BadRecord> {
     body.try_get_u16()?;
     let family = match body.try_get_u16()? {
         1 => Family::Ipv4,
@@ -337,30 +326,30 @@ fn endpoints(body: &mut Bytes) -> Result<IpAddr, BadRecord> {
     Ok(peer)
 }
 
-fn ip(body: &mut Bytes, family: Family) -> Result<IpAddr, BadRecord> {
+fn ip(body: &mut &[u8], family: Family) -> Result<IpAddr, BadRecord> {
     match family {
         Family::Ipv4 => ipv4(body),
         Family::Ipv6 => Ok(IpAddr::V6(Ipv6Addr::from(body.try_get_u128()?))),
     }
 }
 
-fn ipv4(body: &mut Bytes) -> Result<IpAddr, BadRecord> {
+fn ipv4(body: &mut &[u8]) -> Result<IpAddr, BadRecord> {
     Ok(IpAddr::V4(Ipv4Addr::from(body.try_get_u32()?)))
 }
 
 /// The octets of an address, as long as its family has them.
-fn addresses(body: &mut Bytes, family: Family) -> Result<Bytes, BadRecord> {
+fn addresses<'a>(body: &mut &'a [u8], family: Family) -> Result<&'a [u8], BadRecord> {
     take(body, if family == Family::Ipv4 { 4 } else { 16 })
 }
 
 /// A field that is preceded by its length in two octets.
-fn counted(body: &mut Bytes) -> Result<Bytes, BadRecord> {
+fn counted<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], BadRecord> {
     let length = body.try_get_u16()?;
     take(body, usize::from(length))
 }
 
-fn take(body: &mut Bytes, length: usize) -> Result<Bytes, BadRecord> {
-    if length > body.len() { Err(BadRecord) } else { Ok(body.split_to(length)) }
+fn take<'a>(body: &mut &'a [u8], length: usize) -> Result<&'a [u8], BadRecord> {
+    body.split_off(..length).ok_or(BadRecord)
 }
 
 /// Old Zebra wrote OPEN messages directly after the two AS numbers.

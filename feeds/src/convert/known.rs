@@ -1,0 +1,92 @@
+//! Which attributes were read before, so that what comes again is one and not many?
+//!
+//! Sessions say the same paths again and again. They are told apart by the octets themselves; the hash, keyed by the
+//! process, only finds the place.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use rules::bgp::{AsPath, Asn, PathAttributes, Segment, SegmentKind};
+use rules::limits;
+
+use super::plain::asn;
+
+/// Attributes that one reader remembers: 4,096 x about 130 octets = 0.5 MiB. A new one takes the place of an old one.
+const KNOWN: usize = 4_096;
+
+#[derive(Default)]
+pub(super) struct Known {
+    /// By hash, once there is something to remember.
+    places: Vec<Option<(u64, Arc<PathAttributes>)>>,
+    hasher: RandomState,
+}
+
+impl Known {
+    /// What an AS_PATH of four-octet numbers makes together with the rest; none if the path is not ordinary.
+    pub fn attributes(
+        &mut self,
+        path: &[u8],
+        only_to_customer: Option<Asn>,
+        blackhole: bool,
+    ) -> Option<Arc<PathAttributes>> {
+        let made = |as_path| Arc::new(PathAttributes { as_path, only_to_customer, blackhole });
+        let Some(octets) = one_sequence(path) else { return segments(path).map(made) };
+        let hash = self.hasher.hash_one((octets, only_to_customer, blackhole));
+        if self.places.is_empty() {
+            self.places.resize(KNOWN, None);
+        }
+        let place = &mut self.places[hash as usize % KNOWN];
+        if let Some((of, known)) = place
+            && *of == hash
+            && (known.only_to_customer, known.blackhole) == (only_to_customer, blackhole)
+            && is_path(&known.as_path, octets)
+        {
+            return Some(known.clone());
+        }
+        let attributes = made(sequence(octets)?);
+        *place = Some((hash, attributes.clone()));
+        Some(attributes)
+    }
+}
+
+/// The octets of the numbers of a path that is one AS_SEQUENCE, as nearly all are.
+fn one_sequence(path: &[u8]) -> Option<&[u8]> {
+    let ([2, count], octets) = path.split_first_chunk::<2>()? else { return None };
+    (!octets.is_empty() && octets.len() == usize::from(*count) * 4).then_some(octets)
+}
+
+fn is_path(path: &AsPath, octets: &[u8]) -> bool {
+    path.is_plain_sequence() && octets.len() == path.ases().len() * 4 && numbers(octets).eq(path.ases().iter().copied())
+}
+
+fn numbers(octets: &[u8]) -> impl ExactSizeIterator<Item = Asn> {
+    octets.as_chunks().0.iter().map(|number| Asn(u32::from_be_bytes(*number)))
+}
+
+fn sequence(octets: &[u8]) -> Option<AsPath> {
+    let ases: Box<[Asn]> = numbers(octets).collect();
+    (!ases.contains(&Asn(0))).then(|| AsPath::sequence(ases))
+}
+
+/// AS_SEQUENCEs and AS_SETs of four-octet numbers; at least one.
+fn segments(mut value: &[u8]) -> Option<AsPath> {
+    let mut segments = Vec::new();
+    let mut total = 0;
+    while let [kind, count, rest @ ..] = value {
+        let kind = match kind {
+            1 => SegmentKind::Set,
+            2 => SegmentKind::Sequence,
+            _ => return None,
+        };
+        let (octets, rest) = rest.split_at_checked(usize::from(*count) * 4)?;
+        let ases: Vec<Asn> = octets.chunks_exact(4).filter_map(asn).collect();
+        total += ases.len();
+        if ases.is_empty() || ases.contains(&Asn(0)) || total > limits::PATH_ASES {
+            return None;
+        }
+        segments.push(Segment { kind, ases });
+        value = rest;
+    }
+    (value.is_empty() && !segments.is_empty()).then(|| AsPath::from_segments(segments))
+}
