@@ -13,7 +13,9 @@ pub mod stream;
 mod table;
 pub mod topology;
 
-use rules::bgp::{Family, Timestamp};
+use std::sync::Arc;
+
+use rules::bgp::{Family, Timestamp, VantagePoint};
 
 use dice::mix;
 use sessions::Session;
@@ -73,6 +75,15 @@ impl World {
         let space = Space::new(plan.seed, plan.v4, plan.v6, plan.ases);
         let sessions = sessions::sessions(&plan, &topology);
         Self { plan, topology, space, sessions }
+    }
+
+    /// The same as one collector sees it: a file of MRT does not say whose it is.
+    pub fn at_one_collector(mut self, collector: &str) -> Self {
+        for session in &mut self.sessions {
+            let point = VantagePoint { collector: collector.into(), ..(*session.point).clone() };
+            session.point = Arc::new(point);
+        }
+        self
     }
 
     /// Whether a session has a route to that prefix. It has all prefixes of a holder or none.

@@ -16,24 +16,25 @@ fn fresh(name: &str) -> Source {
 }
 
 impl World {
-    /// As many VRPs and ASPAs as the plan has. One VRP in 300 names the wrong AS, as it is in life.
+    /// As many VRPs and ASPAs as the plan has. One VRP in 300 names the wrong AS, as it is in life;
+    /// beyond one for each prefix they name some other AS beside the holder.
     pub fn rpki(&self) -> Event {
         let source: Arc<str> = "world".into();
         let count = self.space.prefixes.len();
-        let of = |place: usize| {
+        let of = |place: usize, again: u64| {
             let held = self.space.prefixes[place];
-            let taste = mix(self.plan.seed ^ 8, place as u64, 0);
-            let holder =
-                if taste.is_multiple_of(300) { (taste >> 16) as usize % self.plan.ases } else { held.holder as usize };
+            let taste = mix(self.plan.seed ^ 8, place as u64, again);
+            let is_wrong = again > 0 || taste.is_multiple_of(300);
+            let holder = if is_wrong { (taste >> 16) as usize % self.plan.ases } else { held.holder as usize };
             let length = held.prefix.prefix_len();
             // One in seven allows more-specifics.
             let longer = if held.prefix.addr().is_ipv4() { 24 } else { 48 };
             let max_length = if (taste >> 8).is_multiple_of(7) { length.max(longer) } else { length };
             Vrp { prefix: held.prefix, max_length, asn: self.topology.number(holder as As), source: source.clone() }
         };
-        let wanted = self.plan.vrps.min(count);
-        // Every n-th prefix, so that all regions have their share.
-        let announced_vrps = (0..wanted).map(|i| of(i * count / wanted)).collect();
+        // Every n-th prefix, so that all regions have their share; where there are more VRPs than prefixes some have several.
+        let step = (count / self.plan.vrps.max(1)).max(1);
+        let announced_vrps = (0..self.plan.vrps).map(|i| of(i * step % count, (i * step / count) as u64)).collect();
         Event::Rpki(Arc::new(Delta {
             announced_vrps,
             withdrawn_vrps: Vec::new(),
