@@ -9,7 +9,7 @@ mod wire;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use feeds::as_names::AsNames;
+use feeds::as2org::AsNames;
 use ipnet::IpNet;
 pub use read::from_json;
 use rules::alert::{self as model, Alert, Tlp};

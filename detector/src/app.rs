@@ -169,6 +169,7 @@ impl App {
         let rpki = rpki::load(config.rpki.clone(), now)?;
         let relations = relations(&config, &rpki)?;
         let wire = parts::wire(&config)?;
+        let names = wire.names.clone();
         let recorder = options.record.as_deref().map(intake::recorder).transpose()?;
         let store = Store::start(config.store.location.clone())?;
         let instance: Arc<str> = config.http.public_url.as_deref().unwrap_or("bgpwarden").into();
@@ -261,6 +262,7 @@ impl App {
             turns,
             questions,
             table_lookups,
+            names,
             verdicts,
             stopping,
         };

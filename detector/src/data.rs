@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use feeds::as_names::AsNames;
-use feeds::relations_file::{read_relations, read_siblings};
+use feeds::as2org::{As2org, AsNames};
+use feeds::relations_file::read_relations;
 use feeds::vrp_file::{self, RpkiFile};
 use rules::alert::{Source, SourceState};
 use rules::bgp::{Asn, Timestamp};
 use rules::relations::Relations;
 use rules::rpki::{Delta, RoaEnds, Snapshot};
 
+use crate::config::Config;
 use crate::failure::Failure;
 
 /// What the RPKI says, with where it came from, and what a person should know about the files.
@@ -28,6 +29,33 @@ impl RpkiData {
         let mut snapshot = Snapshot::default();
         snapshot.apply(&self.delta);
         snapshot
+    }
+}
+
+/// What a command judges recorded input by.
+pub struct Given {
+    pub config: Config,
+    pub rpki: RpkiData,
+    pub relations: Relations,
+}
+
+impl Given {
+    /// By the files that its arguments name; what is odd about them goes to stderr.
+    pub fn read(
+        config: Option<&Path>,
+        (vrps, aspas): (&[PathBuf], &[PathBuf]),
+        (relations, siblings): (Option<&Path>, Option<&Path>),
+    ) -> Result<Self, Failure> {
+        let config = match config {
+            Some(path) => Config::load(Some(path))?,
+            None => Config::without_file(),
+        };
+        let rpki = rpki(vrps, aspas, None)?;
+        let (relations, warnings) = self::relations(relations, siblings)?;
+        for warning in rpki.warnings.iter().chain(&warnings) {
+            eprintln!("bgpwarden: {warning}");
+        }
+        Ok(Self { config, rpki, relations })
     }
 }
 
@@ -108,8 +136,8 @@ fn file_name(path: &str) -> &str {
 
 /// What ASes are called, by the file that names siblings.
 pub fn names(siblings: Option<&Path>) -> Result<Arc<AsNames>, Failure> {
-    let read = siblings.map(|path| AsNames::read(&path.display().to_string())).transpose();
-    read.map(|names| Arc::new(names.unwrap_or_default())).map_err(|error| Failure::failed(error.to_string()))
+    let read = siblings.map(|path| As2org::read(&path.display().to_string())).transpose();
+    read.map(|read| Arc::new(read.unwrap_or_default().names)).map_err(|error| Failure::failed(error.to_string()))
 }
 
 /// Reads relations and siblings; without either, nothing is known.
@@ -128,7 +156,7 @@ pub fn relations(file: Option<&Path>, siblings: Option<&Path>) -> Result<(Relati
     let mut groups = Vec::new();
     if let Some(path) = siblings {
         let name = path.display().to_string();
-        groups = read_siblings(&name).map_err(failed)?;
+        groups = As2org::read(&name).map_err(failed)?.siblings;
         names.push(file_name(&name).to_owned());
     }
     if names.is_empty() {

@@ -19,6 +19,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
+use feeds::as2org::AsNames;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -62,6 +63,8 @@ pub struct Site {
     pub sinks: Arc<[Arc<str>]>,
     /// To whoever settles what they refused for good.
     pub settle: mpsc::Sender<Settling>,
+    /// What ASes are called.
+    pub names: Arc<AsNames>,
     /// Changes whenever somebody said something of an incident.
     pub verdicts: watch::Sender<u64>,
     /// Whoever could say that all ends has gone once it does.

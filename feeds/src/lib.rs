@@ -1,12 +1,12 @@
 //! The outside world in: bytes become the types of `rules`, and parser types stop here.
 //!
 //! [`input`] opens what `replay` reads, [`ris_live`], [`bmp`] and [`openbmp`] follow live feeds, [`archive`] knows what
-//! was before them, [`vrp_file`] and [`relations_file`] read what routes are judged by, [`as_names`] who an AS is, [`rtr`], [`vrp_poll`] and [`slurm`]
+//! was before them, [`vrp_file`] and [`relations_file`] read what routes are judged by, [`as2org`] who an AS is, [`rtr`], [`vrp_poll`] and [`slurm`]
 //! the same from caches, over HTTP and from the operator, [`record`] writes and reads the whole history. Nothing here
 //! judges a route.
 
 pub mod archive;
-pub mod as_names;
+pub mod as2org;
 pub mod backoff;
 pub mod bmp;
 mod buffered;

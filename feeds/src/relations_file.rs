@@ -1,13 +1,9 @@
-//! Who sells to whom, and which ASes are one organisation, according to this file?
+//! Who sells to whom, according to this file?
 //!
-//! CAIDA serial-1 and serial-2, ProbLink and TopoScope write `a|b|relation`; CAIDA as2org comes as text and as JSON lines.
-
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+//! CAIDA serial-1 and serial-2, ProbLink and TopoScope write `a|b|relation`. Who belongs together stands in [`crate::as2org`].
 
 use rules::bgp::{Asn, Timestamp};
 use rules::relations::Relation;
-use serde::Deserialize;
 
 use crate::input::InputError;
 use crate::source;
@@ -107,89 +103,6 @@ fn edge(line: &str) -> Result<(Asn, Asn, Relation), String> {
     Ok((first, second, relation))
 }
 
-/// Reads groups of ASes of one organisation, as2org text or JSON lines, plain, gzip or bzip2. Groups and their
-/// members ascend; an AS alone is no group.
-pub fn read_siblings(path: &str) -> Result<Vec<Vec<Asn>>, InputError> {
-    parse_siblings(&source::read_whole(path)?).map_err(|what| InputError::content(path, what))
-}
-
-/// The same from unpacked bytes; the error says what is wrong with them.
-pub fn parse_siblings(bytes: &[u8]) -> Result<Vec<Vec<Asn>>, String> {
-    // as2org is UTF-8 with Latin-1 left over in names, which do not matter here.
-    let text = String::from_utf8_lossy(bytes);
-    let mut organisations = Organisations::default();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        match line.strip_prefix("# format:") {
-            Some(format) => organisations.format(format),
-            None if line.starts_with('#') => {}
-            None if line.starts_with('{') => organisations.json(line),
-            None => organisations.text(line),
-        }
-    }
-    match organisations.members.is_empty() {
-        true => Err("names no AS with its organisation; give CAIDA's as2org as text or JSON lines".into()),
-        false => Ok(organisations.groups()),
-    }
-}
-
-#[derive(Default)]
-struct Organisations {
-    members: BTreeMap<String, Vec<Asn>>,
-    /// Columns of the AS number and the organisation in the block that is read; none in other blocks.
-    columns: Option<(usize, usize)>,
-}
-
-impl Organisations {
-    fn format(&mut self, format: &str) {
-        let find = |name| format.split('|').position(|field| field.trim() == name);
-        self.columns = find("aut").zip(find("org_id"));
-    }
-
-    fn text(&mut self, line: &str) {
-        let Some((asn, organisation)) = self.columns else { return };
-        let field = |i| line.split('|').nth(i).map(str::trim);
-        if let (Some(Ok(asn)), Some(organisation)) = (field(asn).map(str::parse), field(organisation)) {
-            self.add(asn, organisation);
-        }
-    }
-
-    fn json(&mut self, line: &str) {
-        #[derive(Deserialize)]
-        struct Row<'a> {
-            #[serde(borrow)]
-            asn: Option<Cow<'a, str>>,
-            #[serde(borrow, rename = "organizationId")]
-            organisation: Cow<'a, str>,
-        }
-        if let Ok(Row { asn: Some(asn), organisation }) = serde_json::from_str(line)
-            && let Ok(asn) = asn.parse()
-        {
-            self.add(asn, &organisation);
-        }
-    }
-
-    fn add(&mut self, asn: Asn, organisation: &str) {
-        if organisation.is_empty() {
-            return;
-        }
-        match self.members.get_mut(organisation) {
-            Some(members) => members.push(asn),
-            None => drop(self.members.insert(organisation.to_owned(), vec![asn])),
-        }
-    }
-
-    fn groups(self) -> Vec<Vec<Asn>> {
-        let mut groups: Vec<Vec<Asn>> = self.members.into_values().collect();
-        for group in &mut groups {
-            group.sort_unstable();
-            group.dedup();
-        }
-        groups.retain(|group| group.len() > 1);
-        groups.sort_unstable();
-        groups
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,24 +136,5 @@ mod tests {
         let days = ["20190101", "201708", "2019", "20191301"].map(day);
         let said = |text| Timestamp::parse(text);
         assert_eq!(days, [said("2019-01-01T00:00:00Z"), said("2017-08-01T00:00:00Z"), None, None]);
-    }
-
-    #[test]
-    fn as2org_groups_the_ases_of_one_organisation() {
-        let text = b"# format:org_id|changed|org_name|country|source\nORG-A|20200101|Caf\xe9|ZZ|RIPE\n\
-            # format:aut|changed|aut_name|org_id|opaque_id|source\n64501|20200101|A|ORG-A||RIPE\n\
-            64500|20200101|A|ORG-A||RIPE\n64502|20200101|B|ORG-B||RIPE\n";
-        assert_eq!(parse_siblings(text), Ok(vec![vec![Asn(64500), Asn(64501)]]));
-        let older = b"# format:aut|changed|aut_name|org_id|source\n64501||A|O|X\n64500||A|O|X\n";
-        assert_eq!(parse_siblings(older), Ok(vec![vec![Asn(64500), Asn(64501)]]));
-    }
-
-    #[test]
-    fn as2org_json_lines_give_the_same_groups() {
-        let text = br#"{"organizationId":"ORG-A","name":"A","country":"ZZ","type":"Organization"}
-            {"asn":"64501","organizationId":"ORG-A","name":"\u00e9","type":"ASN"}
-            {"asn":"64500","organizationId":"ORG-A","type":"ASN"}"#;
-        assert_eq!(parse_siblings(text), Ok(vec![vec![Asn(64500), Asn(64501)]]));
-        assert!(parse_siblings(b"64500 64501").is_err());
     }
 }

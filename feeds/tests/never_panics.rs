@@ -5,9 +5,9 @@ mod data;
 use std::io::{Read, Write};
 
 use data::data;
-use feeds::as_names::AsNames;
+use feeds::as2org::As2org;
 use feeds::input::{Use, from_bytes};
-use feeds::relations_file::{parse_relations, parse_siblings};
+use feeds::relations_file::parse_relations;
 use feeds::ris_live::decoder;
 use feeds::{counts::kind, slurm, vrp_file, vrp_poll};
 use proptest::prelude::*;
@@ -139,8 +139,7 @@ proptest! {
         read_all(bytes.clone());
         let _ = vrp_file::parse(&bytes, None);
         let _ = parse_relations(&bytes);
-        let _ = parse_siblings(&bytes);
-        let _ = AsNames::parse(&bytes);
+        let _ = As2org::parse(&bytes);
     }
 
     #[test]
@@ -166,8 +165,7 @@ proptest! {
             let _ = exceptions.apply(exceptions.asserted());
         }
         let _ = parse_relations(&damage.of(RELATIONS.as_bytes()));
-        let _ = parse_siblings(&damage.of(RELATIONS.as_bytes()));
-        let _ = AsNames::parse(&damage.of(RELATIONS.as_bytes()));
+        let _ = As2org::parse(&damage.of(RELATIONS.as_bytes()));
     }
 }
 

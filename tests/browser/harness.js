@@ -84,13 +84,15 @@ export async function start({ tokens = true, webhook } = {}) {
   await ris.listening;
   const duty = `[http.tokens.duty]\nrole = "triage"\nsecret = { file = "token" }\n`;
   const hook = `[routes.${JSON.stringify(hostile)}]\nkind = "webhook"\nurl = { file = "webhook" }\n`;
+  const names = [64509, 64511].map((asn) => `${asn}|${hostile}|ORG-A\n`).join("");
+  writeFileSync(path.join(folder, "as2org.txt"), `# format:aut|aut_name|org_id\n${names}`);
   writeFileSync(path.join(folder, "token"), token);
   writeFileSync(path.join(folder, "webhook"), webhook ?? "");
   writeFileSync(
     path.join(folder, "bgpwarden.toml"),
     `[http]\nlisten = "127.0.0.1:0"\nrequests_per_sec = 1000000\n${tokens ? duty : ""}
 [feeds.ris]\nkind = "ris_live"\nurl = "${ris.url}"\nbootstrap = false
-[rpki]\nfiles = []\n[store]\npath = "store.db"\n${webhook ? hook : ""}${watch}`,
+[rpki]\nfiles = []\n[relations]\nsiblings = "as2org.txt"\n[store]\npath = "store.db"\n${webhook ? hook : ""}${watch}`,
   );
   const child = spawn(program, ["run", "--config", "bgpwarden.toml"], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use feeds::as_names::AsNames;
+use feeds::as2org::As2org;
 use rules::alert::{Alert, Tlp};
 use rules::limits;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn evidence_stands_with_the_largest_points_first() {
 #[test]
 fn ases_are_described_where_it_is_known_who_they_are() {
     let text = "# format:aut|changed|aut_name|org_id|source\n64496||EXAMPLE|O|X\n# format:org_id|changed|org_name|country|source\nO||Example|ZZ|X\n";
-    let names = Arc::new(AsNames::parse(text.as_bytes()));
+    let names = Arc::new(As2org::parse(text.as_bytes()).expect("as2org").names);
     let context = WireContext { names, ..WireContext::default() };
     let value: Value = serde_json::from_str(&to_json(&opened(), &context)).expect("JSON");
     assert_eq!(value["as_info"][0], json!({ "asn": 64496, "name": "EXAMPLE", "country": "ZZ" }));

@@ -33,6 +33,9 @@ const INCIDENTS: usize = 20;
 #[schema(as = Network)]
 pub struct Network {
     pub asn: u32,
+    /// What it is called and where its organisation is registered, by `relations.siblings`; null where that does not say.
+    pub name: Option<String>,
+    pub country: Option<String>,
     /// What is normal is not known yet.
     pub learning: bool,
     /// Prefixes it is the origin of, in their order; at most 1000.
@@ -146,9 +149,12 @@ pub async fn look_up(site: &Site, asn: Asn) -> Result<Network, Problem> {
         routes,
         relation: relations.between(asn, neighbor).map(word),
     };
+    let called = site.names.of(asn);
     let sum = |state| found.rov.get(&state).copied().unwrap_or_default();
     Ok(Network {
         asn: asn.0,
+        name: called.and_then(|called| called.name.as_deref()).map(|name| text::plain(name, 64)),
+        country: called.and_then(|called| called.country.as_deref()).map(str::to_owned),
         learning: site.questions.is_learning(),
         prefixes: found
             .prefixes

@@ -23,7 +23,7 @@ const NEWEST: usize = 10;
 pub async fn now(State(site): State<Site>) -> Response {
     let report = site.report.borrow().clone();
     let watched = site.watched.borrow().clone();
-    web::index(&report, &watched, &site.view)
+    web::index(&report, &watched, &site.view, &site.names)
 }
 
 pub async fn watched(State(site): State<Site>) -> Response {
@@ -41,7 +41,7 @@ pub async fn history(State(site): State<Site>, given: Result<Parameters, Problem
     given.change("since", |day| web::day_as_moment(day, 0));
     given.change("until", |day| web::day_as_moment(day, 1));
     let found = find(&site, given).await;
-    web::search(&asked, found.as_ref().map(|(alerts, next)| (alerts.as_slice(), next.as_deref())))
+    web::search(&asked, found.as_ref().map(|(alerts, next)| (alerts.as_slice(), next.as_deref())), &site.names)
 }
 
 async fn find(site: &Site, mut given: Parameters) -> Result<(Vec<Alert>, Option<String>), Problem> {
@@ -49,7 +49,7 @@ async fn find(site: &Site, mut given: Parameters) -> Result<(Vec<Alert>, Option<
     let behind = Paging::of(&mut given).behind()?;
     given.finish()?;
     let found = site.store.find(filter.question()?, behind, ROWS).await?;
-    let next = found.alerts.last().filter(|_| found.has_more).map(|last| cursor(last.number));
+    let next = found.next().map(cursor);
     Ok((alerts(&found), next))
 }
 
@@ -65,11 +65,11 @@ pub async fn prefix(State(site): State<Site>, given: Result<Parameters, Problem>
         Err(problem) => return web::refused(&problem),
     };
     if asked.is_empty() {
-        return web::lookup("", None);
+        return web::lookup("", None, &site.names);
     }
     let found = match look_up(&site, &asked).await {
         Ok(found) => found,
-        Err(problem) => return web::lookup(&asked, Some(Err(&problem))),
+        Err(problem) => return web::lookup(&asked, Some(Err(&problem)), &site.names),
     };
     let watch = (site.watch)();
     let prefix = found.prefix.parse().ok();
@@ -77,7 +77,7 @@ pub async fn prefix(State(site): State<Site>, given: Result<Parameters, Problem>
     let watched_for = over.map(|(constituent, _)| constituent.name.to_string()).collect();
     let question = Question { prefix: prefix.map(|p| (p, Match::Overlapping)), ..Question::default() };
     let incidents = site.store.find(question, None, NEWEST).await.map(|found| alerts(&found)).unwrap_or_default();
-    web::lookup(&asked, Some(Ok(web::Around { found, watched_for, incidents })))
+    web::lookup(&asked, Some(Ok(web::Around { found, watched_for, incidents })), &site.names)
 }
 
 /// What an AS announces, and its incidents.
@@ -87,7 +87,7 @@ pub async fn asn(State(site): State<Site>, given: Result<Parameters, Problem>) -
         Err(problem) => return web::refused(&problem),
     };
     if asked.is_empty() {
-        return web::network("", None, &[]);
+        return web::network("", None, &[], &site.names);
     }
     let asn = read_asn(&asked).ok_or_else(|| Problem::parameter("asn", &asked, ASN));
     let found = match asn {
@@ -97,7 +97,7 @@ pub async fn asn(State(site): State<Site>, given: Result<Parameters, Problem>) -
     let watch = (site.watch)();
     let holders = found.iter().flat_map(|found| watch.holders_of(Asn(found.asn)));
     let watched_for: Vec<_> = holders.map(|constituent| constituent.name.to_string()).collect();
-    web::network(&asked, Some(found.as_ref()), &watched_for)
+    web::network(&asked, Some(found.as_ref()), &watched_for, &site.names)
 }
 
 /// The only parameter that there is.

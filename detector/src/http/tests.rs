@@ -49,6 +49,12 @@ fn watching() -> Arc<rules::watch::Watch> {
     Arc::new(rules::watch::Watch::new(networks))
 }
 
+/// Whom the samples speak of has a hostile name.
+fn named() -> AsNames {
+    let rows = [64496, 64500, 64511].map(|asn| format!("{asn}|{HOSTILE}|O\n")).concat();
+    feeds::as2org::As2org::parse(format!("# format:aut|aut_name|org_id\n{rows}").as_bytes()).expect("as2org").names
+}
+
 pub(crate) async fn served_by(http: Http, turns: api::Turns) -> Served {
     served_with(http, turns, |_| ()).await
 }
@@ -73,6 +79,7 @@ pub(crate) async fn served_with(http: Http, turns: api::Turns, change: impl FnOn
         trials: Vec::new().into(),
         sinks: vec!["hook".into()].into(),
         settle: mpsc::channel(1).0,
+        names: Arc::new(named()),
         verdicts: watch::channel(0).0,
         stopping,
     };
@@ -195,6 +202,19 @@ async fn readiness_falls_only_when_it_cannot_judge() {
     assert_eq!(code, 503);
     assert!(body.contains("no feed is live"), "{body}");
     assert_eq!(site.get("/healthz").await.0, 200);
+}
+
+#[tokio::test]
+async fn ases_are_links_with_their_names_beside_them() {
+    let site = served(Vec::new()).await;
+    let named = "<a href=\"/as?asn=64511\">AS64511</a> <span class=\"as-name\">&#60;script&#62;alert(1)";
+    for path in ["/", "/history", &format!("/incidents/{}", opened().id)] {
+        let (_, page) = site.get(path).await;
+        assert!(page.contains(named), "{path}: {page}");
+    }
+    let (_, page) = site.get(&format!("/incidents/{}", opened().id)).await;
+    assert!(page.contains("<a href=\"/as?asn=64502\">AS64502</a> 2001:db8:"), "peers as well: {page}");
+    assert!(page.contains("<title>&#60;script&#62;"), "and the boxes of the graph: {page}");
 }
 
 async fn code(request: reqwest::RequestBuilder) -> u16 {

@@ -120,7 +120,7 @@ async fn show(site: &Site, guard: &Guard, caller: Option<&Caller>, id: &str, dra
     let verdicts = site.store.verdicts(id).await.unwrap_or_default();
     // Nothing recorded, or a store that cannot be used: the alerts say what they say.
     let overview = site.store.overview(id, web::ROUTES).await.ok().flatten().filter(|o| !o.spans.is_empty());
-    web::incident(&alert, &told, Triage::new(&alert, &verdicts, caller, guard, draft), overview.as_ref())
+    web::incident(&alert, &told, Triage::new(&alert, &verdicts, caller, guard, draft), overview.as_ref(), &site.names)
 }
 
 async fn stored(site: &Site, id: &str) -> Option<Arc<Alert>> {

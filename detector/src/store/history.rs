@@ -58,6 +58,13 @@ pub struct Found {
     pub has_more: bool,
 }
 
+impl Found {
+    /// Behind which number there is more.
+    pub fn next(&self) -> Option<i64> {
+        self.alerts.last().filter(|_| self.has_more).map(|last| last.number)
+    }
+}
+
 /// An alert as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {

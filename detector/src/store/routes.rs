@@ -82,6 +82,13 @@ pub struct FoundRoutes {
     pub left_out: u64,
 }
 
+impl FoundRoutes {
+    /// Behind which number there is more.
+    pub fn next(&self) -> Option<i64> {
+        self.routes.last().filter(|_| self.has_more).map(|(number, _)| *number)
+    }
+}
+
 /// The routes of an incident behind a number; none if nothing is recorded of it.
 pub fn of(
     connection: &Connection,

@@ -1,9 +1,11 @@
 //! What does the page of an incident show of who held which route?
 
 use askama::Template;
+use feeds::as2org::AsNames;
 use rules::alert::Alert;
 use rules::bgp::Timestamp;
 
+use super::linked::Linked;
 use super::paths::Graph;
 use super::{moment, spoken, spread};
 use crate::route::RouteLine;
@@ -40,7 +42,7 @@ pub struct History {
 }
 
 struct RouteRow {
-    peer: String,
+    peer: Linked,
     collector: String,
     prefix: String,
     path: String,
@@ -51,8 +53,11 @@ struct RouteRow {
 }
 
 impl History {
-    pub fn of(overview: &Overview, alert: &Alert) -> Self {
-        let graph = |name, paths: &[String]| Some((name, Graph::of_paths(paths.iter().map(String::as_str), alert)?));
+    pub fn of(overview: &Overview, alert: &Alert, names: &AsNames) -> Self {
+        let graph = |name, paths: &[String]| {
+            let paths = paths.iter().map(String::as_str);
+            Some((name, Graph::of_paths(paths, alert, names)?))
+        };
         let graphs = [graph("Before", &overview.paths_before), graph("During", &overview.paths)];
         Self {
             id: alert.id.clone(),
@@ -72,7 +77,7 @@ impl RouteRow {
     fn of(line: &RouteLine) -> Self {
         let time = |text: &str| Timestamp::parse(text).map_or_else(|| text.to_owned(), moment);
         Self {
-            peer: format!("AS{} {}", line.peer_as, line.peer_address),
+            peer: Linked::text(&format!("AS{} {}", line.peer_as, line.peer_address)),
             collector: text::plain(&line.collector, 64),
             prefix: line.prefix.to_string(),
             path: text::path(&line.as_path, 256),

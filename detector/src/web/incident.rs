@@ -2,10 +2,12 @@
 
 use askama::Template;
 use axum::response::Response;
+use feeds::as2org::AsNames;
 use rules::alert::{Alert, Evidence};
 use rules::bgp::Asn;
 
 use super::history::{Curves, History};
+use super::linked::Linked;
 use super::{
     Row, Triage, account, ases, ases_or_nothing, lasted, letter, moment, page, paths, seen_by, span, spoken, spread,
 };
@@ -26,8 +28,8 @@ struct IncidentPage<'a> {
     history: Option<History>,
     paths: Option<paths::Graph>,
     letter: String,
-    facts: Vec<(&'static str, String)>,
-    proofs: Vec<(&'static str, String, String)>,
+    facts: Vec<(&'static str, Linked)>,
+    proofs: Vec<(&'static str, String, Linked)>,
     evidence: Vec<EvidenceRow>,
     details: Vec<DetailRow>,
     samples: Vec<SampleRow>,
@@ -46,15 +48,15 @@ struct StepRow {
 struct EvidenceRow {
     points: i32,
     code: &'static str,
-    detail: String,
+    detail: Linked,
     source: String,
 }
 
 struct DetailRow {
     prefix: String,
-    covering: String,
-    expected: String,
-    detected: String,
+    covering: Option<String>,
+    expected: Linked,
+    detected: Linked,
     rov: String,
     started: String,
     ended: String,
@@ -65,13 +67,20 @@ struct SampleRow {
     prefix: String,
     path: String,
     collector: String,
-    peer: String,
+    peer: Linked,
     time: String,
 }
 
-/// All about one incident; `told` is what was told of it so far, the oldest first, `triage` what people say of it, `overview` who held what.
-pub fn incident(alert: &Alert, told: &[Alert], triage: Triage, overview: Option<&Overview>) -> Response {
-    let row = Row::of(alert);
+/// All about one incident; `told` is what was told of it so far, the oldest first, `triage` what people say of it, `overview`
+/// who held what, `names` what ASes are called.
+pub fn incident(
+    alert: &Alert,
+    told: &[Alert],
+    triage: Triage,
+    overview: Option<&Overview>,
+    names: &AsNames,
+) -> Response {
+    let row = Row::of(alert, names);
     let mut evidence: Vec<_> = alert.evidence.iter().take(32).map(evidence_row).collect();
     evidence.sort_by_key(|row| std::cmp::Reverse(row.points));
     let code = triage.code();
@@ -82,10 +91,10 @@ pub fn incident(alert: &Alert, told: &[Alert], triage: Triage, overview: Option<
         steps: told.iter().map(step_row).collect(),
         curves: overview.and_then(|overview| Curves::of(overview, alert, now())),
         spread: spread::plot(told),
-        history: overview.map(|overview| History::of(overview, alert)),
-        paths: paths::Graph::of(alert),
+        history: overview.map(|overview| History::of(overview, alert, names)),
+        paths: paths::Graph::of(alert, names),
         letter: letter::letter(alert),
-        facts: facts(alert),
+        facts: facts(alert, names),
         proofs: proofs(alert),
         evidence,
         details: details(alert),
@@ -105,43 +114,45 @@ fn step_row(alert: &Alert) -> StepRow {
     }
 }
 
-fn facts(alert: &Alert) -> Vec<(&'static str, String)> {
+fn facts(alert: &Alert, names: &AsNames) -> Vec<(&'static str, Linked)> {
+    let list = |list| Linked::list(list, names);
     let mut facts = vec![
-        ("Suspects", ases(&alert.suspect_ases)),
-        ("Expected origins", ases(&alert.expected_origins)),
-        ("Detected origins", ases(&alert.detected_origins)),
-        ("Accepted by", ases(&alert.accepted_by)),
-        ("Victims", ases(&alert.victim_ases)),
-        ("Seen by", seen_by(alert)),
-        ("Started", moment(alert.started)),
-        ("Last seen", moment(alert.last_seen)),
-        ("Ended", alert.ended.map_or("–".to_owned(), moment)),
-        ("Duration", span(lasted(alert, now()))),
-        ("Marking", format!("TLP:{}", alert.tlp.word().to_uppercase())),
+        ("Suspects", list(&alert.suspect_ases)),
+        ("Expected origins", list(&alert.expected_origins)),
+        ("Detected origins", list(&alert.detected_origins)),
+        ("Accepted by", list(&alert.accepted_by)),
+        ("Victims", list(&alert.victim_ases)),
+        ("Seen by", Linked::text(&seen_by(alert))),
+        ("Started", Linked::text(&moment(alert.started))),
+        ("Last seen", Linked::text(&moment(alert.last_seen))),
+        ("Ended", Linked::text(&alert.ended.map_or("–".to_owned(), moment))),
+        ("Duration", Linked::text(&span(lasted(alert, now())))),
+        ("Marking", Linked::text(&format!("TLP:{}", alert.tlp.word().to_uppercase()))),
     ];
     if let Some(leak) = &alert.leak {
         let who = |asn: Option<Asn>| asn.map_or("unknown".to_owned(), |asn| asn.to_string());
         let kind = alert.rfc7908_type.map_or(String::new(), |kind| format!(" (RFC 7908 type {kind})"));
         let said =
             format!("{} took it from {} and gave it to {}{kind}", who(leak.leaker), who(leak.from), who(leak.to));
-        facts.insert(0, ("Leak", said));
+        facts.insert(0, ("Leak", Linked::text(&said)));
     }
     facts
 }
 
-fn proofs(alert: &Alert) -> Vec<(&'static str, String, String)> {
+fn proofs(alert: &Alert) -> Vec<(&'static str, String, Linked)> {
     let covering: Vec<_> = (alert.rov.covering.iter().take(8))
         .map(|vrp| format!("{} up to /{} by {}", vrp.prefix, vrp.max_length, vrp.asn))
         .collect();
     let violations: Vec<_> = (alert.valley.violations.iter().take(8))
         .map(|v| format!("{} from {} to {} (type {})", v.leaker, v.from, v.to, v.rfc7908_type))
         .collect();
+    let suspects = ases_or_nothing("suspects ", &alert.aspa.suspects);
     let otc = alert.otc.value.map_or(String::new(), |asn| format!("set by {asn}"));
     vec![
-        ("Origin (ROV)", spoken(alert.rov.state.word()), covering.join(", ")),
-        ("Path (ASPA)", spoken(alert.aspa.verdict.word()), ases_or_nothing("suspects ", &alert.aspa.suspects)),
-        ("Only to Customer", spoken(alert.otc.verdict.word()), otc),
-        ("Valley-free", spoken(alert.valley.verdict.word()), violations.join(", ")),
+        ("Origin (ROV)", spoken(alert.rov.state.word()), Linked::text(&covering.join(", "))),
+        ("Path (ASPA)", spoken(alert.aspa.verdict.word()), Linked::text(&suspects)),
+        ("Only to Customer", spoken(alert.otc.verdict.word()), Linked::text(&otc)),
+        ("Valley-free", spoken(alert.valley.verdict.word()), Linked::text(&violations.join(", "))),
     ]
 }
 
@@ -149,17 +160,18 @@ fn evidence_row(evidence: &Evidence) -> EvidenceRow {
     EvidenceRow {
         points: evidence.points,
         code: evidence.code,
-        detail: text::plain(&evidence.detail, 256),
+        detail: Linked::text(&text::plain(&evidence.detail, 256)),
         source: text::plain(&evidence.source, 64),
     }
 }
 
 fn details(alert: &Alert) -> Vec<DetailRow> {
+    let listed = |list: &[Asn]| Linked::text(&ases(list));
     let row = |detail: &rules::alert::Detail| DetailRow {
         prefix: detail.prefix.to_string(),
-        covering: detail.covering_prefix.map_or("–".to_owned(), |prefix| prefix.to_string()),
-        expected: ases(&detail.expected_origins),
-        detected: ases(&detail.detected_origins),
+        covering: detail.covering_prefix.map(|prefix| prefix.to_string()),
+        expected: listed(&detail.expected_origins),
+        detected: listed(&detail.detected_origins),
         rov: spoken(detail.rov.word()),
         started: moment(detail.started),
         ended: detail.ended.map_or("–".to_owned(), moment),
@@ -173,7 +185,7 @@ fn samples(alert: &Alert) -> Vec<SampleRow> {
         prefix: sample.prefix.to_string(),
         path: text::path(&sample.as_path, 256),
         collector: text::plain(&sample.collector, 64),
-        peer: format!("{} {}", sample.peer_as, sample.peer_address),
+        peer: Linked::text(&format!("{} {}", sample.peer_as, sample.peer_address)),
         time: moment(sample.time),
     };
     alert.sample_paths.iter().take(16).map(row).collect()

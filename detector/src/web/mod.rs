@@ -10,6 +10,7 @@ mod health;
 mod history;
 mod incident;
 mod letter;
+mod linked;
 mod lookup;
 mod network;
 mod paths;
@@ -21,6 +22,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
+use feeds::as2org::AsNames;
 use rules::alert::{Alert, Status};
 use rules::bgp::{Asn, Timestamp};
 
@@ -29,6 +31,7 @@ use crate::health::{BaselineState, Readiness, Report};
 use crate::text;
 use crate::view::IncidentView;
 use crate::watched::{PrefixReport, WatchedReport};
+use linked::Linked;
 
 pub use account::{account, refused, sign_in};
 pub use api::api;
@@ -97,17 +100,17 @@ struct Row {
     provisional: bool,
     watched: String,
     prefixes: String,
-    suspects: String,
+    suspects: Linked,
     seen_by: String,
     started: String,
     duration: String,
 }
 
 impl Row {
-    fn of(alert: &Alert) -> Self {
+    fn of(alert: &Alert, names: &AsNames) -> Self {
         let shown: Vec<_> = alert.prefixes.iter().take(ROW_PREFIXES).map(ToString::to_string).collect();
         let more = alert.prefix_count.saturating_sub(shown.len());
-        let names: Vec<_> = alert.constituents.iter().take(3).map(|c| text::plain(&c.name, 64)).collect();
+        let watched: Vec<_> = alert.constituents.iter().take(3).map(|c| text::plain(&c.name, 64)).collect();
         Self {
             id: alert.id.clone(),
             title: text::plain(&alert.title, 200),
@@ -115,9 +118,9 @@ impl Row {
             severity: alert.severity.word(),
             status: alert.status.word(),
             provisional: alert.provisional && alert.status == Status::Open,
-            watched: names.join(", "),
+            watched: watched.join(", "),
             prefixes: if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") },
-            suspects: ases(&alert.suspect_ases),
+            suspects: Linked::list(&alert.suspect_ases, names),
             seen_by: seen_by(alert),
             started: moment(alert.started),
             duration: span(lasted(alert, now())),
@@ -130,7 +133,7 @@ impl Row {
 struct Missing;
 
 /// The first page.
-pub fn index(report: &Report, watched: &WatchedReport, view: &IncidentView) -> Response {
+pub fn index(report: &Report, watched: &WatchedReport, view: &IncidentView, names: &AsNames) -> Response {
     let incidents = view.list();
     let open_count = incidents.iter().filter(|incident| incident.alert.status == Status::Open).count();
     page(&Index {
@@ -140,7 +143,7 @@ pub fn index(report: &Report, watched: &WatchedReport, view: &IncidentView) -> R
         watched,
         open_count,
         known_count: incidents.len(),
-        rows: incidents.iter().take(ROWS).map(|incident| Row::of(&incident.alert)).collect(),
+        rows: incidents.iter().take(ROWS).map(|incident| Row::of(&incident.alert, names)).collect(),
     })
 }
 

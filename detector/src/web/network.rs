@@ -3,9 +3,11 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
+use feeds::as2org::AsNames;
 use rules::bgp::Asn;
 
-use super::{account, ases, page, spoken};
+use super::linked::Linked;
+use super::{account, page, spoken};
 use crate::api::network::{Incident, Network};
 use crate::api::problem::Problem;
 use crate::text;
@@ -20,14 +22,21 @@ struct NetworkPage<'a> {
     problem: Option<&'a Problem>,
     found: Option<&'a Network>,
     watched_for: String,
+    names: &'a AsNames,
 }
 
 /// None: nobody asked yet. `watched_for` are names.
-pub fn network(asked: &str, found: Option<Result<&Network, &Problem>>, watched_for: &[String]) -> Response {
+pub fn network(
+    asked: &str,
+    found: Option<Result<&Network, &Problem>>,
+    watched_for: &[String],
+    names: &AsNames,
+) -> Response {
     let problem = found.as_ref().and_then(|found| found.err());
-    let names: Vec<_> = watched_for.iter().take(8).map(|name| text::plain(name, 64)).collect();
+    let watched: Vec<_> = watched_for.iter().take(8).map(|name| text::plain(name, 64)).collect();
     let found = found.and_then(Result::ok);
-    let response = page(&NetworkPage { asked: text::plain(asked, 64), problem, found, watched_for: names.join(", ") });
+    let watched_for = watched.join(", ");
+    let response = page(&NetworkPage { asked: text::plain(asked, 64), problem, found, watched_for, names });
     account::with_code(problem.map_or(StatusCode::OK, Problem::code), response)
 }
 
@@ -47,7 +56,7 @@ impl NetworkPage<'_> {
         spoken(word)
     }
 
-    fn list(&self, numbers: &[u32]) -> String {
-        ases(&numbers.iter().copied().map(Asn).collect::<Vec<_>>())
+    fn list(&self, numbers: &[u32]) -> Linked {
+        Linked::list(&numbers.iter().copied().map(Asn).collect::<Vec<_>>(), self.names)
     }
 }

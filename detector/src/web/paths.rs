@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use feeds::as2org::AsNames;
 use rules::alert::Alert;
+
+use super::linked;
 
 /// ASes shown; what is further from the origin goes first.
 const NODES: usize = 60;
@@ -23,6 +26,8 @@ pub struct Graph {
 
 pub struct Node {
     pub name: String,
+    /// What it is called.
+    pub title: Option<String>,
     /// `suspect`, `victim` or nothing.
     pub part: &'static str,
     pub x: usize,
@@ -51,12 +56,12 @@ impl Graph {
     }
 
     /// Of the paths that the alert names.
-    pub fn of(alert: &Alert) -> Option<Self> {
-        Self::of_paths(alert.sample_paths.iter().map(|sample| sample.as_path.as_str()), alert)
+    pub fn of(alert: &Alert, names: &AsNames) -> Option<Self> {
+        Self::of_paths(alert.sample_paths.iter().map(|sample| sample.as_path.as_str()), alert, names)
     }
 
     /// None where no path can be drawn.
-    pub fn of_paths<'p>(paths: impl Iterator<Item = &'p str>, alert: &Alert) -> Option<Self> {
+    pub fn of_paths<'p>(paths: impl Iterator<Item = &'p str>, alert: &Alert, names: &AsNames) -> Option<Self> {
         let ways: Vec<Vec<&str>> = paths.map(from_origin).collect();
         let columns = columns(&ways);
         let mut rows: BTreeMap<usize, usize> = BTreeMap::new();
@@ -72,7 +77,8 @@ impl Graph {
         let nodes: Vec<Node> = (placed.iter())
             .map(|(name, at)| {
                 let (x, y) = corner(*at);
-                Node { name: format!("AS{name}"), part: part(alert, name), x, y }
+                let title = name.parse().ok().and_then(|asn| linked::name(names, asn));
+                Node { name: format!("AS{name}"), title, part: part(alert, name), x, y }
             })
             .collect();
         let mut links: Vec<((usize, usize), (usize, usize))> = (ways.iter())
@@ -138,7 +144,7 @@ mod tests {
             .iter()
             .map(|path| rules::alert::SamplePath { as_path: (*path).to_owned(), ..sample.clone() })
             .collect();
-        Graph::of(&alert)
+        Graph::of(&alert, &AsNames::default())
     }
 
     #[test]

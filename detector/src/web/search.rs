@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
+use feeds::as2org::AsNames;
 use reqwest::Url;
 use rules::alert::{Alert, Class, Severity, Status};
 
@@ -48,7 +49,11 @@ const FIELDS: [(&str, &str, &str); 7] = [
 ];
 
 /// `asked` as it was given; what was found with the cursor of the next page, or why nothing can be.
-pub fn search(asked: &BTreeMap<String, String>, found: Result<(&[Alert], Option<&str>), &Problem>) -> Response {
+pub fn search(
+    asked: &BTreeMap<String, String>,
+    found: Result<(&[Alert], Option<&str>), &Problem>,
+    names: &AsNames,
+) -> Response {
     let said = |name: &str| asked.get(name).map_or(String::new(), |value| text::plain(value, 64));
     let choice = |name, label, words: Vec<&'static str>| {
         let chosen = said(name);
@@ -59,7 +64,7 @@ pub fn search(asked: &BTreeMap<String, String>, found: Result<(&[Alert], Option<
     let lying = lying.map(|(word, words)| (word, words.to_owned(), said("match") == word));
     let (alerts, next) = found.unwrap_or_default();
     let response = page(&Search {
-        rows: alerts.iter().map(Row::of).collect(),
+        rows: alerts.iter().map(|alert| Row::of(alert, names)).collect(),
         problem: found.err(),
         fields: FIELDS.map(|(name, label, kind)| (name, label, kind, said(name))).to_vec(),
         choices: vec![

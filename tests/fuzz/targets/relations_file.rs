@@ -5,6 +5,5 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let _ = feeds::relations_file::parse_relations(data);
-    let _ = feeds::relations_file::parse_siblings(data);
-    let _ = feeds::as_names::AsNames::parse(data);
+    let _ = feeds::as2org::As2org::parse(data);
 });

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use feeds::as_names::AsNames;
+use feeds::as2org::As2org;
 use rules::alert::{Alert, Constituent, Role, Tlp, Transition};
 
 use super::*;
@@ -178,7 +178,7 @@ fn a_place_in_a_list_stays_whatever_opens_and_changes_meanwhile() {
 fn an_incident_is_found_by_the_country_of_a_suspect_or_a_victim() {
     let connection = store_of(0);
     let text = "# format:aut|changed|aut_name|org_id|source\n64511||A|O|X\n# format:org_id|changed|org_name|country|source\nO||Org|ZZ|X\n";
-    let names = Arc::new(AsNames::parse(text.as_bytes()));
+    let names = Arc::new(As2org::parse(text.as_bytes()).expect("as2org").names);
     let context = WireContext { names, ..WireContext::default() };
     let alert = Alert { suspect_ases: vec![Asn(64511)], ..opened() };
     let parcel = Parcel::Alert(Delivery::new(&alert, to_json(&alert, &context).into()));
