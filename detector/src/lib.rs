@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod notice;
 pub mod notify;
 pub mod pipeline;
+mod plot;
 pub mod replay;
 pub mod route;
 pub mod sequencer;

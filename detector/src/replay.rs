@@ -14,8 +14,7 @@ use feeds::input::{self, Reader, Use};
 
 use crate::alert::WireContext;
 use crate::cli;
-use crate::config::Config;
-use crate::data;
+use crate::data::{self, Given};
 use crate::failure::Failure;
 use crate::pipeline::{self, Totals};
 use deliver::Delivering;
@@ -23,15 +22,8 @@ use judge::{Case, Fed, Judged, judge};
 use report::{Printer, Stats};
 
 pub fn command(args: &cli::Replay) -> Result<(), Failure> {
-    let config = match &args.config {
-        Some(path) => Config::load(Some(path))?,
-        None => Config::without_file(),
-    };
-    let rpki = data::rpki(&args.vrps, &args.aspas, None)?;
-    let (relations, warnings) = data::relations(args.relations.as_deref(), args.siblings.as_deref())?;
-    for warning in rpki.warnings.iter().chain(&warnings) {
-        eprintln!("bgpwarden: {warning}");
-    }
+    let groups = (args.relations.as_deref(), args.siblings.as_deref());
+    let Given { config, rpki, relations } = Given::read(args.config.as_deref(), (&args.vrps, &args.aspas), groups)?;
     let dumps = open_all(&args.rib, Use::Seed)?;
     let inputs = open_all(&args.inputs, Use::Updates)?;
     let names = data::names(args.siblings.as_deref())?;

@@ -1,14 +1,11 @@
 //! All incidents that fit, as a file: page by page from the store, so that no more than two pages are ever in memory.
 
-use std::io::Error;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use rules::alert::Alert;
 use rules::bgp::{Asn, Timestamp};
-use tokio::sync::mpsc::Sender;
 
 use super::filter::Filter;
 use super::parameters::Parameters;
@@ -16,7 +13,7 @@ use super::problem::Problem;
 use super::turns;
 use crate::alert::from_json;
 use crate::http::Site;
-use crate::store::history::{Found, Question};
+use crate::store::history::Found;
 
 /// Incidents read at once: 2 MB of usual ones.
 const AT_ONCE: usize = 400;
@@ -31,11 +28,8 @@ const AT_ONCE: usize = 400;
      content_type = "application/problem+json"),
 ))]
 pub async fn ndjson(State(site): State<Site>, given: Parameters) -> Result<Response, Problem> {
-    export(site, given, "application/x-ndjson", "incidents.ndjson", String::new(), |found, out| {
-        for sent in &found.alerts {
-            out.extend_from_slice(sent.json.as_bytes());
-            out.push(b'\n');
-        }
+    export(site, given, "application/x-ndjson", "incidents.ndjson", String::new(), |found| {
+        found.alerts.iter().flat_map(|sent| [sent.json.as_bytes(), b"\n"]).flatten().copied().collect()
     })
     .await
 }
@@ -51,13 +45,13 @@ pub async fn ndjson(State(site): State<Site>, given: Parameters) -> Result<Respo
 ))]
 pub async fn csv(State(site): State<Site>, given: Parameters) -> Result<Response, Problem> {
     let names = COLUMNS.map(|(name, _)| name).join(",") + "\r\n";
-    export(site, given, "text/csv; charset=utf-8; header=present", "incidents.csv", names, |found, out| {
-        let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+    export(site, given, "text/csv; charset=utf-8; header=present", "incidents.csv", names, |found| {
+        let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         for alert in found.alerts.iter().filter_map(|sent| from_json(&sent.json).ok()) {
             // Writing to memory does not fail.
             let _ = table.write_record(COLUMNS.map(|(_, of)| harmless(of(&alert))));
         }
-        let _ = table.flush();
+        table.into_inner().unwrap_or_default()
     })
     .await
 }
@@ -97,7 +91,7 @@ fn harmless(cell: String) -> String {
 }
 
 /// Writes a page of what was found.
-type Write = fn(&Found, &mut Vec<u8>);
+type Write = fn(&Found) -> Vec<u8>;
 
 async fn export(
     site: Site,
@@ -115,35 +109,16 @@ async fn export(
     let first = site.store.find(question.clone(), None, AT_ONCE).await?;
     let (out, body) = turns::body();
     tokio::spawn(async move {
-        send(&site, question, first, head, write, out).await;
+        if head.is_empty() || turns::send(&out, head.into(), &site.turns).await {
+            let turns = site.turns.clone();
+            let read = move |behind| {
+                let (store, question) = (site.store.clone(), question.clone());
+                async move { Ok(store.find(question, Some(behind), AT_ONCE).await?) }
+            };
+            turns::send_all(out, turns, first, write, Found::next, read).await;
+        }
         drop(turn);
     });
     let disposition = format!("attachment; filename=\"bgpwarden-{name}\"");
     Ok(([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition.as_str())], Body::from_stream(body)).into_response())
-}
-
-async fn send(
-    site: &Site,
-    question: Question,
-    mut found: Found,
-    head: String,
-    write: Write,
-    out: Sender<Result<Bytes, Error>>,
-) {
-    let mut bytes = head.into_bytes();
-    loop {
-        write(&found, &mut bytes);
-        if !turns::send(&out, std::mem::take(&mut bytes).into(), &site.turns).await {
-            return;
-        }
-        let Some(last) = found.alerts.last().filter(|_| found.has_more) else { return };
-        found = match site.store.find(question.clone(), Some(last.number), AT_ONCE).await {
-            Ok(found) => found,
-            Err(problem) => {
-                // The connection breaks, so that half a file is not taken for a whole one.
-                let _ = out.send(Err(Error::other(problem.to_string()))).await;
-                return;
-            }
-        };
-    }
 }

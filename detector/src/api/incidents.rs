@@ -88,10 +88,7 @@ pub async fn timeline(
 /// Alerts are put together as they were sent.
 fn page(name: &str, found: &Found) -> Response {
     let list: Vec<&str> = found.alerts.iter().map(|sent| sent.json.as_str()).collect();
-    let next = match found.alerts.last().filter(|_| found.has_more) {
-        Some(last) => format!("\"{}\"", cursor(last.number)),
-        None => "null".to_owned(),
-    };
+    let next = found.next().map_or("null".to_owned(), |number| format!("\"{}\"", cursor(number)));
     json(format!("{{\"count\":{},\"{name}\":[{}],\"next\":{next}}}", list.len(), list.join(",")))
 }
 

@@ -91,7 +91,7 @@ pub async fn list(
     given.finish()?;
     let behind = paging.behind()?.unwrap_or(0);
     let found = find(&site, &id, filter.question()?, behind, paging.most()?).await?;
-    let next = found.routes.last().filter(|_| found.has_more).map(|(number, _)| cursor(*number));
+    let next = found.next().map(cursor);
     let routes: Vec<_> = found.routes.into_iter().map(|(_, line)| line).collect();
     let (kept, left_out) = (found.kept, found.left_out);
     Ok(Json(Routes { count: routes.len(), routes, next, kept, left_out, truncated: left_out > 0 }))
@@ -123,27 +123,21 @@ pub async fn ndjson(
     let (out, body) = turns::body();
     let disposition = format!("attachment; filename=\"bgpwarden-{}-routes.ndjson\"", crate::text::plain(&id, 64));
     tokio::spawn(async move {
-        let mut found = first;
-        loop {
-            let lines = found.routes.iter().filter_map(|(_, line)| serde_json::to_string(line).ok());
-            let bytes = lines.map(|line| line + "\n").collect::<String>().into_bytes();
-            if !turns::send(&out, bytes.into(), &site.turns).await {
-                break;
-            }
-            let Some((behind, _)) = found.routes.last().filter(|_| found.has_more) else { break };
-            found = match find(&site, &id, question.clone(), *behind, AT_ONCE).await {
-                Ok(found) => found,
-                Err(problem) => {
-                    // The connection breaks, so that half a file is not taken for a whole one.
-                    let _ = out.send(Err(std::io::Error::other(problem.title()))).await;
-                    break;
-                }
-            };
-        }
+        let turns = site.turns.clone();
+        let read = move |behind| {
+            let (site, id, question) = (site.clone(), id.clone(), question.clone());
+            async move { find(&site, &id, question, behind, AT_ONCE).await }
+        };
+        turns::send_all(out, turns, first, lines, FoundRoutes::next, read).await;
         drop(turn);
     });
     let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CONTENT_DISPOSITION, disposition.as_str())];
     Ok((headers, Body::from_stream(body)).into_response())
+}
+
+fn lines(found: &FoundRoutes) -> Vec<u8> {
+    let lines = found.routes.iter().filter_map(|(_, line)| serde_json::to_string(line).ok());
+    lines.map(|line| line + "\n").collect::<String>().into_bytes()
 }
 
 /// Of an incident that nothing is recorded of there are none; of one that never was there is no answer.

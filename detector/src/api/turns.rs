@@ -68,6 +68,30 @@ pub fn body() -> (Sender<Result<Bytes, Error>>, impl Stream<Item = Result<Bytes,
     (out, unfold(parts, async |mut parts| Some((parts.recv().await?, parts))))
 }
 
+/// Sends a page, then those behind it as they are read.
+pub async fn send_all<P, F: Future<Output = Result<P, Problem>>>(
+    out: Sender<Result<Bytes, Error>>,
+    turns: Arc<Turns>,
+    first: P,
+    bytes: fn(&P) -> Vec<u8>,
+    next: fn(&P) -> Option<i64>,
+    read: impl Fn(i64) -> F,
+) {
+    let mut page = first;
+    while send(&out, bytes(&page).into(), &turns).await
+        && let Some(behind) = next(&page)
+    {
+        page = match read(behind).await {
+            Ok(page) => page,
+            Err(problem) => {
+                // The connection breaks, so that half a file is not taken for a whole one.
+                let _ = out.send(Err(Error::other(problem.detail().to_owned()))).await;
+                return;
+            }
+        };
+    }
+}
+
 /// False if the client has gone, or takes nothing and is cut off.
 pub async fn send(out: &Sender<Result<Bytes, Error>>, bytes: Bytes, turns: &Turns) -> bool {
     match timeout(turns.patience, out.send(Ok(bytes))).await {

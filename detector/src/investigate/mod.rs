@@ -39,7 +39,7 @@ use rules::desk::{Output, RouteNews};
 
 use crate::cli::{self, ReportFormat};
 use crate::config::Config;
-use crate::data;
+use crate::data::Given;
 use crate::failure::Failure;
 use crate::pipeline;
 use crate::replay::judge::{self, Judged, judge};
@@ -88,15 +88,8 @@ struct Told {
 
 fn investigate(args: &cli::Investigate) -> Result<Report, Failure> {
     let question = Question::of(args)?;
-    let config = match &args.config {
-        Some(path) => Config::load(Some(path))?,
-        None => Config::without_file(),
-    };
-    let rpki = data::rpki(&args.vrps, &args.aspas, None)?;
-    let (relations, warnings) = data::relations(args.relations.as_deref(), args.siblings.as_deref())?;
-    for warning in rpki.warnings.iter().chain(&warnings) {
-        eprintln!("bgpwarden: {warning}");
-    }
+    let groups = (args.relations.as_deref(), args.siblings.as_deref());
+    let Given { config, rpki, relations } = Given::read(args.config.as_deref(), (&args.vrps, &args.aspas), groups)?;
     let laws =
         Laws { rpki: rpki.snapshot(), has_vrps: !args.vrps.is_empty(), has_aspas: !args.aspas.is_empty(), relations };
     let sources = Sources::gather(args, &inputs(args), question.from, question.to)?;

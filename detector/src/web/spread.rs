@@ -6,17 +6,12 @@ use plotters::prelude::*;
 use rules::alert::Alert;
 use rules::bgp::Timestamp;
 
+use crate::plot::{self, Area, Failed};
 use crate::store::Span;
 
 const SIZE: (u32, u32) = (720, 200);
 /// Part of the time shown that is left free at both ends.
 const MARGIN: f64 = 0.04;
-/// The style sheet gives these their real colours, by day and by night.
-const INK: RGBColor = RGBColor(0, 0, 1);
-const LINE: RGBColor = RGBColor(0, 0, 2);
-/// The first of [`CURVES`].
-const CURVE: u8 = 3;
-
 /// Curves of one plot, those that rise highest; the style sheet has as many colours.
 const CURVES: usize = 5;
 /// Places of a curve along the time: more would lie in one dot.
@@ -106,14 +101,10 @@ fn drawn(curves: &[Curve]) -> Option<String> {
     let first = all().map(|(at, _)| *at).fold(f64::INFINITY, f64::min);
     let last = all().map(|(at, _)| *at).fold(f64::NEG_INFINITY, f64::max);
     let most = all().map(|(_, count)| *count).max()?;
-    let mut svg = String::new();
     if last <= first || most == 0 {
         return None;
     }
-    // The back end writes into memory: it cannot fail, and a plot that did would be left out.
-    draw(&mut svg, curves, (first, last), most).ok()?;
-    // Within a page an SVG needs no name space.
-    Some(svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", ""))
+    plot::svg(SIZE, |area| draw(area, curves, (first, last), most))
 }
 
 /// Seconds and peer ASes, a step each: nobody before it started, nobody once it is over.
@@ -130,35 +121,19 @@ fn steps(told: &[Alert]) -> Vec<(f64, usize)> {
     steps
 }
 
-type Failed = Box<dyn std::error::Error>;
-
-fn draw(svg: &mut String, curves: &[Curve], (first, last): (f64, f64), most: usize) -> Result<(), Failed> {
+fn draw(area: &Area<'_>, curves: &[Curve], (first, last): (f64, f64), most: usize) -> Result<(), Failed> {
     let spare = (last - first) * MARGIN;
-    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(area)
         .margin(8)
         .margin_right(32)
         .x_label_area_size(28)
         .y_label_area_size(40)
         .build_cartesian_2d(first - spare..last + spare, 0_usize..most + 1)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(LINE)
-        .axis_style(INK)
-        .label_style(("sans-serif", 12, &INK))
-        .x_labels(6)
-        .y_labels(4)
-        .x_label_formatter(&|secs| clock(*secs, last - first))
-        .draw()?;
+    plot::axes(&mut chart, (6, 4), &|secs| clock(*secs, last - first), &ToString::to_string)?;
     for (i, curve) in (0..).zip(curves) {
-        let colour = RGBColor(0, 0, CURVE + i);
-        chart.draw_series(LineSeries::new(curve.steps.iter().copied(), colour.stroke_width(2)))?;
+        let style = plot::colour(i).stroke_width(2);
+        chart.draw_series(LineSeries::new(curve.steps.iter().copied(), style))?;
     }
-    root.present()?;
-    drop(chart);
-    drop(root);
     Ok(())
 }
 

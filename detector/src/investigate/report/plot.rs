@@ -3,13 +3,12 @@
 use plotters::prelude::*;
 
 use super::Minute;
+use crate::plot::{self, Area, Failed};
 
 const SIZE: (u32, u32) = (720, 240);
-/// The style sheet gives these their real colours, by day and by night.
-const INK: RGBColor = RGBColor(0, 0, 1);
-const LINE: RGBColor = RGBColor(0, 0, 2);
-const SUSPECT: RGBColor = RGBColor(0, 0, 3);
-const EXPECTED: RGBColor = RGBColor(0, 0, 4);
+/// Numbers of curves.
+const SUSPECT: u8 = 0;
+const EXPECTED: u8 = 1;
 
 /// What is drawn of a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +34,7 @@ pub fn plot(minutes: &[Minute], of: Of) -> Option<String> {
     if minutes.len() < 2 || (of == Of::Share && minutes.iter().all(|m| m.full_feed_share.is_none())) {
         return None;
     }
-    let mut svg = String::new();
-    // The back end writes into memory: it cannot fail, and a plot that did would be left out.
-    draw(&mut svg, minutes, of).ok()?;
-    // Within a page an SVG needs no name space.
-    Some(svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", ""))
+    plot::svg(SIZE, |area| draw(area, minutes, of))
 }
 
 fn around(minutes: &[Minute]) -> Option<&[Minute]> {
@@ -49,41 +44,25 @@ fn around(minutes: &[Minute]) -> Option<&[Minute]> {
     Some(&minutes[first.saturating_sub(spare)..(last + spare + 1).min(minutes.len())])
 }
 
-type Failed = Box<dyn std::error::Error>;
-
-fn draw(svg: &mut String, minutes: &[Minute], of: Of) -> Result<(), Failed> {
+fn draw(area: &Area<'_>, minutes: &[Minute], of: Of) -> Result<(), Failed> {
     let most = |value: &dyn Fn(&Minute) -> f64| minutes.iter().map(value).fold(0.0, f64::max);
     let top = match of {
         Of::PeerAses => most(&|m| of.suspect(m)).max(most(&|m| m.expected_peer_ases as f64)) * 1.05 + 1.0,
         Of::Share => 105.0,
     };
-    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let last = minutes.len() as f64;
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(area)
         .margin(8)
         .x_label_area_size(28)
         .y_label_area_size(44)
         .build_cartesian_2d(0.0..last, 0.0..top)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(LINE)
-        .axis_style(INK)
-        .label_style(("sans-serif", 12, &INK))
-        .x_labels(7)
-        .y_labels(5)
-        .x_label_formatter(&|at| clock(minutes, *at))
-        .y_label_formatter(&|value| format!("{value:.0}"))
-        .draw()?;
+    plot::axes(&mut chart, (7, 5), &|at| clock(minutes, *at), &|value| format!("{value:.0}"))?;
     if of == Of::PeerAses {
         let expected = steps(minutes, &|m| m.expected_peer_ases as f64);
-        chart.draw_series(DashedLineSeries::new(expected, 5, 3, EXPECTED.stroke_width(2)))?;
+        chart.draw_series(DashedLineSeries::new(expected, 5, 3, plot::colour(EXPECTED).stroke_width(2)))?;
     }
-    chart.draw_series(LineSeries::new(steps(minutes, &|m| of.suspect(m)), SUSPECT.stroke_width(2)))?;
-    root.present()?;
-    drop(chart);
-    drop(root);
+    let suspect = plot::colour(SUSPECT).stroke_width(2);
+    chart.draw_series(LineSeries::new(steps(minutes, &|m| of.suspect(m)), suspect))?;
     Ok(())
 }
 
