@@ -185,11 +185,12 @@ impl App {
         let reported = routes.iter().map(|r| (r.name.clone(), r.outbox.clone(), r.status.clone())).collect();
 
         let memory = Memory::of(&config, &store).await;
-        let shards = options.shards.unwrap_or_else(pipeline::default_shards);
+        let shards = pipeline::shards(options.shards);
         let extras = Extras { routes: Recording::AsItGoes, memory: memory.keeps };
         let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };
+        shown.metrics.measure(&engine.status.latency, routes.iter().map(|route| (&route.name, &route.outbox)));
         let mut dispatch = Dispatch::new(routes, store.clone());
         parts::go_on(&store, &memory, &mut dispatch, &wire, &reminding).await;
         parts::recall(&store, &shown.view).await;

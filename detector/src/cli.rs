@@ -164,8 +164,8 @@ pub struct Replay {
     /// Stop at TIME
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub to: Option<Timestamp>,
-    /// Threads that judge; the alerts do not depend on it [default: one per core, at most 8]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Threads that judge; the alerts do not depend on it [default: 0, one per core, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=64))]
     pub shards: Option<u16>,
     /// Form of the alerts on stdout
     #[arg(long, value_enum, default_value_t = Format::Ndjson)]
@@ -229,8 +229,8 @@ pub struct Investigate {
     /// Sibling ASes: as2org
     #[arg(long, value_name = "FILE")]
     pub siblings: Option<PathBuf>,
-    /// Threads that judge; the report does not depend on it [default: one per core, at most 8]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Threads that judge; the report does not depend on it [default: 0, one per core, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=64))]
     pub shards: Option<u16>,
     /// Form of the report on stdout
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
@@ -362,7 +362,7 @@ mod tests {
     fn impossible_arguments_name_the_culprit() {
         for (line, culprit) in [
             ("bgpwarden replay", "INPUT"),
-            ("bgpwarden replay --shards 0 x", "--shards"),
+            ("bgpwarden replay --shards 65 x", "--shards"),
             ("bgpwarden replay --from yesterday x", "yesterday"),
             ("bgpwarden run --asn 4294967296", "4294967296"),
             ("bgpwarden demo --speed nan", "nan"),

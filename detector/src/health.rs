@@ -6,6 +6,7 @@ use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
 use serde::Serialize;
 
+use crate::latency::StageReport;
 pub use crate::ledger::Cause as GapCause;
 use crate::ledger::{Gap, GapState};
 use crate::sink::status::DeadLetter;
@@ -277,6 +278,8 @@ pub struct Report {
     /// Sessions whose routes say nothing.
     pub quarantined: Vec<QuarantineReport>,
     pub routes: usize,
+    /// How long each stage of the way takes, since the start.
+    pub stages: Vec<StageReport>,
     pub watched: usize,
     /// Watched prefixes that nobody sees.
     pub unseen: UnseenReport,

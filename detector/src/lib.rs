@@ -27,6 +27,7 @@ pub mod history;
 pub mod http;
 pub mod init;
 pub mod investigate;
+pub mod latency;
 pub mod ledger;
 pub mod manual;
 pub mod metrics;

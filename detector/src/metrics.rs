@@ -6,7 +6,7 @@
 mod families;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use feeds::counts::Counts;
@@ -16,6 +16,7 @@ use rules::bgp::{Family, Timestamp};
 
 use crate::api::Turns;
 use crate::health::FeedState;
+use crate::latency::Latency;
 use crate::notice::NoticeKind;
 use crate::sink::dispatch::DispatchStatus;
 use crate::sink::outbox::Outbox;
@@ -224,6 +225,15 @@ impl Metrics {
         counter.inc_by((total.as_secs_f64() - counter.get()).max(0.0));
     }
 
+    /// How the work is shared out.
+    pub fn shard(&self, index: usize, routes: usize, judged: u64, busy: Duration) {
+        let shard = index.to_string();
+        self.told.shard_routes.with_label_values(&[&shard]).set(routes as i64);
+        raise_to(&self.told.shard_judged.with_label_values(&[&shard]), judged);
+        let counter = self.told.shard_busy.with_label_values(&[&shard]);
+        counter.inc_by((busy.as_secs_f64() - counter.get()).max(0.0));
+    }
+
     /// An alert left the desk.
     pub fn alert(&self, alert: &Alert) {
         let labels = (alert.class, alert.severity, alert.is_watched());
@@ -247,6 +257,14 @@ impl Metrics {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.insert(id.to_owned(), labels).is_none() {
             self.told.incidents_open.with_label_values(&words(labels)).inc();
+        }
+    }
+
+    /// Gives out how long the stages of the way take, and how long each sink.
+    pub fn measure<'a>(&self, latency: &Latency, sinks: impl Iterator<Item = (&'a Arc<str>, &'a Arc<Outbox>)>) {
+        self.registry.register(Box::new(latency.family.clone())).expect("each family is registered once");
+        for (name, outbox) in sinks {
+            outbox.measure(self.ways.delivery.with_label_values(&[&**name]));
         }
     }
 

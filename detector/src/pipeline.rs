@@ -23,6 +23,8 @@ use rules::shard::{FullFeed, KeyRange, Keyed, Mark, RovCounts, Shard, Watched};
 use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
 use tokio::sync::oneshot;
 
+use crate::latency::{Latency, Way};
+
 /// Most shards that start by themselves: more share one memory bus.
 const MOST_SHARDS: usize = 8;
 
@@ -58,6 +60,18 @@ pub struct Status {
     pub stalled_shards: AtomicU64,
     pub stalled_desk: AtomicU64,
     pub desk: Mutex<DeskStatus>,
+    pub latency: Latency,
+    pub shards: Vec<ShardStatus>,
+}
+
+/// What one shard holds and did: shards of one size finish together.
+#[derive(Default)]
+pub struct ShardStatus {
+    pub routes: AtomicUsize,
+    /// How many times a route was weighed by all rules.
+    pub judged: AtomicU64,
+    /// Microseconds at work.
+    pub busy: AtomicU64,
 }
 
 #[derive(Default)]
@@ -76,6 +90,16 @@ pub struct DeskStatus {
     pub quarantined: Vec<(VantageId, Arc<VantagePoint>, Cause)>,
     /// Peers that send a full table.
     pub full_feed: Arc<FullFeed>,
+}
+
+/// A batch for the desk, and the way it came if it has live news.
+type Led = (Arc<Batch>, Option<Way>);
+
+/// What the desk has to say of a batch.
+pub struct Told {
+    pub outputs: Vec<Output>,
+    /// When the batch was judged.
+    pub judged: Instant,
 }
 
 /// Asked of a shard, answered between two batches.
@@ -149,36 +173,42 @@ pub struct Totals {
 #[derive(Clone)]
 pub struct Intake {
     shards: Vec<Sender<Arc<Batch>>>,
-    desk: Sender<Arc<Batch>>,
+    desk: Sender<Led>,
     status: Arc<Status>,
 }
 
 impl Intake {
     /// Hands the batch to everybody; false if the engine is gone. The time it has to wait is counted.
-    pub async fn send(&self, batch: Arc<Batch>) -> bool {
-        let shards = self.shards.iter().map(|queue| (queue, &self.status.stalled_shards));
-        for (queue, stalled) in shards.chain([(&self.desk, &self.status.stalled_desk)]) {
-            let full_since = (queue.capacity() == 0).then(Instant::now);
-            if queue.send(batch.clone()).await.is_err() {
+    pub async fn send(&self, batch: Arc<Batch>, way: Option<Way>) -> bool {
+        for queue in &self.shards {
+            if !send(queue, batch.clone(), &self.status.stalled_shards).await {
                 return false;
             }
-            if let Some(since) = full_since {
-                stalled.fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
-            }
         }
-        true
+        send(&self.desk, (batch, way), &self.status.stalled_desk).await
     }
 
     /// The same from a thread.
     pub fn blocking_send(&self, batch: &Arc<Batch>) -> bool {
-        self.shards.iter().chain([&self.desk]).all(|queue| queue.blocking_send(batch.clone()).is_ok())
+        self.shards.iter().all(|queue| queue.blocking_send(batch.clone()).is_ok())
+            && self.desk.blocking_send((batch.clone(), None)).is_ok()
     }
+}
+
+/// False if nobody takes it any more.
+async fn send<T>(queue: &Sender<T>, what: T, stalled: &AtomicU64) -> bool {
+    let full_since = (queue.capacity() == 0).then(Instant::now);
+    let is_taken = queue.send(what).await.is_ok();
+    if let Some(since) = full_since {
+        stalled.fetch_add(since.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+    is_taken
 }
 
 /// The running engine.
 pub struct Pipeline {
     pub intake: Intake,
-    pub outputs: Receiver<Vec<Output>>,
+    pub outputs: Receiver<Told>,
     pub questions: Questions,
     pub status: Arc<Status>,
     pub threads: Threads,
@@ -211,15 +241,19 @@ impl Threads {
     }
 }
 
-/// One shard a core.
-pub fn default_shards() -> usize {
+/// How many shards there are if so many are asked for; none or 0 is one a core.
+pub fn shards(asked: Option<usize>) -> usize {
+    asked.filter(|asked| *asked > 0).unwrap_or_else(one_a_core)
+}
+
+fn one_a_core() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SHARDS)
 }
 
 /// Starts `count` shards and the desk.
 pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Result<Pipeline> {
-    let status = Arc::new(Status::default());
-    status.is_learning.store(true, Ordering::Relaxed);
+    let shards = (0..count).map(|_| ShardStatus::default()).collect();
+    let status = Arc::new(Status { is_learning: true.into(), shards, ..Status::default() });
     let (mut intakes, mut chunks, mut shards, mut asked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for index in 0..count {
         let (intake, batches) = mpsc::channel(limits::SHARD_QUEUE_BATCHES);
@@ -228,7 +262,7 @@ pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Resul
         let shard = Shard::new(KeyRange { index, count });
         let status = status.clone();
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
-        shards.push(thread.spawn(move || run_shard(shard, batches, questions, &out, &status, extras))?);
+        shards.push(thread.spawn(move || run_shard((index, shard), batches, questions, &out, &status, extras))?);
         asked.push((ask, intake.downgrade()));
         intakes.push(intake);
         chunks.push(reports);
@@ -249,7 +283,7 @@ pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Resul
 }
 
 fn run_shard(
-    mut shard: Shard,
+    (index, mut shard): (usize, Shard),
     mut batches: Receiver<Arc<Batch>>,
     mut questions: Receiver<Question>,
     out: &Sender<Chunk>,
@@ -257,7 +291,9 @@ fn run_shard(
     extras: Extras,
 ) -> Shard {
     let mut told = [Sizes::default(); 2];
+    let own = &status.shards[index];
     while let Some(batch) = batches.blocking_recv() {
+        let begun = Instant::now();
         let (mut reports, mut memories) = (Vec::new(), Vec::new());
         for stamped in batch.iter() {
             shard.handle(stamped, &mut reports);
@@ -273,6 +309,9 @@ fn run_shard(
                 reports = rest;
             }
         }
+        own.busy.fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        own.judged.store(shard.judged(), Ordering::Relaxed);
+        own.routes.store(shard.rib().route_count(), Ordering::Relaxed);
         if let Some(last) = batch.last()
             && out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports, memories }).is_err()
         {
@@ -299,13 +338,13 @@ fn publish(sum: &AtomicUsize, before: usize, now: usize) {
 
 fn run_desk(
     mut desk: Desk,
-    mut batches: Receiver<Arc<Batch>>,
+    mut batches: Receiver<Led>,
     mut merge: Merge,
-    out: &Sender<Vec<Output>>,
+    out: &Sender<Told>,
     status: &Status,
     extras: Extras,
 ) -> Desk {
-    while let Some(batch) = batches.blocking_recv() {
+    while let Some((batch, way)) = batches.blocking_recv() {
         let mut outputs = Vec::new();
         for stamped in batch.iter() {
             desk.begin(stamped);
@@ -331,8 +370,12 @@ fn run_desk(
             }
         }
         outputs.append(&mut desk.take_output());
-        if !outputs.is_empty() && out.blocking_send(outputs).is_err() {
+        let judged = Instant::now();
+        if !outputs.is_empty() && out.blocking_send(Told { outputs, judged }).is_err() {
             break;
+        }
+        if let Some(way) = way {
+            status.latency.told(way, judged);
         }
         if let Some(last) = batch.last() {
             status.judged.store(last.seq + 1, Ordering::Release);

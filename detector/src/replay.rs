@@ -37,7 +37,7 @@ pub fn command(args: &cli::Replay) -> Result<(), Failure> {
         rpki: rpki.delta,
         relations,
         config: &config,
-        shards: args.shards.map_or_else(pipeline::default_shards, usize::from),
+        shards: pipeline::shards(args.shards.map(usize::from)),
         routes: args.routes.is_some(),
         from: args.from,
         to: args.to,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rules::bgp::Timestamp;
@@ -42,6 +43,20 @@ pub enum Kind {
 pub struct Item {
     pub time: Timestamp,
     pub event: Event,
+}
+
+/// Items of a live feed that came together.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub items: Vec<Item>,
+    /// When the octets of the first of them came, by the monotonic clock.
+    pub at: Instant,
+}
+
+impl Arrival {
+    pub fn now(items: Vec<Item>) -> Self {
+        Self { items, at: Instant::now() }
+    }
 }
 
 /// Why an input cannot be read at all.

@@ -10,7 +10,7 @@ use bmp_messages::*;
 use feeds::bmp::station::{self, Config, Router};
 use feeds::bmp::status::{RouterState, RouterView, Status};
 use feeds::counts::kind;
-use feeds::input::Item;
+use feeds::input::{Arrival, Item};
 use rules::event::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -24,7 +24,7 @@ const PREFIX: &str = "203.0.113.0/24";
 
 struct Station {
     address: SocketAddr,
-    items: mpsc::Receiver<Vec<Item>>,
+    items: mpsc::Receiver<Arrival>,
     ready: Vec<Item>,
     status: Arc<Status>,
     running: JoinHandle<()>,
@@ -61,7 +61,7 @@ impl Station {
     /// The next thing said, in words.
     async fn next(&mut self) -> String {
         while self.ready.is_empty() {
-            self.ready = timeout(LONG, self.items.recv()).await.expect("in time").expect("the station runs");
+            self.ready = timeout(LONG, self.items.recv()).await.expect("in time").expect("the station runs").items;
         }
         words(&self.ready.remove(0))
     }

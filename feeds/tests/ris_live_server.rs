@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use data::data;
-use feeds::input::Item;
+use feeds::input::{Arrival, Item};
 use feeds::ris_live::{Config, Interest, Status, run};
 use futures_util::{SinkExt, StreamExt};
 use rules::bgp::Asn;
@@ -44,12 +44,12 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
 }
 
 /// Starts the feed; what it sends, and how it stands.
-async fn start() -> (TcpListener, mpsc::Receiver<Vec<Item>>, Arc<Status>) {
+async fn start() -> (TcpListener, mpsc::Receiver<Arrival>, Arc<Status>) {
     start_with(None).await
 }
 
 /// The same, asking for paths that match only.
-async fn start_with(path: Option<&str>) -> (TcpListener, mpsc::Receiver<Vec<Item>>, Arc<Status>) {
+async fn start_with(path: Option<&str>) -> (TcpListener, mpsc::Receiver<Arrival>, Arc<Status>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (out, items) = mpsc::channel(8);
     let status = Arc::new(Status::default());
@@ -59,10 +59,10 @@ async fn start_with(path: Option<&str>) -> (TcpListener, mpsc::Receiver<Vec<Item
 }
 
 /// Items up to the one that matches.
-async fn until(items: &mut mpsc::Receiver<Vec<Item>>, last: impl Fn(&Event) -> bool) -> Vec<Item> {
+async fn until(items: &mut mpsc::Receiver<Arrival>, last: impl Fn(&Event) -> bool) -> Vec<Item> {
     let mut all = Vec::new();
     loop {
-        let batch = timeout(Duration::from_secs(20), items.recv()).await.expect("in time").expect("a batch");
+        let batch = timeout(Duration::from_secs(20), items.recv()).await.expect("in time").expect("a batch").items;
         assert!(batch.len() <= rules::limits::BATCH_EVENTS);
         let done = batch.iter().any(|item| last(&item.event));
         all.extend(batch);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use feeds::bmp::status::{RouterState, RouterView, Status as StationStatus};
 use feeds::bmp::{PeerState, PeerView, station};
 use feeds::counts::{Counts, kind};
-use feeds::input::Item;
+use feeds::input::Arrival;
 use feeds::openbmp::consumer::{self, Batch, Status as KafkaStatus};
 use rules::bgp::Timestamp;
 use tokio::net::TcpListener;
@@ -56,13 +56,7 @@ pub async fn bind(feeds: &[Feed]) -> Result<Stations, Failure> {
     Ok(stations)
 }
 
-pub async fn listen(
-    listener: TcpListener,
-    bmp: Bmp,
-    name: Arc<str>,
-    out: Sender<Vec<Item>>,
-    status: Arc<StationStatus>,
-) {
+pub async fn listen(listener: TcpListener, bmp: Bmp, name: Arc<str>, out: Sender<Arrival>, status: Arc<StationStatus>) {
     let router = |router: crate::config::Router| station::Router { prefix: router.address, name: router.name };
     let config = station::Config {
         routers: bmp.routers.into_iter().map(router).collect(),
@@ -96,8 +90,8 @@ pub async fn consume(
 /// Hands on items, and behind them the wish to hear when they are judged.
 pub async fn forward(source: usize, mut batches: Receiver<Batch>, queue: Sender<Input>) {
     while let Some(Batch { items, receipt }) = batches.recv().await {
-        if queue.send(Input::Items(source, items)).await.is_err() || queue.send(Input::Receipt(receipt)).await.is_err()
-        {
+        let news = Input::News(source, Arrival::now(items));
+        if queue.send(news).await.is_err() || queue.send(Input::Receipt(receipt)).await.is_err() {
             return;
         }
     }

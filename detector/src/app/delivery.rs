@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use super::memory::Keeper;
 use super::now;
 use crate::alert::{WireContext, to_json};
+use crate::latency;
 use crate::metrics::{Metrics, Stage};
 use crate::notice::Notice;
-use crate::pipeline;
+use crate::pipeline::{self, Told};
 use crate::sink::dispatch::{Decided, Dispatch, Settling, outlived};
 use crate::sink::{Delivery, merely_refreshes};
 use crate::store::{Chapter, Keep};
@@ -52,7 +53,7 @@ impl Delivering {
     /// Writes each alert once and hands the same bytes to everybody, until the engine is done.
     pub async fn run(
         mut self,
-        mut outputs: Receiver<Vec<Output>>,
+        mut outputs: Receiver<Told>,
         mut notices: Receiver<Notice>,
         mut settlings: Receiver<Settling>,
     ) -> Delivered {
@@ -66,8 +67,7 @@ impl Delivering {
                     if taken == 0 {
                         break;
                     }
-                    let outputs: Vec<Output> = batches.drain(..).flatten().collect();
-                    delivered.alerts += self.take(outputs).await;
+                    delivered.alerts += self.take_all(batches.drain(..)).await;
                 }
                 Some(notice) = notices.recv() => self.tell(notice, &mut notices).await,
                 Some(asked) = settlings.recv() => self.dispatch.settle(asked).await,
@@ -104,6 +104,19 @@ impl Delivering {
             notices.push(notice);
         }
         self.dispatch.tell(notices).await;
+    }
+
+    async fn take_all(&mut self, batches: impl Iterator<Item = Told>) -> u64 {
+        let (mut outputs, begun) = (Vec::new(), Instant::now());
+        for told in batches {
+            self.engine.latency.observe(latency::Stage::HandedOver, told.judged.elapsed());
+            outputs.extend(told.outputs);
+        }
+        let alerts = self.take(outputs).await;
+        if alerts > 0 {
+            self.engine.latency.observe(latency::Stage::Stored, begun.elapsed());
+        }
+        alerts
     }
 
     /// Alerts go before the checkpoints that know of them.

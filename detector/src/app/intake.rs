@@ -5,11 +5,11 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use feeds::archive::Collector;
 use feeds::counts::Counts;
-use feeds::input::{self, Item, Use};
+use feeds::input::{self, Arrival, Item, Use};
 use feeds::openbmp::consumer::Receipt;
 use feeds::record::Writer;
 use feeds::ris_live;
@@ -22,7 +22,7 @@ use rules::watch::Watch;
 use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
 use tokio::sync::watch as signal;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::time::interval_at;
 
 use super::bmp::{self, BmpHealth};
 use super::bootstrap::{Bootstrap, Progress, Standing, Times};
@@ -33,6 +33,7 @@ use super::scope::Interest;
 use super::silence::Silence;
 use crate::config::{Feed, FeedKind, RIS_LIVE_URL, Scope};
 use crate::failure::Failure;
+use crate::latency::{self, Way};
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, Stage};
 use crate::pipeline::{self, Intake};
@@ -99,7 +100,10 @@ pub struct Taken {
 }
 
 pub(super) enum Input {
+    /// What a file says.
     Items(usize, Vec<Item>),
+    /// What a live feed says.
+    News(usize, Arrival),
     /// What came before it is wanted to be known as judged.
     Receipt(Receipt),
     /// What an archive says: beside a live feed some of it is old.
@@ -174,7 +178,8 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
     let subscribed = interest.subscribe();
     let scoped = scoped(&feeds);
     let watched = (health.clone(), Silence::default());
-    let mut front = Front { sequencer, engine, receipts, metrics, live, watched, taken, interest, scoped };
+    let received = None;
+    let mut front = Front { sequencer, engine, received, receipts, metrics, live, watched, taken, interest, scoped };
     let before = given.before.as_ref().map(|checkpoint| checkpoint.at);
     let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
@@ -404,9 +409,9 @@ async fn originated(files: Vec<String>, mouth: &Mouth) {
     let _ = mouth.queue.send(Input::Interest(found)).await;
 }
 
-async fn forward(source: usize, mut items: Receiver<Vec<Item>>, queue: Sender<Input>) {
-    while let Some(batch) = items.recv().await {
-        if queue.send(Input::Items(source, batch)).await.is_err() {
+async fn forward(source: usize, mut arrivals: Receiver<Arrival>, queue: Sender<Input>) {
+    while let Some(arrival) = arrivals.recv().await {
+        if queue.send(Input::News(source, arrival)).await.is_err() {
             return;
         }
     }
@@ -455,6 +460,8 @@ fn read_file(source: usize, mut reader: input::Reader, mouth: &Mouth, status: &F
 struct Front {
     sequencer: Sequencer,
     engine: Engine,
+    /// When the octets came of what the sequencer has and that waits longest.
+    received: Option<Instant>,
     receipts: Receipts,
     metrics: Arc<Metrics>,
     live: Live,
@@ -492,7 +499,7 @@ impl Front {
     async fn run(mut self, mut inputs: Receiver<Input>) -> Taken {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         let every = self.engine.checkpoints.unwrap_or(Duration::from_secs(1));
-        let mut checkpoint = tokio::time::interval_at(Instant::now() + every, every);
+        let mut checkpoint = interval_at((Instant::now() + every).into(), every);
         loop {
             tokio::select! {
                 input = inputs.recv() => match input {
@@ -547,18 +554,8 @@ impl Front {
             }
             Input::Interest(prefixes) => self.interest.learn(prefixes),
             Input::Receipt(receipt) => self.receipts.note(receipt),
-            Input::Items(source, items) => {
-                if let Some(last) = items.last() {
-                    let lag = (at - last.time).try_into().unwrap_or_default();
-                    self.metrics.latency(Stage::Received, Duration::from_micros(lag));
-                }
-                for item in items {
-                    let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
-                    self.live.heard(source, &item, number, at);
-                    self.watched.1.heard(&item.event);
-                    self.push(source, item, at).await;
-                }
-            }
+            Input::Items(source, items) => self.take_items(source, items, None, at).await,
+            Input::News(source, arrival) => self.take_items(source, arrival.items, Some(arrival.at), at).await,
             Input::Archive(source, items) => {
                 self.live.told(source, at);
                 for mut item in items {
@@ -570,6 +567,21 @@ impl Front {
                 }
             }
             Input::Whole(source, losses) => self.live.is_whole(source, losses),
+        }
+    }
+
+    /// `received`: when the octets of live news came.
+    async fn take_items(&mut self, source: usize, items: Vec<Item>, received: Option<Instant>, at: Timestamp) {
+        if let Some(last) = items.last() {
+            let lag = (at - last.time).try_into().unwrap_or_default();
+            self.metrics.latency(Stage::Received, Duration::from_micros(lag));
+        }
+        for item in items {
+            let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+            self.live.heard(source, &item, number, at);
+            self.watched.1.heard(&item.event);
+            self.received = self.received.into_iter().chain(received).min();
+            self.push(source, item, at).await;
         }
     }
 
@@ -596,6 +608,7 @@ impl Front {
 
     async fn flush(&mut self) -> bool {
         let batch = self.sequencer.take();
+        let way = self.received.take().map(|received| Way { received, sequenced: Instant::now() });
         self.receipts.handed_on(batch.as_ref().and_then(|batch| batch.last()).map(|last| last.seq));
         let Some(batch) = batch else { return true };
         self.taken.events += batch.len() as u64;
@@ -605,6 +618,9 @@ impl Front {
             tracing::error!(%error, "recording ends here");
             self.engine.recorder = None;
         }
-        self.engine.intake.send(batch).await
+        if let Some(Way { received, sequenced }) = way {
+            self.engine.status.latency.observe(latency::Stage::Sequenced, sequenced - received);
+        }
+        self.engine.intake.send(batch, way).await
     }
 }

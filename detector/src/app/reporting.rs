@@ -20,6 +20,7 @@ use crate::health::{
     BaselineState, ConfigReport, FeedReport, FeedState, GapReport, NoticeReport, QuarantineReport, Report, SinkReport,
     SourceReport, StoreReport,
 };
+use crate::latency::StageReport;
 use crate::ledger::{Cause, Ledger};
 use crate::metrics::{Metrics, Queue, RpkiKind, Suppression};
 use crate::notice::decider::Decider;
@@ -145,6 +146,10 @@ impl Reporter {
         {
             self.metrics.queue_stalled(queue, Duration::from_micros(stalled.load(Ordering::Relaxed)));
         }
+        for (i, shard) in self.engine.shards.iter().enumerate() {
+            let [judged, busy] = [&shard.judged, &shard.busy].map(|count| count.load(Ordering::Relaxed));
+            self.metrics.shard(i, shard.routes.load(Ordering::Relaxed), judged, Duration::from_micros(busy));
+        }
         let numbered = self.health.feeds.iter().enumerate();
         let feeds: Vec<_> = numbered.map(|(i, (name, feed))| self.feed(i, name, feed, now)).collect();
         let sources = self.sources(now);
@@ -164,6 +169,7 @@ impl Reporter {
             gaps: self.ledger().gaps().map(GapReport::new).collect(),
             quarantined: self.quarantined(),
             routes,
+            stages: self.stages(),
             watched: standing.watch.constituents().len(),
             unseen: UnseenReport::new(&watched),
             config: ConfigReport { problem: standing.problem, restart: standing.restart },
@@ -279,6 +285,17 @@ impl Reporter {
         }
         self.metrics.queue_stalled(Queue::Outbox, stalled);
         reports
+    }
+
+    /// Up to the store, and from there to each sink.
+    fn stages(&self) -> Vec<StageReport> {
+        let mut stages = self.engine.latency.report();
+        for (name, outbox, _) in &self.sinks {
+            let times = outbox.times().filter(|times| times.get_sample_count() > 0);
+            let sentence = || format!("stored → delivered to {}", text::plain(name, 64));
+            stages.extend(times.map(|times| StageReport::of("delivered", sentence(), times)));
+        }
+        stages
     }
 
     fn store(&self) -> StoreReport {

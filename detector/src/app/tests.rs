@@ -301,6 +301,8 @@ async fn with_an_archive_it_knows_what_is_normal_and_finds_a_live_hijack_of_it()
     assert_eq!((&incident["class"], &incident["detected_origins"][0]), (&"subprefix_hijack".into(), &64_511.into()));
     assert_eq!(incident["inputs"]["baseline"]["state"], "ready");
     app.until("/api/v1/status", |status| status["feeds"][0]["peers_up"] == 3).await;
+    let measured = ["sequenced", "judged", "handed_over", "stored", "told", "delivered"];
+    app.until("/api/v1/status", |status| measured.iter().all(|stage| says(&status["stages"], stage))).await;
     app.end().await;
 }
 

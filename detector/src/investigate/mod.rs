@@ -144,7 +144,7 @@ fn judged(
         rpki,
         relations: laws.relations.clone(),
         config,
-        shards: args.shards.map_or_else(pipeline::default_shards, usize::from),
+        shards: pipeline::shards(args.shards.map(usize::from)),
         routes: true,
         from: None,
         to: question.to,

@@ -4,6 +4,8 @@ use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use crate::latency;
+
 /// What feeds give, and what is held of it.
 pub struct Feeds {
     pub updates: IntCounterVec,
@@ -29,6 +31,9 @@ pub struct Data {
 
 /// What became of it.
 pub struct Told {
+    pub shard_routes: IntGaugeVec,
+    pub shard_judged: IntCounterVec,
+    pub shard_busy: GaugeCounters,
     pub queue_stalled: GaugeCounters,
     pub alerts: IntCounterVec,
     pub incidents_open: IntGaugeVec,
@@ -41,6 +46,7 @@ pub struct Told {
 
 /// How it gets out.
 pub struct Ways {
+    pub delivery: HistogramVec,
     pub sink_backlog: IntGaugeVec,
     pub sink_oldest: GaugeVec,
     pub sink_failures: IntCounterVec,
@@ -146,6 +152,16 @@ impl Told {
                 .namespace("bgpwarden")
                 .buckets(LATENCY_BUCKETS.to_vec());
         Self {
+            shard_routes: f.gauges("shard_routes", "Routes that a shard holds.", &["shard"]),
+            shard_judged: f.counters(
+                "shard_judged_total",
+                "Times that a shard weighed a route by all rules.",
+                &["shard"],
+            ),
+            shard_busy: f.add(GaugeCounters::new(
+                options("shard_busy_seconds_total", "Time a shard was at work, and did not wait for it."),
+                &["shard"],
+            )),
             queue_stalled: f.add(GaugeCounters::new(
                 options("queue_stalled_seconds_total", "Time producers waited for space in a queue."),
                 &["queue"],
@@ -178,7 +194,12 @@ impl Told {
 
 impl Ways {
     pub fn new(f: &Families) -> Self {
+        let delivery =
+            HistogramOpts::new("sink_delivery_seconds", "Time from the store to the confirmation of a sink.")
+                .namespace("bgpwarden")
+                .buckets(latency::BUCKETS.to_vec());
         Self {
+            delivery: f.add(HistogramVec::new(delivery, &["sink"])),
             sink_backlog: f.gauges("sink_backlog", "Alerts a sink has not confirmed yet.", &["sink"]),
             sink_oldest: f.measures("sink_oldest_seconds", "How long the oldest of them has waited.", &["sink"]),
             sink_failures: f.counters("sink_failures_total", "Failed attempts to deliver.", &["sink", "reason"]),

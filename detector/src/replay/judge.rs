@@ -15,7 +15,7 @@ use rules::watch::Watch;
 use super::merge::{Merged, Placed, Skipped};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::pipeline::{self, Extras, Intake, Totals};
+use crate::pipeline::{self, Extras, Intake, Told, Totals};
 use crate::sequencer::Sequencer;
 
 /// Outputs that are handled at once if they wait together: one transaction of the store.
@@ -63,11 +63,11 @@ pub fn judge(case: Case<'_>, mut take: impl FnMut(Vec<Output>) -> Result<(), Fai
         .name("feeder".into())
         .spawn(move || feeder.run(dumps, inputs, rpki, relations, watch, from, to))
         .map_err(thread)?;
-    while let Some(mut batch) = outputs.blocking_recv() {
+    while let Some(Told { outputs: mut batch, .. }) = outputs.blocking_recv() {
         while batch.len() < TOGETHER
             && let Ok(more) = outputs.try_recv()
         {
-            batch.extend(more);
+            batch.extend(more.outputs);
         }
         take(batch)?;
     }

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus::Histogram;
 use rules::bgp::Timestamp;
 use tokio::sync::Notify;
 
@@ -40,6 +41,8 @@ pub struct Outbox {
     store: Option<(Store, Arc<str>)>,
     most: usize,
     most_bytes: usize,
+    /// How long parcels take from the store to their confirmation, once somebody wants to know.
+    times: OnceLock<Histogram>,
 }
 
 #[derive(Debug)]
@@ -87,7 +90,7 @@ impl Outbox {
 
     pub(super) fn bounded(store: Option<(Store, Arc<str>)>, most: usize, most_bytes: usize) -> Self {
         let (work, space, hungry, closing) = (Notify::new(), Notify::new(), Notify::new(), Notify::new());
-        Self { state: Mutex::default(), work, space, hungry, closing, store, most, most_bytes }
+        Self { state: Mutex::default(), work, space, hungry, closing, store, most, most_bytes, times: OnceLock::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -256,26 +259,40 @@ impl Outbox {
         }
     }
 
+    /// Says there how long it takes, the first time it is asked to.
+    pub fn measure(&self, times: Histogram) {
+        let _ = self.times.set(times);
+    }
+
+    pub fn times(&self) -> Option<&Histogram> {
+        self.times.get()
+    }
+
     /// It has arrived: forget it, and let the next transition of its incident go.
     pub fn ack(&self, ticket: Ticket) {
-        if let Some(place) = self.remove(ticket) {
+        let Some(entry) = self.remove(ticket) else { return };
+        if let Some(times) = self.times() {
+            times.observe(entry.since.elapsed().as_secs_f64());
+        }
+        if let Some(place) = entry.place {
             self.acknowledge(place);
         }
     }
 
     /// It never will. What is in no store is forgotten all the same.
     pub fn bury(&self, ticket: Ticket, error: String) {
-        if let (Some(place), Some((store, _))) = (self.remove(ticket), &self.store) {
+        let place = self.remove(ticket).and_then(|entry| entry.place);
+        if let (Some(place), Some((store, _))) = (place, &self.store) {
             store.bury(place, error);
         }
     }
 
-    fn remove(&self, ticket: Ticket) -> Option<Place> {
+    fn remove(&self, ticket: Ticket) -> Option<Entry> {
         let entry = self.state().remove(ticket);
         self.space.notify_waiters();
         self.work.notify_one();
         self.hungry.notify_one();
-        entry.and_then(|entry| entry.place)
+        entry
     }
 
     /// No more will come.

@@ -22,7 +22,7 @@ use super::session::{Numbers, Session, Settings};
 use super::status::Status;
 use super::{connection, frame};
 use crate::clock::now;
-use crate::input::Item;
+use crate::input::{Arrival, Item};
 
 /// Who may connect, and the bounds for each.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub async fn run(
     listener: TcpListener,
     config: Config,
     feed: Arc<str>,
-    out: mpsc::Sender<Vec<Item>>,
+    out: mpsc::Sender<Arrival>,
     status: Arc<Status>,
 ) {
     let mut station = Station {
@@ -108,7 +108,7 @@ struct Turn {
 struct Station {
     config: Arc<Config>,
     feed: Arc<str>,
-    out: mpsc::Sender<Vec<Item>>,
+    out: mpsc::Sender<Arrival>,
     status: Arc<Status>,
     numbers: Numbers,
     turns: HashMap<Arc<str>, Turn>,
@@ -193,7 +193,7 @@ struct Follower {
     name: Arc<str>,
     address: IpAddr,
     idle: Duration,
-    out: mpsc::Sender<Vec<Item>>,
+    out: mpsc::Sender<Arrival>,
     status: Arc<Status>,
     session: Session,
     last: Option<Timestamp>,
@@ -209,7 +209,7 @@ impl Follower {
         let gap_from = self.status.connected(&self.name, self.address, now());
         tracing::info!(feed = %self.feed, address = %self.address, "router connected");
         let live = self.change(true, String::new(), gap_from);
-        self.send(vec![live]).await;
+        self.send(Arrival::now(vec![live])).await;
         let out = self.out.clone();
         let Some(detail) = self.read(stream, end, &out).await else { return };
         tracing::warn!(feed = %self.feed, address = %self.address, %detail, "router lost");
@@ -218,13 +218,13 @@ impl Follower {
         self.view(true);
         self.status.lost(&self.name, detail);
         for batch in items.chunks(limits::BATCH_EVENTS) {
-            self.send(batch.to_vec()).await;
+            self.send(Arrival::now(batch.to_vec())).await;
         }
     }
 
     /// Reads until it ends, and says why it ended; none if nobody listens any more. What was decoded is always handed
     /// on: only the reading itself may be broken off.
-    async fn read(&mut self, stream: TcpStream, end: &Notify, out: &mpsc::Sender<Vec<Item>>) -> Option<String> {
+    async fn read(&mut self, stream: TcpStream, end: &Notify, out: &mpsc::Sender<Arrival>) -> Option<String> {
         let mut socket = connection::Socket::new(stream);
         loop {
             let idle = tokio::time::sleep(self.idle);
@@ -247,14 +247,13 @@ impl Follower {
                 Ok(_) => {}
                 Err(error) => return Some(error.to_string()),
             }
-            let received = now();
-            let mut items = Vec::new();
+            let (received, mut arrival) = (now(), Arrival::now(Vec::new()));
             if std::mem::take(&mut self.is_silent) {
                 self.status.heard_again(&self.name);
-                items.push(self.change(true, String::new(), None));
+                arrival.items.push(self.change(true, String::new(), None));
             }
             self.last = Some(received);
-            let detail = self.decode(&mut socket, received, items).await;
+            let detail = self.decode(&mut socket, received, arrival).await;
             if detail.is_some() {
                 return detail;
             }
@@ -266,8 +265,9 @@ impl Follower {
         &mut self,
         socket: &mut connection::Socket,
         received: Timestamp,
-        mut items: Vec<Item>,
+        arrival: Arrival,
     ) -> Option<String> {
+        let Arrival { mut items, at } = arrival;
         let mut detail = None;
         while detail.is_none() {
             match frame::next(&mut socket.buffer) {
@@ -288,11 +288,11 @@ impl Follower {
             }
             if items.len() >= limits::BATCH_EVENTS {
                 self.view(false);
-                self.send(std::mem::take(&mut items)).await;
+                self.send(Arrival { items: std::mem::take(&mut items), at }).await;
             }
         }
         self.view(false);
-        self.send(items).await;
+        self.send(Arrival { items, at }).await;
         detail
     }
 
@@ -303,7 +303,7 @@ impl Follower {
         tracing::warn!(feed = %self.feed, address = %self.address, %detail, "router silent");
         self.status.silent(&self.name, detail.clone());
         let lost = self.change(false, detail, None);
-        self.send(vec![lost]).await;
+        self.send(Arrival::now(vec![lost])).await;
     }
 
     fn change(&self, live: bool, detail: String, gap_from: Option<Timestamp>) -> Item {
@@ -333,13 +333,13 @@ impl Follower {
     }
 
     /// Hands a batch on; while it waits nothing is read. A closed receiver is noticed by the loop around.
-    async fn send(&self, items: Vec<Item>) {
-        if items.is_empty() {
+    async fn send(&self, arrival: Arrival) {
+        if arrival.items.is_empty() {
             return;
         }
         let before = Instant::now();
         let is_full = self.out.capacity() == 0;
-        let _ = self.out.send(items).await;
+        let _ = self.out.send(arrival).await;
         if is_full {
             let waited = u64::try_from(before.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.status.stalled_micros.fetch_add(waited, Relaxed);

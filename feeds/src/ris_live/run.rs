@@ -24,7 +24,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use super::{Config, Decoder, Interest, Status, decoder};
 use crate::backoff::Backoff;
 use crate::clock::now;
-use crate::input::Item;
+use crate::input::{Arrival, Item};
 use crate::shown::without_secrets;
 
 /// Octets of frames that may wait for the converter: at 4,000 frames/s of 600 octets about half a minute.
@@ -48,7 +48,7 @@ const HEALTHY: Duration = Duration::from_secs(60);
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Runs until the receiver closes: connects, subscribes, reads, and comes back after every loss.
-pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Vec<Item>>, status: Arc<Status>) {
+pub async fn run(config: Config, feed_name: Arc<str>, out: mpsc::Sender<Arrival>, status: Arc<Status>) {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     let mut feed = Feed {
         name: feed_name,
@@ -205,7 +205,8 @@ struct Backlog {
 
 #[derive(Default)]
 struct Waiting {
-    frames: VecDeque<Utf8Bytes>,
+    /// Each with when it came.
+    frames: VecDeque<(Instant, Utf8Bytes)>,
     octets: usize,
     /// Why nothing comes any more.
     closed: Option<String>,
@@ -223,7 +224,7 @@ impl Backlog {
             return false;
         }
         waiting.octets += frame.len();
-        waiting.frames.push_back(frame);
+        waiting.frames.push_back((Instant::now(), frame));
         drop(waiting);
         self.changed.notify_one();
         true
@@ -235,14 +236,14 @@ impl Backlog {
     }
 
     /// What is there now, at most `most` frames; the error says why nothing comes any more.
-    async fn take(&self, most: usize) -> Result<Vec<Utf8Bytes>, String> {
+    async fn take(&self, most: usize) -> Result<Vec<(Instant, Utf8Bytes)>, String> {
         loop {
             {
                 let mut waiting = self.waiting();
                 if !waiting.frames.is_empty() {
                     let n = waiting.frames.len().min(most);
                     let frames: Vec<_> = waiting.frames.drain(..n).collect();
-                    waiting.octets -= frames.iter().map(|frame| frame.len()).sum::<usize>();
+                    waiting.octets -= frames.iter().map(|(_, frame)| frame.len()).sum::<usize>();
                     return Ok(frames);
                 }
                 if let Some(why) = &waiting.closed {
@@ -376,7 +377,7 @@ async fn read(
 /// What outlives a connection.
 struct Feed {
     name: Arc<str>,
-    out: mpsc::Sender<Vec<Item>>,
+    out: mpsc::Sender<Arrival>,
     status: Arc<Status>,
     decoder: Decoder,
     /// Sessions known to be up.
@@ -398,7 +399,7 @@ impl Feed {
     async fn unreachable(&mut self, detail: String) -> String {
         if !std::mem::replace(&mut self.told_lost, true) {
             let lost = self.change(false, detail.clone(), self.gap_from);
-            self.send(vec![lost]).await;
+            self.send(Arrival::now(vec![lost])).await;
         }
         detail
     }
@@ -412,7 +413,7 @@ impl Feed {
         self.status.connected.store(true, Release);
         self.told_lost = false;
         let live = self.change(true, String::new(), self.gap_from);
-        self.send(vec![live]).await;
+        self.send(Arrival::now(vec![live])).await;
         let backlog = Backlog::default();
         let status = self.status.clone();
         let closed = self.out.clone();
@@ -438,8 +439,9 @@ impl Feed {
                 Ok(frames) => frames,
                 Err(why) => return why,
             };
+            let Some(at) = frames.first().map(|(at, _)| *at) else { continue };
             let mut items = Vec::with_capacity(frames.len());
-            for frame in frames {
+            for (_, frame) in frames {
                 if let Err(error) = self.decoder.frame(&frame, &mut items) {
                     tracing::debug!(feed = %self.name, %error, "frame not decodable");
                 }
@@ -450,7 +452,7 @@ impl Feed {
             *self.status.counts.lock().unwrap_or_else(PoisonError::into_inner) = self.decoder.counts().clone();
             self.status.sessions_up.store(self.up.len(), Relaxed);
             self.status.sessions_known.store(self.decoder.vantage_points(), Relaxed);
-            self.send(items).await;
+            self.send(Arrival { items, at }).await;
         }
     }
 
@@ -475,7 +477,7 @@ impl Feed {
         self.status.sessions_up.store(self.up.len(), Relaxed);
         items.extend(down.into_iter().map(|vantage| Item { time: seen, event: Event::PeerDown { vantage, seen } }));
         for batch in items.chunks(limits::BATCH_EVENTS) {
-            self.send(batch.to_vec()).await;
+            self.send(Arrival::now(batch.to_vec())).await;
         }
     }
 
@@ -486,16 +488,16 @@ impl Feed {
     }
 
     /// Hands a batch on; the time it had to wait is counted. A closed receiver is noticed by the loop around.
-    async fn send(&self, items: Vec<Item>) {
-        if items.is_empty() {
+    async fn send(&self, arrival: Arrival) {
+        if arrival.items.is_empty() {
             return;
         }
         let before = Instant::now();
         if self.out.capacity() > 0 {
-            let _ = self.out.send(items).await;
+            let _ = self.out.send(arrival).await;
             return;
         }
-        let _ = self.out.send(items).await;
+        let _ = self.out.send(arrival).await;
         let waited = u64::try_from(before.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.status.stalled_micros.fetch_add(waited, Relaxed);
     }
