@@ -94,14 +94,14 @@ struct Run {
 impl Run {
     fn start(args: &Args) -> Result<Self, Failure> {
         let before = resident().ok_or("this system does not say how much memory a process has")?;
-        let shards = args.shards.unwrap_or_else(pipeline::default_shards);
+        let shards = pipeline::shards(args.shards);
         let Pipeline { intake, mut outputs, status, threads, .. } =
             pipeline::start(Settings::default(), shards, Extras::default())?;
         let alerts = |outputs: Vec<Output>| outputs.iter().filter(|output| matches!(output, Output::Alert(_))).count();
         let drain = std::thread::spawn(move || {
             let mut told = 0;
             while let Some(some) = outputs.blocking_recv() {
-                told += alerts(some);
+                told += alerts(some.outputs);
             }
             told
         });
