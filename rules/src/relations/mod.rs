@@ -2,6 +2,7 @@
 //!
 //! Files say it of one day; [`infer`] says it of the routes that are held; [`merge`] puts both together, edge by edge.
 
+mod changes;
 mod clique;
 pub mod evidence;
 pub mod infer;
@@ -10,6 +11,7 @@ pub mod observer;
 
 use std::collections::HashMap;
 
+pub use changes::RelationChanges;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Source;

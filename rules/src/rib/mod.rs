@@ -8,7 +8,7 @@ mod paths;
 mod room;
 mod routes;
 
-pub use paths::{PathFacts, PathRef, PathSet, PathTable};
+pub use paths::{PathFacts, PathRef, PathSet, PathTable, Sight};
 pub use routes::Routes;
 
 use std::hash::BuildHasher;

@@ -111,6 +111,16 @@ fn hash(hasher: &RandomState, attributes: &PathAttributes) -> u64 {
     state.finish()
 }
 
+/// What tells whether a path is to be worked out again.
+pub struct Sight<'t> {
+    /// In wire order, as received.
+    pub ases: &'t [Asn],
+    /// More than an AS_SEQUENCE.
+    pub is_odd: bool,
+    /// Some proof names a leak.
+    pub has_leak: bool,
+}
+
 /// All attribute sets that some route carries, each once. The hash is keyed anew in every process: paths are
 /// chosen by strangers.
 pub struct PathTable {
@@ -318,13 +328,13 @@ impl PathTable {
     /// something else than before.
     pub fn refresh(
         &mut self,
-        is_touched: impl Fn(&[Asn]) -> bool,
+        is_touched: impl Fn(&Sight<'_>) -> bool,
         mut work_out: impl FnMut(&PathAttributes) -> PathFacts,
     ) -> PathSet {
         let mut changed = PathSet::default();
         for i in 0..self.rows.len() {
             let path = PathRef(i as u32);
-            if self.row(path).has(flag::FREE) || !is_touched(self.ases(path)) {
+            if self.row(path).has(flag::FREE) || !is_touched(&self.sight(path)) {
                 continue;
             }
             let facts = work_out(&self.attributes(path));
@@ -335,6 +345,21 @@ impl PathTable {
             row.update(&facts);
         }
         changed
+    }
+
+    fn sight(&self, path: PathRef) -> Sight<'_> {
+        Sight { ases: self.ases(path), is_odd: self.row(path).has(flag::ODD), has_leak: self.has_leak(path) }
+    }
+
+    /// Paths whose leak is news.
+    pub fn leaking(&self) -> PathSet {
+        let mut leaking = PathSet::default();
+        for (i, row) in (0..).zip(&self.rows) {
+            if row.refs > 0 && row.has(flag::LEAK) && !row.has(flag::CLEAN) {
+                leaking.insert(PathRef(i));
+            }
+        }
+        leaking
     }
 
     /// The links of this path became part of the baseline.

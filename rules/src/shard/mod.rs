@@ -46,7 +46,7 @@ use crate::path::{has_loop, strip_private_tail};
 use crate::proofs::{LeakProof, PathProofs, prove};
 use crate::registry;
 use crate::relations::Relations;
-use crate::rib::{Change, PathFacts, PathRef, PathSet, PrefixRef, Rib};
+use crate::rib::{Change, PathFacts, PathRef, PathSet, PrefixRef, Rib, Sight};
 use crate::rpki::{AspaTable, Snapshot};
 use crate::watch::Watch;
 
@@ -820,15 +820,19 @@ impl Shard {
     }
 
     /// Works out the paths anew that are asked for; those that prove something else than before.
-    fn refresh_paths_where(&mut self, is_touched: impl Fn(&[Asn]) -> bool) -> PathSet {
+    fn refresh_paths_where(&mut self, is_touched: impl Fn(&Sight<'_>) -> bool) -> PathSet {
         let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
         let context = &self.context;
         self.rib.paths.refresh(is_touched, |a| context.facts(a, aspas))
     }
 
+    /// Judges again what stands at a prefix, but for routes that nothing can be wrong with.
     fn judge_prefix(&mut self, at: PrefixRef, code: ReasonCode, now: Timestamp) {
         for route in self.rib.entry(at).routes.to_vec() {
-            self.judge((at, route.vantage, route.path_id), route.path, false, now, Cause::Data(code), now);
+            let key = (at, route.vantage, route.path_id);
+            if !self.is_plainly_fine(key, route.path, now) {
+                self.judge(key, route.path, false, now, Cause::Data(code), now);
+            }
         }
     }
 
@@ -856,6 +860,7 @@ impl Shard {
         if self.learning && now.secs_since(since) >= limits::LEARNING_SECS as f64 {
             self.learning = false;
             self.context.judges_valleys = true;
+            self.refresh_paths();
             self.learn_standing_valleys();
             self.context.knows_paths = true;
             self.refresh_paths();

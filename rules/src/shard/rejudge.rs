@@ -73,8 +73,7 @@ impl Shard {
         if customers.is_empty() || !self.aspas_usable {
             return PathSet::default();
         }
-        let concerns = |ases: &[Asn]| ases.iter().any(|asn| customers.contains(asn));
-        self.refresh_paths_where(concerns)
+        self.refresh_paths_where(|path| path.ases.iter().any(|asn| customers.contains(asn)))
     }
 
     /// Prefixes with a route over one of the paths.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Known, Shard};
 use crate::alert::ReasonCode;
 use crate::bgp::Timestamp;
-use crate::relations::Relations;
+use crate::relations::{RelationChanges, Relations};
 use crate::rib::{PathSet, PrefixRef};
 
 impl Shard {
@@ -31,10 +31,13 @@ impl Shard {
     }
 
     fn take_over(&mut self, relations: Arc<Relations>) -> PathSet {
+        let changes = RelationChanges::between(&self.context.relations, &relations);
         self.context.relations = relations;
-        let changed = self.refresh_paths_where(|_| true);
+        // While links are being learned, what is known of them is told to all paths by the way.
+        let is_learning = self.learning;
+        let changed = self.refresh_paths_where(|path| is_learning || path.is_odd || changes.concern(path.ases));
         if self.judges_valleys() && self.learn_standing_valleys() {
-            self.refresh_paths();
+            self.refresh_paths_where(|path| is_learning || path.has_leak);
         }
         changed
     }
@@ -46,16 +49,19 @@ impl Shard {
 
     /// Whatever relations alone say of routes that stand, but for those under suspicion. True if there was any.
     pub(super) fn learn_standing_valleys(&mut self) -> bool {
+        let leaking = self.rib.paths.leaking();
+        if leaking.is_empty() {
+            return false;
+        }
         let mut paths = PathSet::default();
         for at in self.rib.all() {
-            for route in &self.rib.entry(at).routes {
+            for route in self.rib.entry(at).routes.iter().filter(|r| leaking.contains(r.path)) {
                 if !self.is_offending((at, route.vantage, route.path_id)) {
                     paths.insert(route.path);
                 }
             }
         }
-        let leaking = paths.iter().filter(|path| self.rib.paths.has_leak(*path));
-        let leaks = leaking.filter_map(|path| self.facts(path).proofs.leak.clone());
+        let leaks = paths.iter().filter_map(|path| self.facts(path).proofs.leak.clone());
         let standing: BTreeSet<Known> =
             leaks.filter(|l| !l.counts_alone()).map(|l| Known::Leak(l.leaker, l.from, l.to)).collect();
         let news: Vec<Known> = standing.into_iter().filter(|k| !self.context.known.contains(k)).collect();
