@@ -19,7 +19,7 @@ use crate::cli;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::terminal::Live;
-use stories::{PEERS, RELATIONS, SIBLINGS, STORIES, VRPS};
+use stories::{NAMES, PEERS, RELATIONS, STORIES, VRPS};
 
 pub fn command(args: &cli::Demo) -> Result<(), Failure> {
     block_on(play(args))
@@ -76,7 +76,7 @@ fn listen() -> &'static str {
 fn set(folder: &Path, ris_live: &str) -> std::io::Result<String> {
     fs::write(folder.join("vrps.json"), vrps())?;
     fs::write(folder.join("relations.txt"), relations())?;
-    fs::write(folder.join("siblings.txt"), siblings())?;
+    fs::write(folder.join("names.txt"), names())?;
     let mut dumps = Vec::new();
     let mut collectors: Vec<&str> = PEERS.iter().map(|p| p.0).collect();
     collectors.dedup();
@@ -88,7 +88,7 @@ fn set(folder: &Path, ris_live: &str) -> std::io::Result<String> {
     Ok(format!(
         "[http]\nlisten = \"{}\"\n\n[feeds.dumps]\nkind = \"mrt\"\nrib = [{}]\n\n[feeds.ris]\nkind = \"ris_live\"\nurl = \"ws://{ris_live}/\"\n\
          client = \"bgpwarden-demo\"\n\n[rpki]\nfiles = [\"vrps.json\"]\n\n[relations]\nfile = \"relations.txt\"\n\
-         siblings = \"siblings.txt\"\n\n[store]\npath = \"store.db\"\n\n[sinks.out]\nkind = \"ndjson\"\npath = \"-\"\n",
+         siblings = \"names.txt\"\n\n[store]\npath = \"store.db\"\n\n[sinks.out]\nkind = \"ndjson\"\npath = \"-\"\n",
         listen(),
         dumps.join(", ")
     ))
@@ -123,13 +123,8 @@ fn relations() -> String {
     RELATIONS.iter().map(|(provider, customer)| format!("{provider}|{customer}|-1\n")).collect()
 }
 
-/// as2org text: one organisation a group.
-fn siblings() -> String {
-    let mut text = String::from("# format:aut|changed|aut_name|org_id|source\n");
-    for (i, group) in SIBLINGS.iter().enumerate() {
-        for asn in *group {
-            text.push_str(&format!("{asn}|20260101|DEMO|ORG-{i}|demo\n"));
-        }
-    }
-    text
+/// as2org text.
+fn names() -> String {
+    let rows = NAMES.iter().map(|(asn, name, organisation)| format!("{asn}|{name}|{organisation}\n"));
+    format!("# format:aut|aut_name|org_id\n{}", rows.collect::<String>())
 }

@@ -131,5 +131,16 @@ pub const RELATIONS: &[(u32, u32)] = &[
     (174, 52320),
 ];
 
-/// ASes of one organisation.
-pub const SIBLINGS: &[&[u32]] = &[&[3356, 3549]];
+/// What ASes are called, and the organisation of each: two of one are siblings.
+pub const NAMES: &[(u32, &str, &str)] = &[
+    (3356, "Lumen", "lumen"),
+    (3549, "Lumen (Global Crossing)", "lumen"),
+    (17557, "Pakistan Telecom", "ptcl"),
+    (36561, "YouTube", "youtube"),
+    (3491, "PCCW", "pccw"),
+    (131621, "Quad101", "twnic"),
+    (13335, "Cloudflare", "cloudflare"),
+    (8048, "CANTV", "cantv"),
+    (6762, "Sparkle", "sparkle"),
+    (52320, "GlobeNet", "globenet"),
+];

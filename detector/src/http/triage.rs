@@ -14,6 +14,7 @@ use super::guard::{Caller, Guard};
 use crate::alert;
 use crate::api::problem::Problem;
 use crate::api::verdicts::{self, NewVerdict};
+use crate::store::history::{Match, Question};
 use crate::store::verdicts::Opinion;
 use crate::web::{self, Draft, Triage};
 
@@ -21,6 +22,8 @@ use crate::web::{self, Draft, Triage};
 const ID: usize = 64;
 /// Alerts that the page of an incident lists; the API has all.
 const STEPS: usize = 200;
+/// Earlier incidents that it leads to; the history has all.
+const EARLIER: usize = 5;
 
 /// The form as it was sent; what is left empty is there, too.
 #[derive(Default, Deserialize)]
@@ -120,7 +123,23 @@ async fn show(site: &Site, guard: &Guard, caller: Option<&Caller>, id: &str, dra
     let verdicts = site.store.verdicts(id).await.unwrap_or_default();
     // Nothing recorded, or a store that cannot be used: the alerts say what they say.
     let overview = site.store.overview(id, web::ROUTES).await.ok().flatten().filter(|o| !o.spans.is_empty());
-    web::incident(&alert, &told, Triage::new(&alert, &verdicts, caller, guard, draft), overview.as_ref(), &site.names)
+    let triage = Triage::new(&alert, &verdicts, caller, guard, draft);
+    let known = web::Known { told: &told, earlier: &earlier(site, &alert).await, overview: overview.as_ref() };
+    web::incident(&alert, &known, triage, &site.names)
+}
+
+/// What there was of the same prefix and suspect before: what an undone verdict opens again, and what comes back after a day, is
+/// another incident.
+async fn earlier(site: &Site, alert: &Alert) -> Vec<Alert> {
+    let prefix = alert.prefixes.first().map(|prefix| (*prefix, Match::Exact));
+    if prefix.is_none() {
+        return Vec::new();
+    }
+    let (suspect, until) = (alert.suspect_ases.first().copied(), Some(alert.started));
+    let question = Question { prefix, suspect, until, ..Question::default() };
+    let found = site.store.find(question, None, EARLIER).await.unwrap_or_default();
+    let read = found.alerts.iter().filter_map(|sent| alert::from_json(&sent.json).ok());
+    read.filter(|other| other.id != alert.id).collect()
 }
 
 async fn stored(site: &Site, id: &str) -> Option<Arc<Alert>> {

@@ -21,6 +21,7 @@ struct IncidentPage<'a> {
     alert: &'a Alert,
     row: Row,
     steps: Vec<StepRow>,
+    earlier: Vec<EarlierRow>,
     triage: Triage,
     /// Of what is on record or, without one, of what each alert counted.
     curves: Option<Curves>,
@@ -33,6 +34,14 @@ struct IncidentPage<'a> {
     evidence: Vec<EvidenceRow>,
     details: Vec<DetailRow>,
     samples: Vec<SampleRow>,
+}
+
+/// Another incident of the same prefix and suspect.
+struct EarlierRow {
+    id: String,
+    class: String,
+    started: String,
+    status: &'static str,
 }
 
 /// One alert of the incident.
@@ -71,15 +80,19 @@ struct SampleRow {
     time: String,
 }
 
-/// All about one incident; `told` is what was told of it so far, the oldest first, `triage` what people say of it, `overview`
-/// who held what, `names` what ASes are called.
-pub fn incident(
-    alert: &Alert,
-    told: &[Alert],
-    triage: Triage,
-    overview: Option<&Overview>,
-    names: &AsNames,
-) -> Response {
+/// What the store knows of an incident.
+pub struct Known<'a> {
+    /// What was told of it so far, the oldest first.
+    pub told: &'a [Alert],
+    /// Other incidents of the same prefix and suspect, the newest first.
+    pub earlier: &'a [Alert],
+    /// Who held what.
+    pub overview: Option<&'a Overview>,
+}
+
+/// All about one incident; `triage` is what people say of it, `names` what ASes are called.
+pub fn incident(alert: &Alert, known: &Known<'_>, triage: Triage, names: &AsNames) -> Response {
+    let Known { told, earlier, overview } = *known;
     let row = Row::of(alert, names);
     let mut evidence: Vec<_> = alert.evidence.iter().take(32).map(evidence_row).collect();
     evidence.sort_by_key(|row| std::cmp::Reverse(row.points));
@@ -89,6 +102,7 @@ pub fn incident(
         row,
         triage,
         steps: told.iter().map(step_row).collect(),
+        earlier: earlier.iter().map(earlier_row).collect(),
         curves: overview.and_then(|overview| Curves::of(overview, alert, now())),
         spread: spread::plot(told),
         history: overview.map(|overview| History::of(overview, alert, names)),
@@ -112,6 +126,11 @@ fn step_row(alert: &Alert) -> StepRow {
         reason: text::plain(&alert.reason.detail, 256),
         seen_by: seen_by(alert),
     }
+}
+
+fn earlier_row(alert: &Alert) -> EarlierRow {
+    let (class, started) = (spoken(alert.class.word()), moment(alert.started));
+    EarlierRow { id: alert.id.clone(), class, started, status: alert.status.word() }
 }
 
 fn facts(alert: &Alert, names: &AsNames) -> Vec<(&'static str, Linked)> {

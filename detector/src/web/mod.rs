@@ -38,7 +38,7 @@ pub use api::api;
 pub use constituents::{Asked, constituents};
 pub use health::health;
 pub use history::ROWS as ROUTES;
-pub use incident::incident;
+pub use incident::{Known, incident};
 pub use lookup::{Around, lookup};
 pub use network::network;
 pub use search::search;
@@ -183,9 +183,10 @@ fn seen_by(alert: &Alert) -> String {
         0 => (v.peer_ases_peak, v.full_feed_share_peak, "at most "),
         now => (now, v.full_feed_share, ""),
     };
+    let ases = if peers == 1 { "peer AS" } else { "peer ASes" };
     match share {
-        Some(share) => format!("{before}{peers} peer ASes, {:.0} % of full feeds", share * 100.0),
-        None => format!("{before}{peers} peer ASes"),
+        Some(share) => format!("{before}{peers} {ases}, {:.0} % of full feeds", share * 100.0),
+        None => format!("{before}{peers} {ases}"),
     }
 }
 

@@ -4,10 +4,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use feeds::as2org::AsNames;
-use rules::bgp::Asn;
+use rules::bgp::{Asn, Timestamp};
 
 use super::linked::Linked;
-use super::{account, page, spoken};
+use super::{account, moment, page, spoken};
 use crate::api::network::{Incident, Network};
 use crate::api::problem::Problem;
 use crate::text;
@@ -50,6 +50,10 @@ impl NetworkPage<'_> {
 
     fn shown(&self) -> usize {
         SHOWN
+    }
+
+    fn moment(&self, time: &str) -> String {
+        Timestamp::parse(time).map_or_else(|| time.to_owned(), moment)
     }
 
     fn spoken(&self, word: &str) -> String {

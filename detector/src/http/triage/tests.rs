@@ -1,6 +1,8 @@
 use axum::http::header::SET_COOKIE;
 
-use crate::alert::samples::opened;
+use rules::alert::{Alert, Status};
+
+use crate::alert::samples::{at, opened};
 use crate::api::Turns;
 use crate::config::Http;
 use crate::http::tests::browser::{Browser, place};
@@ -63,6 +65,27 @@ async fn what_cannot_be_said_is_told_on_the_page_and_nothing_that_was_written_is
         assert!(page.contains("role=\"alert\"") && page.contains(told) && page.contains(kept), "{form}\n{page}");
     }
     assert_eq!(browser.post("/incidents/none/verdicts", "verdict=confirmed&why=x").await.status(), 404);
+}
+
+#[tokio::test]
+async fn an_incident_leads_to_what_there_was_of_the_same_prefix_and_suspect_before() {
+    let mut browser = Browser::new().await;
+    let started = at(-3_600);
+    let earlier = Alert { id: "bw-earlier".into(), started, status: Status::Retracted, ..opened() };
+    let elsewhere = Alert {
+        id: "bw-elsewhere".into(),
+        prefixes: vec!["198.51.100.0/24".parse().expect("a prefix")],
+        ..earlier.clone()
+    };
+    for alert in [earlier, elsewhere] {
+        tell(&browser.served.site, alert).await;
+    }
+    browser.sign_in("s3cret", "/").await;
+    let (_, page) = browser.page(&format!("/incidents/{}", opened().id)).await;
+    assert!(page.contains("<a href=\"/incidents/bw-earlier\">") && page.contains("(retracted)"), "{page}");
+    assert!(!page.contains("bw-elsewhere"), "{page}");
+    let (_, page) = browser.page("/incidents/bw-earlier").await;
+    assert!(!page.contains("The same prefix and suspect before"), "{page}");
 }
 
 #[tokio::test]
