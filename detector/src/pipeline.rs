@@ -449,6 +449,12 @@ impl Merge {
 mod tests {
     use super::*;
 
+    #[test]
+    fn no_shards_are_one_a_core() {
+        assert_eq!(shards(Some(0)), shards(None));
+        assert_eq!(shards(Some(3)), 3);
+    }
+
     #[tokio::test]
     async fn a_question_is_answered_though_nothing_comes_and_holds_up_no_end() {
         let Pipeline { intake, questions, threads, .. } =
