@@ -64,6 +64,7 @@ test("what was refused is sent again under the same id, and is no trouble any mo
     });
     answers.code = 200;
     await refused.click();
+    await page.waitForURL(/#sinks$/);
     const first = came.find(({ sequence }) => sequence === 1);
     await until("it came again", async () => came.some(({ id, code }) => id === first.id && code === 200));
     await until("the page knows", async () => {
