@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use detector::pipeline::Status;
 
-/// Times, each with how many events took it.
+/// Times, each with how many events took it, and when it was after the start.
 #[derive(Default)]
 pub struct Latencies {
-    times: Vec<(Duration, u64)>,
+    times: Vec<(Duration, u64, Duration)>,
 }
 
 /// Looks on from a thread of its own.
@@ -39,9 +39,9 @@ impl Latencies {
 
     /// The time within which that share of the events was judged.
     pub fn quantile(&self, share: f64) -> Duration {
-        let all: u64 = self.times.iter().map(|(_, events)| events).sum();
+        let all: u64 = self.times.iter().map(|(_, events, _)| events).sum();
         let mut left = (all as f64 * share).ceil() as u64;
-        for (time, events) in &self.times {
+        for (time, events, _) in &self.times {
             if left <= *events {
                 return *time;
             }
@@ -67,11 +67,12 @@ impl Watch {
 
 fn look(status: &Status, batches: Receiver<Expected>) -> Latencies {
     let mut latencies = Latencies::default();
+    let start = Instant::now();
     for batch in batches {
         while status.judged.load(Ordering::Acquire) < batch.seq {
             std::thread::sleep(LOOK);
         }
-        latencies.times.push((batch.due.elapsed(), batch.events));
+        latencies.times.push((batch.due.elapsed(), batch.events, batch.due.saturating_duration_since(start)));
     }
     latencies
 }
@@ -81,7 +82,8 @@ impl fmt::Display for Latencies {
         for (name, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("most", 1.0)] {
             write!(f, "{name} {:.2} ms  ", self.quantile(share).as_secs_f64() * 1e3)?;
         }
-        Ok(())
+        let Some((_, _, at)) = self.times.last() else { return Ok(()) };
+        write!(f, "(after {:.1} s)", at.as_secs_f64())
     }
 }
 
@@ -92,7 +94,8 @@ mod tests {
     #[test]
     fn a_quantile_counts_events_and_not_batches() {
         let ms = Duration::from_millis;
-        let latencies = Latencies { times: vec![(ms(1), 90), (ms(2), 9), (ms(7), 1)] };
+        let times = [(ms(1), 90), (ms(2), 9), (ms(7), 1)].map(|(time, events)| (time, events, ms(0)));
+        let latencies = Latencies { times: times.to_vec() };
         assert_eq!([0.5, 0.9, 0.99, 0.999].map(|share| latencies.quantile(share)), [ms(1), ms(1), ms(2), ms(7)]);
         assert_eq!(Latencies::default().quantile(0.5), Duration::ZERO);
     }
@@ -104,6 +107,6 @@ mod tests {
         watch.expect(5, Instant::now(), 3);
         status.judged.store(5, Ordering::Release);
         let latencies = watch.finish();
-        assert_eq!(latencies.times.iter().map(|(_, events)| *events).collect::<Vec<_>>(), [3]);
+        assert_eq!(latencies.times.iter().map(|(_, events, _)| *events).collect::<Vec<_>>(), [3]);
     }
 }

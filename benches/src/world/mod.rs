@@ -101,14 +101,15 @@ impl World {
     /// Who announces the prefix, as this session has it: one in 128 prefixes has a second origin that half of them prefer.
     pub fn origin(&self, session: u32, place: u32) -> As {
         let holder = self.space.prefixes[place as usize].holder;
-        let taste = mix(self.plan.seed ^ 4, u64::from(place), 0);
         let prefers = mix(self.plan.seed ^ 6, u64::from(place), u64::from(session)) & 1 == 1;
-        if taste.is_multiple_of(128) && prefers { self.rival(place) } else { holder }
+        self.rival(place).filter(|_| prefers).unwrap_or(holder)
     }
 
     /// The other origin of a prefix that has two.
-    fn rival(&self, place: u32) -> As {
-        (mix(self.plan.seed ^ 7, u64::from(place), 0) % self.plan.ases as u64) as As
+    pub fn rival(&self, place: u32) -> Option<As> {
+        let taste = mix(self.plan.seed ^ 4, u64::from(place), 0);
+        let other = || (mix(self.plan.seed ^ 7, u64::from(place), 0) % self.plan.ases as u64) as As;
+        taste.is_multiple_of(128).then(other)
     }
 
     /// The usual path from a session to a prefix.

@@ -36,7 +36,7 @@ pub struct Point {
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
-    println!("| with | size | quiet, ns an element | hostile, ns an element |\n|---|---|---|---|");
+    println!("| with | size | quiet, ns an element | hostile, ns an element | open incidents |\n|---|---|---|---|---|");
     for curve in CURVES.iter().filter(|c| args.curves.is_empty() || args.curves.iter().any(|name| name == c.name)) {
         let points: Vec<Point> = curve.sizes.iter().map(|size| measured(curve, *size, &args)).collect();
         plot::draw(curve, &points)?;
@@ -55,7 +55,8 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measured(curve: &Curve, size: usize, args: &Args) -> Point {
-    let setting = (curve.set)((size as f64 * args.scale) as usize, Setting::small(args.scale));
+    let size = ((size as f64 * args.scale) as usize).max(1);
+    let setting = (curve.set)(size, Setting::small(args.scale));
     let world = World::new(setting.plan);
     let mut player = Player::with_data_of(&world);
     player.seed(&world);
@@ -71,6 +72,7 @@ fn measured(curve: &Curve, size: usize, args: &Args) -> Point {
     };
     let quiet = of(&|seed| stream::quiet(&world, seed, 4_000).take(MESSAGES).collect());
     let hostile = of(&|seed| stream::hostile(&world, seed, 4_000).take(MESSAGES).collect());
-    println!("| {} | {size} | {quiet:.0} | {hostile:.0} |", curve.name);
+    let open: usize = player.engine.desk().open_incidents().values().sum();
+    println!("| {} | {size} | {quiet:.0} | {hostile:.0} | {open} |", curve.name);
     Point { size, quiet, hostile }
 }

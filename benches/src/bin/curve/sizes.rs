@@ -79,8 +79,6 @@ impl Setting {
         }
         let hijacks = (0..self.incidents).flat_map(|i| hijack(world, i));
         player.items(hijacks.map(|said| event::item(world, said)));
-        let open: usize = player.engine.desk().open_incidents().values().sum();
-        assert!(open <= self.incidents, "{open} incidents of {}", self.incidents);
     }
 }
 
@@ -88,9 +86,10 @@ impl Setting {
 fn watch(world: &World, count: usize) -> Watch {
     let prefixes = &world.space.prefixes;
     let resource = |i: usize| {
-        let held = prefixes[i % prefixes.len()];
-        let prefix = part(held.prefix, i / prefixes.len());
-        let expected_origins = vec![world.topology.number(held.holder)];
+        let place = i % prefixes.len();
+        let prefix = part(prefixes[place].prefix, i / prefixes.len());
+        let holders = std::iter::once(prefixes[place].holder).chain(world.rival(place as u32));
+        let expected_origins = holders.map(|asn| world.topology.number(asn)).collect();
         Resource { prefix, expected_origins, upstreams: Vec::new(), max_length: None }
     };
     let constituent = |first: usize| Constituent {

@@ -106,7 +106,7 @@ impl Bgpwarden {
         Ok(told)
     }
 
-    fn get(&self, path: &str) -> Result<String, Failure> {
+    pub fn get(&self, path: &str) -> Result<String, Failure> {
         let mut stream = TcpStream::connect(self.http)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http)?;

@@ -29,6 +29,8 @@ pub struct Sent {
     /// Messages that went out late, and by how much at most.
     pub late: u64,
     pub latest: Duration,
+    /// The other side hung up here, which it does when it cannot follow.
+    pub cut: Option<Duration>,
 }
 
 pub fn play(world: &World, script: &Script, stage: &Stage, args: &Args) -> Result<Sent, Failure> {
@@ -47,7 +49,7 @@ fn said(
     framing: impl Fn(&[u8], &mut Vec<u8>),
 ) -> Result<Sent, Failure> {
     let start = Instant::now() + PULSE;
-    let mut sent = Sent { start, messages: 0, octets: 0, late: 0, latest: Duration::ZERO };
+    let mut sent = Sent { start, messages: 0, octets: 0, late: 0, latest: Duration::ZERO, cut: None };
     let (mut buffer, mut hijacks) = (Vec::new(), script.hijacks.iter().peekable());
     let mut everyday = script.everyday.iter().cycle();
     while sent.messages < script.messages {
@@ -60,7 +62,10 @@ fn said(
                 None => everyday.next().into_iter().for_each(|octets| framing(octets, &mut buffer)),
             }
         }
-        stream.write_all(&buffer)?;
+        if stream.write_all(&buffer).is_err() {
+            sent.cut = Some(start.elapsed());
+            return Ok(sent);
+        }
         sent.octets += buffer.len() as u64;
         sent.messages = to;
         // The whole of it is on its way only now: the first message waited longest.

@@ -64,7 +64,8 @@ fn main() -> Result<(), Failure> {
     let before = warden.usage()?;
     let sent = feed::play(&world, &script, &stage, &args)?;
     let after = warden.usage()?;
+    let stages = report::stages(&warden.get("/metrics")?);
     let told = warden.stop()?;
-    report::print(&args, &script, &sent, &told, [before, after]);
+    report::print(&args, &script, &sent, &told, &stages, [before, after]);
     Ok(())
 }
