@@ -240,3 +240,22 @@ fn lines_that_are_none_are_counted_and_the_others_come() {
     let errors: Vec<_> = reader.counts().errors.iter().map(|(kind, n)| (*kind, *n)).collect();
     assert_eq!(errors, [(kind::BAD_JSON, 3), (kind::UNKNOWN_PEER, 1)]);
 }
+
+#[test]
+fn a_path_longer_than_any_feed_takes_is_in_no_recording_of_ours() {
+    let of = |len: usize| update(AsPath::sequence(vec![Asn(64500); len]));
+    let most = rules::limits::PATH_ASES;
+    let mut told = events()[..1].to_vec();
+    told.extend([Event::Update(of(most)), Event::Update(of(most + 1)), Event::Seed(of(70_000))]);
+    let mut reader = from_bytes(record(&told).into(), "x", Use::Updates).expect("a recording");
+    let held: Vec<usize> = reader
+        .by_ref()
+        .filter_map(|item| match item.event {
+            Event::Update(update) | Event::Seed(update) => Some(update.attributes.as_path.ases().len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(held, [most]);
+    let errors: Vec<_> = reader.counts().errors.iter().map(|(kind, n)| (*kind, *n)).collect();
+    assert_eq!(errors, [(kind::BAD_JSON, 2)]);
+}

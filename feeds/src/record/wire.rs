@@ -15,6 +15,7 @@ use rules::bgp::{
 use rules::checkpoint::Checkpoint;
 use rules::desk::Settings;
 use rules::event::{self, Stamped};
+use rules::limits;
 use rules::relations;
 use rules::rpki;
 use rules::session::Standing;
@@ -290,8 +291,8 @@ impl Event {
                 let point = VantagePoint { collector, peer_as: Asn(peer_as), peer_address };
                 event::Event::Vantage(VantageId(id), Arc::new(point))
             }
-            Self::Update(routes) => event::Event::Update(routes.into_update()),
-            Self::Seed(routes) => event::Event::Seed(routes.into_update()),
+            Self::Update(routes) => event::Event::Update(routes.into_update()?),
+            Self::Seed(routes) => event::Event::Seed(routes.into_update()?),
             Self::Role { ases, relation } => {
                 event::Event::Role(event::Role { ases: (Asn(ases.0), Asn(ases.1)), relation: relation.0 })
             }
@@ -354,7 +355,8 @@ impl Routes {
         }
     }
 
-    fn into_update(self) -> bgp::Update {
+    /// None for a path longer than any feed takes: no recording of ours has one.
+    fn into_update(self) -> Option<bgp::Update> {
         let list = |routes: Vec<Nlri>| {
             let nlri = |route| match route {
                 Nlri::Prefix(prefix) => bgp::Nlri { prefix: canonical(prefix), path_id: 0 },
@@ -367,14 +369,17 @@ impl Routes {
             only_to_customer: self.otc.map(Asn),
             blackhole: self.blackhole,
         };
+        if attributes.as_path.ases().len() > limits::PATH_ASES {
+            return None;
+        }
         let attributes = if attributes == PathAttributes::default() { no_attributes() } else { Arc::new(attributes) };
-        bgp::Update {
+        Some(bgp::Update {
             vantage: VantageId(self.vantage),
             seen: Timestamp(self.seen),
             withdrawn: list(self.withdrawn),
             announced: list(self.announced),
             attributes,
-        }
+        })
     }
 }
 
