@@ -12,6 +12,7 @@ use rules::alert::Alert;
 use rules::bgp::Timestamp;
 use rules::desk::RouteNews;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::{Delivery, Parcel, Route};
@@ -97,7 +98,12 @@ pub struct Dispatch {
     records: VecDeque<RouteNews>,
     /// The disk did not answer; it is not asked again before this.
     left_alone_until: Option<Instant>,
+    /// What the store was asked to settle and has not answered yet.
+    settling: Option<JoinHandle<Settlement>>,
 }
+
+/// Of a sink, by whom, and what came of it.
+type Settlement = (Arc<str>, Arc<str>, Result<(Settled, Place), Problem>);
 
 /// A transition that is in no store.
 struct Unstored {
@@ -118,6 +124,7 @@ impl Dispatch {
             unstored_bytes: 0,
             records: VecDeque::new(),
             left_alone_until: None,
+            settling: None,
         }
     }
 
@@ -252,16 +259,37 @@ impl Dispatch {
         if !self.unstored.is_empty() || self.left_alone_until.is_some_and(|until| Instant::now() < until) {
             return Err(Problem::Busy(self.store.location().to_owned()));
         }
+        let settling = timeout(PATIENCE, self.settle_in_store(sink, act, by)).await;
+        settling.unwrap_or_else(|_| {
+            self.left_alone_until = Some(Instant::now() + LEFT_ALONE);
+            Err(Problem::Busy(self.store.location().to_owned()))
+        })
+    }
+
+    async fn settle_in_store(&mut self, sink: &Arc<str>, act: Act, by: Arc<str>) -> Result<Settled, Problem> {
         self.acquaint().await?;
-        let settling = timeout(PATIENCE, self.store.settle(sink, act, by.clone())).await;
-        let (settled, last) = settling.map_err(|_| Problem::Busy(self.store.location().to_owned()))??;
-        let Settled { sent_again, overtaken, dismissed, left, .. } = settled;
-        tracing::info!(sink = %sink, %by, sent_again, overtaken, dismissed, left, "dead letters were settled");
-        if let Some(route) = self.routes.iter().find(|route| route.name == *sink) {
-            route.outbox.add_waiting(sent_again, last);
-            route.status.settled(settled.taken(), sent_again);
-        }
-        Ok(settled)
+        self.finish_settling().await;
+        let (store, sink) = (self.store.clone(), sink.clone());
+        let settling = async move { (sink.clone(), by.clone(), store.settle(&sink, act, by).await) };
+        self.settling = Some(tokio::spawn(settling));
+        self.finish_settling().await.unwrap_or_else(|| Err(Problem::Busy(self.store.location().to_owned())))
+    }
+
+    /// What the store was asked to settle it settles, even if nobody waits for it any more: its outboxes hear of it before they
+    /// hear of anything later.
+    async fn finish_settling(&mut self) -> Option<Result<Settled, Problem>> {
+        let done = self.settling.as_mut()?.await;
+        self.settling = None;
+        let (sink, by, settled) = done.ok()?;
+        Some(settled.map(|(settled, last)| {
+            let Settled { sent_again, overtaken, dismissed, left, .. } = settled;
+            tracing::info!(%sink, %by, sent_again, overtaken, dismissed, left, "dead letters were settled");
+            if let Some(route) = self.routes.iter().find(|route| route.name == sink) {
+                route.outbox.add_waiting(sent_again, last);
+                route.status.settled(settled.taken(), sent_again);
+            }
+            settled
+        }))
     }
 
     /// Which sinks get it. One that owes too much does not get what merely refreshes.
@@ -294,6 +322,7 @@ impl Dispatch {
 
     async fn store_now(&mut self, puts: &[Put]) -> Result<Vec<Vec<Option<Place>>>, Problem> {
         self.acquaint().await?;
+        self.finish_settling().await;
         if !self.unstored.is_empty() {
             let missed: Vec<Put> = self.unstored.iter().map(|unstored| unstored.put.clone()).collect();
             let places = self.store.put(missed).await?;
