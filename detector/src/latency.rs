@@ -1,8 +1,8 @@
 //! How long does each stage of the way take?
 //!
 //! From the octets of a live feed to the confirmation of a sink, by the monotonic clock of the process: event time does not
-//! enter, and nothing in `rules` knows of it. One observation for each batch, of the one in it that waited longest; files
-//! are in no hurry and not measured.
+//! enter, and nothing in `rules` knows of it. One observation for each batch, of the one in it that waited longest; what
+//! files bring is in no hurry, and only what is said of it is measured, from the desk on.
 
 use std::time::{Duration, Instant};
 

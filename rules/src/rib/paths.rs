@@ -351,7 +351,7 @@ impl PathTable {
         Sight { ases: self.ases(path), is_odd: self.row(path).has(flag::ODD), has_leak: self.has_leak(path) }
     }
 
-    /// Paths whose leak is news.
+    /// Paths whose leak may be news: they have one, and something about them asks for attention.
     pub fn leaking(&self) -> PathSet {
         let mut leaking = PathSet::default();
         for (i, row) in (0..).zip(&self.rows) {

@@ -20,7 +20,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// A message of 65,535 octets (RFC 8654) has room for 16,383 ASes, and no index goes beyond 2^32 ASes, 16 GiB of them.
+    /// Readers take paths of [`crate::limits::PATH_ASES`] at most, and no index goes beyond 2^32 ASes, 16 GiB of them.
     fn new(start: usize, len: usize) -> Self {
         let start = u32::try_from(start).expect("2^32 ASes do not fit into memory");
         Self { start, len: u16::try_from(len).expect("feeds take at most PATH_ASES") }
