@@ -14,6 +14,7 @@ use rules::engine::Engine;
 use rules::event::Event;
 use rules::relations::{Relation, Relations};
 use rules::rpki::{Delta, Vrp};
+use rules::shed::{Shed, Worth};
 use rules::stamp::Stamper;
 use rules::testing::slow_rib::SlowRib;
 use rules::testing::world::{
@@ -40,6 +41,7 @@ enum Step {
     Withdraw(u32, Vec<Nlri>),
     Up(u32),
     Down(u32),
+    Shed(bool, Vec<u32>),
     TableSent(u32),
     Rpki(Delta),
     Relations(Vec<(Asn, Asn, Relation)>, Vec<Asn>),
@@ -170,10 +172,20 @@ struct History {
 }
 
 fn a_history(steps: usize) -> impl Strategy<Value = History> {
+    a_history_of(steps, a_step())
+}
+
+/// The same, and at times memory runs short.
+fn a_history_with_sheds(steps: usize) -> impl Strategy<Value = History> {
+    let shed = (any::<bool>(), prop::collection::vec(a_peer(), 0..3));
+    a_history_of(steps, prop_oneof![50 => a_step(), 1 => shed.prop_map(|(history, peers)| Step::Shed(history, peers))])
+}
+
+fn a_history_of(steps: usize, step: impl Strategy<Value = Step>) -> impl Strategy<Value = History> {
     // Mostly seconds, at times the whole minute that resolves, or the hour that makes normal.
     let pause = prop_oneof![10 => 0i64..3_000, 3 => 20_000i64..70_000, 1 => Just(3_700_000)];
     let seeds = prop::option::weighted(0.9, prop::collection::vec(an_announcement(), 0..40));
-    (seeds, prop::collection::vec((pause, a_step()), 0..steps)).prop_map(|(seeds, steps)| History { seeds, steps })
+    (seeds, prop::collection::vec((pause, step), 0..steps)).prop_map(|(seeds, steps)| History { seeds, steps })
 }
 
 fn vantage_points() -> Events {
@@ -229,6 +241,10 @@ impl Step {
             }),
             Self::Up(peer) => Event::PeerUp { vantage: VantageId(peer), seen },
             Self::Down(peer) => Event::PeerDown { vantage: VantageId(peer), seen },
+            Self::Shed(history, peers) => {
+                let sessions = peers.into_iter().map(|peer| (VantageId(peer), Worth::Partial)).collect();
+                Event::Shed(Arc::new(Shed { history, sessions, ..Shed::default() }))
+            }
             Self::TableSent(peer) => Event::EndOfRib { vantage: VantageId(peer), family: Family::Ipv4 },
             Self::Rpki(delta) => Event::Rpki(Arc::new(delta)),
             Self::Relations(edges, siblings) => {
@@ -279,7 +295,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_number_of_shards_does_not_matter(history in a_history(120)) {
+    fn the_number_of_shards_does_not_matter(history in a_history_with_sheds(120)) {
         let events = history.events();
         let Run { alerts: one, routes, .. } = lived(&events);
         for shards in [2, 3, 8] {
@@ -294,7 +310,7 @@ proptest! {
     }
 
     #[test]
-    fn it_does_not_matter_when_the_desk_forgets_what_is_over(history in a_history(120)) {
+    fn it_does_not_matter_when_the_desk_forgets_what_is_over(history in a_history_with_sheds(120)) {
         // So short a window that much of it is over for good.
         let settings = Settings { reopen_secs: 5, ..Settings::default() };
         let mut events = history.events();
@@ -308,7 +324,7 @@ proptest! {
 
     #[test]
     fn the_table_answers_as_a_list_of_routes_would(
-        history in a_history(120),
+        history in a_history_with_sheds(120),
         probes in prop::collection::vec(a_routed_prefix(), 20),
     ) {
         let events = history.events();
@@ -359,7 +375,7 @@ proptest! {
     }
 
     #[test]
-    fn a_repeated_announcement_adds_no_alert(history in a_history(80)) {
+    fn a_repeated_announcement_adds_no_alert(history in a_history_with_sheds(80)) {
         let events = history.events();
         let repeated: Events = events
             .iter()

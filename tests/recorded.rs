@@ -21,11 +21,11 @@ struct Lived {
     recording: Vec<u8>,
 }
 
-fn live(events: impl IntoIterator<Item = (Timestamp, Event)>) -> Lived {
+fn live(events: impl IntoIterator<Item = (Timestamp, Event)>, shards: usize) -> Lived {
     let (mut stamper, mut stamped) = (Stamper::default(), Vec::new());
     events.into_iter().for_each(|(at, event)| stamper.push(at, event, &mut stamped));
     let mut writer = Writer::new(Vec::new()).expect("a header");
-    let mut engine = Engine::new(Settings::default());
+    let mut engine = Engine::with_shards(Settings::default(), shards);
     let mut alerts = Vec::new();
     for event in &stamped {
         writer.write(event).expect("a line");
@@ -49,15 +49,17 @@ fn check(name: &str) {
     let path = format!("{}/scenarios/{name}.scn", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let story: Scenario = text.parse().unwrap_or_else(|e| panic!("{path}: {e}"));
-    let first = live(with_role(&story));
-    let set_aside = first.stamped.iter().filter(|s| matches!(s.event, Event::Session(_))).count();
-    assert!(set_aside > 0 && !first.alerts.is_empty(), "{name} has both");
-    let items = from_bytes(first.recording.clone().into(), "recorded", Use::Updates).expect("a recording");
-    let again = live(items.map(|item| (item.time, item.event)));
-    assert_eq!(again.alerts, first.alerts, "{name}");
-    let written = String::from_utf8(first.recording).expect("text");
-    assert_eq!(String::from_utf8(again.recording).expect("text"), written, "{name}");
+    let first = live(with_role(&story), 1);
+    let decided = first.stamped.iter().filter(|s| matches!(s.event, Event::Session(_) | Event::Shed(_))).count();
+    assert!(decided > 0 && !first.alerts.is_empty(), "{name} has both");
+    let written = String::from_utf8(first.recording.clone()).expect("text");
     assert!(written.contains("\"role\""), "Roles are written down");
+    for shards in [1, 3] {
+        let items = from_bytes(first.recording.clone().into(), "recorded", Use::Updates).expect("a recording");
+        let again = live(items.map(|item| (item.time, item.event)), shards);
+        assert_eq!(again.alerts, first.alerts, "{name}, {shards} shards");
+        assert_eq!(String::from_utf8(again.recording).expect("text"), written, "{name}, {shards} shards");
+    }
 }
 
 #[test]
@@ -68,4 +70,10 @@ fn sessions_that_never_stay_up_are_set_aside_at_the_same_places() {
 #[test]
 fn sessions_that_are_misread_are_set_aside_at_the_same_places() {
     check("a_session_that_misreads_add_path_accuses_nobody");
+}
+
+#[test]
+fn what_is_shed_is_shed_at_the_same_places() {
+    check("a_session_that_is_shed_proves_no_end");
+    check("a_watched_network_is_not_lost_with_the_sessions_that_are_shed");
 }

@@ -75,6 +75,7 @@ stories! {
     a_roa_of_a_watched_network_is_about_to_end
     a_second_victim_joins_the_open_story
     a_session_that_is_not_believed_is_not_after_a_restart_either
+    a_session_that_is_shed_proves_no_end
     a_session_that_misreads_add_path_accuses_nobody
     a_session_that_never_stays_up_is_no_witness_until_it_does
     a_session_that_returns_with_the_route_goes_on_with_the_story
@@ -89,6 +90,7 @@ stories! {
     a_watched_network_goes_dark
     a_watched_network_hears_at_once_and_is_confirmed_later
     a_watched_origin_is_forged_while_nothing_is_known_yet
+    a_watched_network_is_not_lost_with_the_sessions_that_are_shed
     a_watched_network_that_is_announced_in_parts_is_not_lost
     a_wrong_digit_in_an_as_number
     after_thirty_days_it_is_normal_and_stays_so

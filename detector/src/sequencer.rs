@@ -96,6 +96,12 @@ impl Sequencer {
             Event::Session(standing) => {
                 Event::Session(Standing { vantage: self.number(source, standing.vantage)?, ..standing })
             }
+            Event::Shed(mut shed) => {
+                let ours = |(local, worth)| Some((self.number(source, local)?, worth));
+                let sessions = shed.sessions.iter().copied().filter_map(ours).collect();
+                Arc::make_mut(&mut shed).sessions = sessions;
+                Event::Shed(shed)
+            }
             other => other,
         })
     }

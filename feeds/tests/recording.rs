@@ -16,6 +16,8 @@ use rules::engine::Engine;
 use rules::event::{Event, FeedChange, Role, Stamped};
 use rules::relations::{Relation, Relations};
 use rules::rpki::{Delta, RoaEnds, Vrp};
+use rules::session::{Cause, Standing};
+use rules::shed::{Shed, Worth};
 use rules::watch::{AllowRule, Constituent, Resource, Watch};
 
 fn route(prefix: &str, path_id: u32) -> Nlri {
@@ -140,6 +142,11 @@ fn roa_ends() -> RoaEnds {
     RoaEnds::new([row("192.0.2.0/24"), row("198.51.100.0/24")])
 }
 
+fn shed() -> Shed {
+    let sessions = vec![(VantageId(0), Worth::Partial), (VantageId(7), Worth::FullFeed)];
+    Shed { estimated: 9 << 30, budget: 8 << 30, history: true, sessions }
+}
+
 fn events() -> Vec<Event> {
     let point = VantagePoint { collector: "rrc00".into(), peer_as: Asn(64500), peer_address: [192, 0, 2, 1].into() };
     let (vantage, seen) = (VantageId(0), Timestamp(1));
@@ -160,8 +167,10 @@ fn events() -> Vec<Event> {
         Event::EndOfRib { vantage, family: Family::Ipv4 },
         Event::EndOfRib { vantage, family: Family::Ipv6 },
         Event::Tick,
+        Event::Shed(Arc::new(shed())),
         Event::Checkpoint,
         Event::PeerDown { vantage, seen },
+        Event::Session(Standing { vantage, set_aside: Some(Cause::Flood) }),
         Event::Feed(feed(false, Some(Timestamp(2)))),
         Event::End,
     ]

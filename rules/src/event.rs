@@ -9,6 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::relations::{Relation, Relations};
 use crate::rpki;
 use crate::session::Standing;
+use crate::shed::Shed;
 use crate::watch::Watch;
 
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub enum Event {
     Watch(Arc<Watch>),
     /// A session is believed no longer, or again; see [`crate::session`].
     Session(Standing),
+    /// Memory ran short: what is worth least is held no more; see [`crate::shed`].
+    Shed(Arc<Shed>),
     /// A feed became live, silent, gapped or closed.
     Feed(FeedChange),
     /// What was known before a restart. Stands before the first route.
@@ -52,6 +55,19 @@ pub enum Event {
     Tick,
     /// The input is over. The engine's clock stands one hold-down after the last event.
     End,
+}
+
+impl Event {
+    /// The session that says it.
+    pub fn session(&self) -> Option<VantageId> {
+        match self {
+            Self::Update(update) | Self::Seed(update) => Some(update.vantage),
+            Self::PeerUp { vantage, .. } | Self::PeerDown { vantage, .. } | Self::EndOfRib { vantage, .. } => {
+                Some(*vantage)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What the second AS is to the first.

@@ -25,6 +25,7 @@ pub mod rib;
 pub mod rpki;
 pub mod session;
 pub mod shard;
+pub mod shed;
 pub mod stamp;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -175,3 +175,23 @@ pub const LAWFUL_ROWS: u32 = 20;
 /// A file of relations that is this far from the routes is old (S 5.6: after a year it blames the wrong AS in four of ten leaks;
 /// CAIDA publishes every month).
 pub const RELATIONS_STALE_SECS: i64 = 90 * 86_400;
+
+/// What memory is estimated by, see [`crate::shed`]. A route: four octets in a dense row, and an eighth of room to grow.
+pub const ROUTE_BYTES: u64 = 5;
+/// A prefix: its entry, its place in the trie and in the index, and its row.
+pub const PREFIX_BYTES: u64 = 300;
+/// A path: a row of 32, its ASes, a place in the index, and what growing tables leave empty.
+pub const PATH_BYTES: u64 = 80;
+/// A VRP, in each shard that holds it.
+pub const VRP_BYTES: u64 = 100;
+/// A route that came and went before its offence was told of, see [`UNTOLD_ROUTES`].
+pub const PAST_ROUTE_BYTES: u64 = 150;
+/// The program, its queues, the store and what pages and sinks hold of it.
+pub const PROCESS_BYTES: u64 = 64 << 20;
+/// Peer ASes with a full table that are never shed, of each family: fewer show no share of anything.
+pub const FULL_FEEDS_KEPT: usize = 3;
+
+/// Octets that are left over where sessions are shed for a budget: nine tenths of it, so that the next minutes find room.
+pub const fn shed_to(budget: u64) -> u64 {
+    budget / 10 * 9
+}

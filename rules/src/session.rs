@@ -12,6 +12,7 @@ use crate::alert::words;
 use crate::bgp::{Nlri, Timestamp, Update, VantageId};
 use crate::event::Event;
 use crate::limits;
+use crate::shed::Shed;
 
 words! {
     /// Why a session is set aside.
@@ -90,6 +91,8 @@ struct Session {
 pub struct Sessions {
     known: Vec<Option<Session>>,
     aside: BTreeSet<VantageId>,
+    /// Not heard any more, see [`crate::shed`].
+    shed: BTreeSet<VantageId>,
 }
 
 impl Sessions {
@@ -188,6 +191,18 @@ impl Sessions {
             None => self.aside.remove(&standing.vantage),
         };
         true
+    }
+
+    /// Nothing is asked of these any more.
+    pub fn shed(&mut self, shed: &Shed) {
+        for (vantage, _) in &shed.sessions {
+            self.aside.remove(vantage);
+            self.shed.insert(*vantage);
+        }
+    }
+
+    pub fn is_shed(&self, vantage: VantageId) -> bool {
+        self.shed.contains(&vantage)
     }
 
     fn session(&mut self, vantage: VantageId, at: Timestamp) -> &mut Session {

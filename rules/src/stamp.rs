@@ -1,5 +1,6 @@
 //! The one order of all events: a dense number and a clock that never goes back, with a tick for each second crossed,
-//! relations wherever the routes show others than before, and what becomes of sessions by what they say.
+//! relations wherever the routes show others than before, and what becomes of sessions by what they say. What a session says
+//! that was shed goes no further.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,10 +31,17 @@ impl Stamper {
             self.tick(Timestamp::from_secs(at.secs()), out);
         }
         self.now = Some(at);
+        if event.session().is_some_and(|session| self.sessions.is_shed(session)) {
+            return;
+        }
         match event {
             Event::Tick => self.tick(at, out),
             // In a recording it stands where it was decided first.
             Event::Session(standing) if !self.sessions.note(standing, at) => {}
+            Event::Shed(shed) => {
+                self.sessions.shed(&shed);
+                self.stamp(at, Event::Shed(shed), out);
+            }
             Event::Restore(checkpoint) => {
                 self.stamp(at, Event::Restore(checkpoint.clone()), out);
                 self.carry_on(&checkpoint.desk, at, out);

@@ -63,8 +63,16 @@ fn is_loss(id: &str, alerts: &[Arc<Alert>]) -> bool {
 /// Everybody's routes after these events.
 fn table(events: &Events) -> BTreeMap<(IpNet, VantageId, u32), Arc<PathAttributes>> {
     let mut table = BTreeMap::new();
+    let mut shed = BTreeSet::new();
     for (_, event) in events {
+        if event.session().is_some_and(|session| shed.contains(&session)) {
+            continue;
+        }
         match event {
+            Event::Shed(new) => {
+                shed.extend(new.sessions.iter().map(|(vantage, _)| *vantage));
+                table.retain(|(_, v, _), _| !shed.contains(v));
+            }
             Event::Update(u) | Event::Seed(u) => {
                 u.withdrawn.iter().for_each(|n| drop(table.remove(&(n.prefix, u.vantage, n.path_id))));
                 table.extend(u.announced.iter().map(|n| ((n.prefix, u.vantage, n.path_id), u.attributes.clone())));
@@ -80,7 +88,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn who_is_said_to_hold_a_route_holds_it_and_one_at_a_time(history in a_history(120)) {
+    fn who_is_said_to_hold_a_route_holds_it_and_one_at_a_time(history in a_history_with_sheds(120)) {
         let events = history.events();
         let lived = lived(&events);
         let book = Book::of(&lived.routes);

@@ -26,7 +26,7 @@ use tokio::time::interval_at;
 
 use super::bmp::{self, BmpHealth};
 use super::bootstrap::{Bootstrap, Progress, Standing, Times};
-use super::live::{Canary, Live, LiveFeed, vantage_of};
+use super::live::{Canary, Live, LiveFeed};
 use super::receipts::Receipts;
 use super::rpki;
 use super::scope::Interest;
@@ -559,7 +559,7 @@ impl Front {
             Input::Archive(source, items) => {
                 self.live.told(source, at);
                 for mut item in items {
-                    let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+                    let number = item.event.session().and_then(|local| self.sequencer.number(source, local));
                     self.live.told_of(source, number);
                     if self.live.sift(number, &mut item.event) {
                         self.push(source, item, at).await;
@@ -577,7 +577,7 @@ impl Front {
             self.metrics.latency(Stage::Received, Duration::from_micros(lag));
         }
         for item in items {
-            let number = vantage_of(&item.event).and_then(|local| self.sequencer.number(source, local));
+            let number = item.event.session().and_then(|local| self.sequencer.number(source, local));
             self.live.heard(source, &item, number, at);
             self.watched.1.heard(&item.event);
             self.received = self.received.into_iter().chain(received).min();

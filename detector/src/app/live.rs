@@ -251,17 +251,6 @@ impl Live {
     }
 }
 
-/// The vantage point an event is about.
-pub fn vantage_of(event: &Event) -> Option<VantageId> {
-    match event {
-        Event::Update(update) | Event::Seed(update) => Some(update.vantage),
-        Event::PeerUp { vantage, .. } | Event::PeerDown { vantage, .. } | Event::EndOfRib { vantage, .. } => {
-            Some(*vantage)
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rules::bgp::{Nlri, Update};

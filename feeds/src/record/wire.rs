@@ -19,6 +19,7 @@ use rules::limits;
 use rules::relations;
 use rules::rpki;
 use rules::session::Standing;
+use rules::shed::Shed;
 use rules::watch;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,7 @@ pub(super) enum Event {
     Relations(Box<Relations>),
     Watch(Watch),
     Session(Standing),
+    Shed(Arc<Shed>),
     Feed(Feed),
     Restore(Arc<Checkpoint>),
     Checkpoint,
@@ -271,6 +273,7 @@ impl Event {
             }
             event::Event::Watch(watch) => Self::Watch(Watch::of(watch)),
             event::Event::Session(standing) => Self::Session(*standing),
+            event::Event::Shed(shed) => Self::Shed(shed.clone()),
             event::Event::Feed(change) => Self::Feed(Feed {
                 feed: change.feed.clone(),
                 live: change.live,
@@ -320,6 +323,7 @@ impl Event {
             Self::Relations(relations) => event::Event::Relations(Arc::new(relations.into_relations()?)),
             Self::Watch(watch) => event::Event::Watch(Arc::new(watch.into_watch()?)),
             Self::Session(standing) => event::Event::Session(standing),
+            Self::Shed(shed) => event::Event::Shed(shed),
             Self::Feed(feed) => event::Event::Feed(event::FeedChange {
                 feed: feed.feed,
                 live: feed.live,

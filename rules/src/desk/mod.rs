@@ -17,6 +17,7 @@ mod novelty;
 mod record;
 mod render;
 mod score;
+mod shed;
 mod short_prefix;
 mod stories;
 mod tables;
@@ -28,7 +29,7 @@ mod witness;
 
 pub use incident::{Incident, Offence};
 pub use record::{Recording, RouteEnd, RouteNews, RouteRecord};
-pub use tables::full_feed_of;
+pub use tables::{full_feed_of, full_table};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -148,6 +149,8 @@ pub struct Desk {
     recording: Recording,
     /// Routes on record that belong to no incident yet.
     untold_routes: usize,
+    /// See [`crate::shed::Shed::history`].
+    keeps_no_past: bool,
     /// Incidents of which more found no room on record than was told.
     left_out: BTreeSet<IncidentRef>,
     keeps_chapters: bool,
@@ -203,6 +206,7 @@ impl Desk {
                 self.baseline_as_of = self.baseline_as_of.max(Some(*as_of));
             }
             Event::Session(standing) => self.session_changed(*standing),
+            Event::Shed(shed) => self.shed(shed),
             Event::Rpki(delta) => self.rpki_changed(delta),
             Event::RoaEnds(ends) => self.roa_ends = ends.clone(),
             Event::Relations(relations) | Event::Inferred(relations) => self.relations = Some(relations.clone()),
@@ -426,6 +430,9 @@ impl Desk {
 
     /// A session has sent its table again: what it did not bring is gone.
     fn table_is_back(&mut self, vantage: VantageId) {
+        if self.is_shed(vantage) {
+            return;
+        }
         let waiting: Vec<OffenceRef> = self.offences_waiting_for(vantage);
         let waiting = self.still_lost(vantage, waiting);
         for at in waiting.into_iter().filter(|at| !self.cannot_tell(*at)).collect::<Vec<_>>() {

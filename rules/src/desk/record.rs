@@ -235,6 +235,10 @@ impl Desk {
         let Some(route) = self.route_record(at, held, Some(end)) else { return };
         let is_bounded = self.recording == Recording::AsItGoes;
         let record = &mut self.offences[at.0 as usize].record;
+        if is_bounded && self.keeps_no_past {
+            record.left_out += 1;
+            return;
+        }
         if is_bounded && record.past.len() >= limits::UNTOLD_ROUTES_EACH {
             record.past.remove(0);
             record.left_out += 1;
@@ -246,6 +250,18 @@ impl Desk {
         }
         record.past.push(route);
         self.untold_routes += 1;
+    }
+
+    /// What was over before its offence was told of is only counted from here on, where the record is bounded at all.
+    pub(super) fn forget_the_past(&mut self) {
+        self.keeps_no_past = true;
+        if self.recording != Recording::AsItGoes {
+            return;
+        }
+        for offence in &mut self.offences {
+            offence.record.left_out += std::mem::take(&mut offence.record.past).len();
+        }
+        self.untold_routes = 0;
     }
 
     fn tell_held(&mut self, at: OffenceRef, story: IncidentRef, held: Held, end: Option<RouteEnd>) {

@@ -40,6 +40,17 @@ impl Tables {
         self.is_stale = true;
     }
 
+    /// How many prefixes the session's table has.
+    pub fn held(&self, family: Family, vantage: VantageId) -> u64 {
+        self.sizes.get(&(family, vantage)).map_or(0, |size| u64::try_from(*size).unwrap_or_default())
+    }
+
+    /// What it had before a restart does not come back.
+    pub fn forget(&mut self, vantage: VantageId) {
+        self.carried.retain(|(_, v), _| *v != vantage);
+        self.is_stale = true;
+    }
+
     fn size(&self, key: &(Family, VantageId)) -> i64 {
         let of = |map: &BTreeMap<(Family, VantageId), i64>| map.get(key).copied().unwrap_or_default();
         of(&self.sizes).max(of(&self.carried))
@@ -70,16 +81,25 @@ impl Tables {
     }
 }
 
-/// Peers whose table is at least 80 % of the third-largest (by distinct peer AS) of the family; none when fewer
-/// than three tables are known. Nor where few are that large and another has more than three times as much, as between a full
-/// feed and the members of an exchange, or where all there is are some minutes of updates: then nobody knows.
+/// Peers whose table is at least 80 % of what a full one is.
 pub fn full_feed_of(largest: BTreeMap<Asn, i64>) -> Option<BTreeSet<Asn>> {
+    let full = full_table(&largest)?;
+    Some(largest.into_iter().filter(|(_, size)| is_full(*size, full)).map(|(asn, _)| asn).collect())
+}
+
+/// How large a full table is: the third-largest (by distinct peer AS) of the family; none when fewer than three tables are
+/// known. Nor where few are that large and another has more than three times as much, as between a full feed and the members
+/// of an exchange, or where all there is are some minutes of updates: then nobody knows.
+pub fn full_table(largest: &BTreeMap<Asn, i64>) -> Option<i64> {
     let mut sizes: Vec<i64> = largest.values().copied().filter(|s| *s > 0).collect();
     sizes.sort_unstable_by(|a, b| b.cmp(a));
     let third = *sizes.get(2)?;
-    let is_full = |(_, size): &(Asn, i64)| *size * 5 >= third * 4;
-    let full: BTreeSet<Asn> = largest.into_iter().filter(is_full).map(|(asn, _)| asn).collect();
-    (full.len() >= MANY || sizes[0] <= third * 3).then_some(full)
+    let many = sizes.iter().filter(|size| is_full(**size, third)).count();
+    (many >= MANY || sizes[0] <= third * 3).then_some(third)
+}
+
+fn is_full(size: i64, full: i64) -> bool {
+    size * 5 >= full * 4
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub(super) struct Witnesses {
     aside: BTreeMap<VantageId, Cause>,
     /// Believed only together with others.
     lone: BTreeSet<VantageId>,
+    /// Not heard any more, see [`crate::shed`].
+    shed: BTreeSet<VantageId>,
     /// More-specifics that a session alone has had for a hold-down, of the last [`limits::MASS_SECS`]; at most twice
     /// [`limits::LONE_PREFIXES`] of each.
     alone: BTreeMap<VantageId, BTreeMap<OffenceKey, Alone>>,
@@ -62,6 +64,21 @@ impl Desk {
                 self.witnesses.aside.remove(&standing.vantage);
             }
         }
+    }
+
+    pub(super) fn is_set_aside(&self, vantage: VantageId) -> bool {
+        self.witnesses.aside.contains_key(&vantage)
+    }
+
+    /// It is no bad witness, only one there is no room for.
+    pub(super) fn no_longer_heard(&mut self, vantage: VantageId) {
+        self.believe(vantage);
+        self.witnesses.aside.remove(&vantage);
+        self.witnesses.shed.insert(vantage);
+    }
+
+    pub(super) fn is_shed(&self, vantage: VantageId) -> bool {
+        self.witnesses.shed.contains(&vantage)
     }
 
     /// Its messages cannot be read, so there is nothing in them.

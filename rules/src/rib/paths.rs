@@ -226,6 +226,14 @@ impl PathTable {
         }
     }
 
+    /// From here on a path goes with its last route, and those that have none go now.
+    pub fn keep_none_idle(&mut self) {
+        self.most_idle = 0;
+        for (i, idled) in std::mem::take(&mut self.idle) {
+            self.forget(i, idled);
+        }
+    }
+
     /// Frees the entry, unless it came back since.
     fn forget(&mut self, i: u32, idled: u8) {
         let row = &mut self.rows[i as usize];

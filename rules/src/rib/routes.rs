@@ -123,6 +123,15 @@ impl Routes {
         Some(old)
     }
 
+    /// Gives back the room to grow.
+    pub fn fit(&mut self) {
+        match &mut self.0 {
+            Layout::Few(few) => few.shrink_to_fit(),
+            Layout::Many(many) => many.data.shrink_to_fit(),
+            Layout::Several(several) => several.shrink_to_fit(),
+        }
+    }
+
     /// A copy to walk along while the table changes.
     pub fn to_vec(&self) -> Vec<Route> {
         self.iter().collect()

@@ -14,6 +14,7 @@ mod presence;
 mod rejudge;
 mod relations;
 mod rewatch;
+mod shed;
 mod sighting;
 mod standing;
 mod tenure;
@@ -307,6 +308,7 @@ impl Shard {
             Event::SeedDone { .. } => self.seed_done(now),
             Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
             Event::Session(standing) => self.session_changed(*standing, now),
+            Event::Shed(shed) => self.shed(shed, now),
             Event::Rpki(delta) => self.rpki_changed(delta, now),
             Event::RoaEnds(ends) => self.roa_ends_changed(ends, now),
             Event::Relations(relations) => self.relations_given(relations.clone(), now),

@@ -23,7 +23,7 @@
 //! `watch NAME [prefixes PREFIX…] [max LENGTH] [origins AS…] [upstreams AS…] [asns AS…]` · `allow OWNER [until TIME] [max LENGTH] [classes …]
 //! [prefixes …] [origins AS…] [suspects AS…] [watched NAME…] [ends AS…]`.
 //! **when**, at a time of the day (or a full RFC 3339 one): `WHO announce PREFIX… path AS… [otc AS] [blackhole] [id N]` ·
-//! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
+//! `WHO withdraw PREFIX… [id N]` · `WHO peer_down` · `WHO peer_up` · `WHO shed` · `WHO end_of_rib` · `vrp + PREFIX-MAX AS` ·
 //! `vrp - …` · `roa … ends …` · `aspa + CUSTOMER PROVIDER…` · `aspa - CUSTOMER` · `vrps STATE` and `aspas STATE` (fresh, stale, expired, frozen)
 //! · `A sells to B` and its like (more relations) ·
 //! `watch …` (one more, or the same otherwise) · `unwatch NAME` · `allow …` (one more) · `disallow OWNER` · `clock` (time passes) · `checkpoint` · `restart` (killed, and started again with the last
@@ -51,6 +51,7 @@ use crate::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, V
 use crate::event::Event;
 use crate::relations::{Relation, Relations};
 use crate::rpki::{Delta, RoaEnds, Vrp};
+use crate::shed::{Shed, Worth};
 use crate::watch::{AllowRule, Constituent, Resource, Watch};
 
 /// Facts that every line of `then` has to name.
@@ -493,6 +494,9 @@ impl Reader {
             }
             "peer_down" => vec![Event::PeerDown { vantage, seen }],
             "peer_up" => vec![Event::PeerUp { vantage, seen }],
+            "shed" => {
+                vec![Event::Shed(Arc::new(Shed { sessions: vec![(vantage, Worth::Partial)], ..Shed::default() }))]
+            }
             "end_of_rib" => {
                 [Family::Ipv4, Family::Ipv6].map(|family| Event::EndOfRib { vantage, family }).into_iter().collect()
             }

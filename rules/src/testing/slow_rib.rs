@@ -1,6 +1,6 @@
 //! The slow twin of the RIB: a list of routes, and a look at every one of them for every question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -13,12 +13,18 @@ type Key = (IpNet, VantageId, u32);
 #[derive(Default)]
 pub struct SlowRib {
     routes: BTreeMap<Key, Arc<PathAttributes>>,
+    shed: BTreeSet<VantageId>,
 }
 
 impl SlowRib {
     pub fn apply(&mut self, event: &Event) {
         match event {
+            event if event.session().is_some_and(|session| self.shed.contains(&session)) => {}
             Event::Update(update) | Event::Seed(update) => self.update(update),
+            Event::Shed(shed) => {
+                self.shed.extend(shed.sessions.iter().map(|(vantage, _)| *vantage));
+                self.routes.retain(|(_, v, _), _| !self.shed.contains(v));
+            }
             Event::PeerDown { vantage, .. } => self.routes.retain(|(_, v, _), _| v != vantage),
             _ => {}
         }

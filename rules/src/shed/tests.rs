@@ -1,0 +1,147 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// AS, prefixes of each family, believed.
+fn tables(rows: &[(u32, u64, u64, bool)]) -> Vec<Table> {
+    let table = |(i, row): (usize, &(u32, u64, u64, bool))| {
+        let (peer_as, v4, v6, is_believed) = *row;
+        Table { vantage: VantageId(i as u32), peer_as: Asn(peer_as), prefixes: [v4, v6], is_believed }
+    };
+    rows.iter().enumerate().map(table).collect()
+}
+
+fn counts(tables: &[Table]) -> Counts {
+    let routes = tables.iter().map(Table::routes).sum();
+    Counts { routes, paths: routes / 10, ..Counts::default() }
+}
+
+/// What goes so that no more than so many of these routes are left, at most nine tenths of them; a thousandfold, so that what does
+/// not depend on them is next to nothing.
+fn shed(rows: &[(u32, u64, u64, bool)], routes: u64) -> Vec<(u32, Worth)> {
+    let rows: Vec<_> =
+        rows.iter().map(|(asn, v4, v6, is_believed)| (*asn, v4 * 1_000, v6 * 1_000, *is_believed)).collect();
+    let tables = tables(&rows);
+    let counts = counts(&tables);
+    let budget = (counts.estimate() - counts.of_routes(counts.routes - routes * 1_000)) / 9 * 10;
+    match decide(&counts, &tables, true, budget) {
+        Decision::Shed(shed) => shed.sessions.into_iter().map(|(vantage, worth)| (vantage.0, worth)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_fits_stays_and_history_goes_before_any_session() {
+    let tables = tables(&[(64496, 1_000_000, 0, true)]);
+    let counts = counts(&tables);
+    let held = counts.estimate();
+    assert_eq!(decide(&counts, &tables, false, held), Decision::Fits);
+    let history = Shed { estimated: held, budget: held - 1, history: true, sessions: Vec::new() };
+    assert_eq!(decide(&counts, &tables, false, held - 1), Decision::Shed(history));
+    assert_eq!(decide(&counts, &tables, true, held - 1), Decision::NothingLeft, "the last full feed");
+}
+
+#[test]
+fn sessions_that_are_set_aside_go_first_and_the_largest_part_of_a_table_before_smaller_ones() {
+    let full = |asn| (asn, 1_000_000, 0, true);
+    let rows = [
+        full(64496),
+        full(64497),
+        full(64498),
+        full(64499),
+        (64500, 900_000, 0, false),
+        (64501, 300_000, 0, true),
+        (64502, 700_000, 0, true),
+    ];
+    assert_eq!(shed(&rows, 5_200_000), [(4, Worth::SetAside)]);
+    assert_eq!(shed(&rows, 4_400_000), [(4, Worth::SetAside), (6, Worth::Partial)]);
+    let all_parts = [(4, Worth::SetAside), (6, Worth::Partial), (5, Worth::Partial)];
+    assert_eq!(shed(&rows, 4_000_001), all_parts);
+    let with_full = [&all_parts[..], &[(3, Worth::FullFeed)]].concat();
+    assert_eq!(shed(&rows, 3_000_001), with_full, "the one that came last");
+    assert_eq!(shed(&rows, 0), with_full, "three stay, whatever it takes");
+}
+
+#[test]
+fn a_session_whose_as_is_heard_over_another_one_goes_before_one_that_is_alone() {
+    let rows = [
+        (64496, 1_000_000, 0, true),
+        (64497, 1_000_000, 0, true),
+        (64498, 1_000_000, 0, true),
+        (64496, 1_000_000, 0, true),
+        (64500, 500_000, 0, true),
+        (64501, 100_000, 0, true),
+        (64496, 200_000, 0, true),
+    ];
+    let parts = [(6, Worth::Partial), (4, Worth::Partial), (5, Worth::Partial)];
+    assert_eq!(shed(&rows, 4_000_001), parts);
+    assert_eq!(shed(&rows, 3_100_000), [&parts[..], &[(3, Worth::FullFeed)]].concat(), "its AS stays");
+    assert_eq!(shed(&rows, 0), [&parts[..], &[(3, Worth::FullFeed)]].concat());
+}
+
+#[test]
+fn a_full_table_of_one_family_is_worth_as_much_as_one_of_both() {
+    let rows = [
+        (64496, 1_000_000, 200_000, true),
+        (64497, 1_000_000, 200_000, true),
+        (64498, 1_000_000, 0, true),
+        (64499, 0, 200_000, true),
+        (64500, 900_000, 100_000, true),
+    ];
+    // The last one is full in the larger family, and of the smaller one there are three beside it.
+    assert_eq!(shed(&rows, 0), [(4, Worth::FullFeed)]);
+}
+
+#[test]
+fn one_full_feed_among_the_members_of_an_exchange_is_the_last_to_go() {
+    let rows = [(64496, 1_000_000, 0, true), (64497, 9_000, 0, true), (64498, 8_000, 0, true), (64499, 7_000, 0, true)];
+    assert_eq!(shed(&rows, 0), [(1, Worth::Partial), (2, Worth::Partial), (3, Worth::Partial)]);
+}
+
+fn some_tables() -> impl Strategy<Value = Vec<Table>> {
+    let size = prop_oneof![3 => Just(1_000_000u64), 2 => 0u64..1_200_000, 1 => Just(0)];
+    let row = (64496u32..64511, size.clone(), size, prop::bool::weighted(0.9));
+    prop::collection::vec(row, 0..60).prop_map(|rows| tables(&rows))
+}
+
+proptest! {
+    #[test]
+    fn no_full_feed_goes_before_a_part_and_what_is_left_fits_or_is_needed(
+        mut tables in some_tables(), budget in (1u64 << 26)..(1 << 30),
+    ) {
+        let counts = counts(&tables);
+        let decision = decide(&counts, &tables, true, budget);
+        prop_assert_eq!(&decision, &decide(&counts, &tables, true, budget));
+        let Decision::Shed(shed) = decision else {
+            let fits = counts.estimate() <= budget;
+            prop_assert_eq!(fits, decision == Decision::Fits);
+            return Ok(());
+        };
+        let gone: BTreeSet<VantageId> = shed.sessions.iter().map(|(v, _)| *v).collect();
+        prop_assert_eq!(gone.len(), shed.sessions.len());
+        let full = FullFeeds::of(&tables);
+        let worth: BTreeMap<VantageId, Worth> = tables.iter().map(|t| (t.vantage, full.worth(t))).collect();
+        prop_assert!(shed.sessions.iter().all(|(v, said)| worth[v] == *said));
+        let has_left = |tables: &[Table], w| tables.iter().any(|t| !gone.contains(&t.vantage) && worth[&t.vantage] == w && t.routes() > 0);
+        for (lesser, better) in [(Worth::SetAside, Worth::Partial), (Worth::Partial, Worth::FullFeed)] {
+            let is_better_gone = shed.sessions.iter().any(|(_, w)| *w >= better);
+            prop_assert!(!(is_better_gone && has_left(&tables, lesser)), "{:?} goes before {:?}", better, lesser);
+        }
+        for i in 0..2 {
+            let ases = |kept: bool| {
+                let of = tables.iter().filter(|t| t.is_believed && full.families(t).any(|f| f == i));
+                of.filter(|t| !kept || !gone.contains(&t.vantage)).map(|t| t.peer_as).collect::<BTreeSet<_>>().len()
+            };
+            prop_assert!(ases(true) >= ases(false).min(limits::FULL_FEEDS_KEPT));
+        }
+        let freed: u64 = tables.iter().filter(|t| gone.contains(&t.vantage)).map(|t| counts.of_routes(t.routes())).sum();
+        let left = counts.estimate() - freed;
+        if left >= limits::shed_to(budget) {
+            // Nothing that could go was left; the measure of a full table stays the one it was made by.
+            let mut again = FullFeeds::of(&tables);
+            prop_assert!(tables.iter().filter(|t| gone.contains(&t.vantage)).all(|t| again.can_spare(t)));
+            tables.retain(|t| !gone.contains(&t.vantage) && t.routes() > 0);
+            prop_assert!(!tables.iter().any(|t| again.can_spare(t)));
+        }
+    }
+}
