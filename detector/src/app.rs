@@ -19,6 +19,7 @@ mod reporting;
 mod rpki;
 mod said;
 mod scope;
+mod shedding;
 mod silence;
 
 use std::net::SocketAddr;
@@ -186,7 +187,8 @@ impl App {
 
         let memory = Memory::of(&config, &store).await;
         let shards = pipeline::shards(options.shards);
-        let extras = Extras { routes: Recording::AsItGoes, memory: memory.keeps };
+        let budget = config.limits.memory;
+        let extras = Extras { routes: Recording::AsItGoes, memory: memory.keeps, tables: budget.is_some() };
         let engine = pipeline::start(config.alerts.settings(), shards, extras)
             .map_err(|error| Failure::failed(format!("cannot start a thread: {error}")))?;
         let shown = Shown { view: Arc::default(), metrics: Arc::new(Metrics::new()) };
@@ -207,6 +209,7 @@ impl App {
             status: engine.status.clone(),
             recorder,
             checkpoints: memory.checkpoints,
+            budget,
         };
         let given = intake::Given { before: memory.before, rpki, relations, watch, stations: ports.stations };
         let intake = intake::start(config.feeds, given, judges, shown.metrics.clone(), options.times);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use rules::alert::{Source, SourceState};
 use rules::bgp::Timestamp;
+use rules::shed::Worth;
 use serde::Serialize;
 
+use crate::config::limits::shown;
 use crate::latency::StageReport;
 pub use crate::ledger::Cause as GapCause;
 use crate::ledger::{Gap, GapState};
@@ -200,6 +202,84 @@ pub struct QuarantineReport {
     pub cause: &'static str,
 }
 
+/// Whether there is room for what is heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryReport {
+    /// Octets that what is held takes, by its counts.
+    pub estimated: u64,
+    /// `limits.memory`.
+    pub budget: Option<u64>,
+    /// Over the budget, and all that is left is needed.
+    pub is_too_small: bool,
+    /// What is only kept because it may be wanted again is kept no more.
+    pub history_is_shed: bool,
+    /// Sessions that are not heard any more.
+    pub shed: Vec<ShedReport>,
+}
+
+/// A session that was shed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShedReport {
+    pub feed: Option<String>,
+    /// Collector, AS and address.
+    pub peer: String,
+    pub worth: &'static str,
+}
+
+/// What helps against a budget that is too small.
+const MORE_ROOM: &str = "raise limits.memory, ask for fewer collectors or for scope = \"watched\", and restart";
+/// Sessions that were shed and are named on a page; `/api/v1/status` names them all.
+const SHED_NAMED: usize = 50;
+
+impl MemoryReport {
+    pub fn has_shed(&self) -> bool {
+        self.history_is_shed || !self.shed.is_empty()
+    }
+
+    /// What was shed, for people; the peers of each worth.
+    pub fn what_is_shed(&self) -> String {
+        let count = |worth: Worth| self.shed.iter().filter(|shed| shed.worth == worth.word()).count();
+        let words = [
+            (count(Worth::SetAside), "peers set aside"),
+            (count(Worth::Partial), "partial peers"),
+            (count(Worth::FullFeed), "full-feed peers"),
+        ];
+        let peers = words.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{word}: {n}"));
+        let history = self.history_is_shed.then(|| "history".to_owned());
+        history.into_iter().chain(peers).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The first of them.
+    pub fn named(&self) -> &[ShedReport] {
+        &self.shed[..self.shed.len().min(SHED_NAMED)]
+    }
+
+    pub fn unnamed(&self) -> usize {
+        self.shed.len() - self.named().len()
+    }
+
+    /// For people.
+    pub fn estimated_mib(&self) -> u64 {
+        self.estimated >> 20
+    }
+
+    /// As it is written in the configuration; empty without one.
+    pub fn budget_text(&self) -> String {
+        self.budget.map(shown).unwrap_or_default()
+    }
+
+    /// What was shed, and what to do.
+    pub fn advice(&self) -> String {
+        format!("shed to keep limits.memory = {}: {}; {MORE_ROOM}", self.budget_text(), self.what_is_shed())
+    }
+
+    /// That it cannot be kept, by how much, and what to do.
+    pub fn warning(&self) -> String {
+        let (held, budget) = (self.estimated_mib(), self.budget_text());
+        format!("limits.memory = {budget} cannot be kept: {held} MiB are held, and all of it is needed; {MORE_ROOM}")
+    }
+}
+
 /// A notice that was raised and not cleared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NoticeReport {
@@ -277,6 +357,7 @@ pub struct Report {
     pub notices: Vec<NoticeReport>,
     /// Sessions whose routes say nothing.
     pub quarantined: Vec<QuarantineReport>,
+    pub memory: MemoryReport,
     pub routes: usize,
     /// How long each stage of the way takes, since the start.
     pub stages: Vec<StageReport>,
@@ -370,6 +451,12 @@ impl Report {
             let first = &self.quarantined[0];
             let n = self.quarantined.len();
             degraded.push(format!("{n} peers are set aside, the first is {} ({})", first.peer, first.cause));
+        }
+        if self.memory.has_shed() {
+            degraded.push(self.memory.advice());
+        }
+        if self.memory.is_too_small {
+            degraded.push(self.memory.warning());
         }
         for archive in self
             .archives
@@ -474,6 +561,24 @@ mod tests {
         report.store = StoreReport { moved_aside: Some("x.damaged".into()), ..StoreReport::default() };
         let readiness = report.readiness();
         assert!(readiness.ready && readiness.degraded[0].ends_with("x.damaged"));
+    }
+
+    #[test]
+    fn what_is_shed_is_said_with_what_to_do_and_is_no_reason_not_to_judge() {
+        let mut report = report(FeedState::Live, BaselineState::Ready);
+        report.memory = MemoryReport { budget: Some(8 << 30), ..MemoryReport::default() };
+        assert!(report.readiness().degraded.is_empty());
+        let shed = |peer: &str, worth| ShedReport { feed: None, peer: peer.into(), worth };
+        report.memory.history_is_shed = true;
+        report.memory.shed =
+            vec![shed("rrc00 AS64500 192.0.2.1", "partial"), shed("x", "full_feed"), shed("y", "partial")];
+        let readiness = report.readiness();
+        let said = "shed to keep limits.memory = 8GiB: history, partial peers: 2, full-feed peers: 1; raise limits.memory, ask for \
+                    fewer collectors or for scope = \"watched\", and restart";
+        assert!(readiness.ready);
+        assert_eq!(readiness.degraded, [said]);
+        report.memory.is_too_small = true;
+        assert!(report.readiness().degraded[1].starts_with("limits.memory = 8GiB cannot be kept: "));
     }
 
     #[test]

@@ -13,9 +13,10 @@ use feeds::counts::Counts;
 use prometheus::{Encoder, IntCounter, IntGauge, Registry, TextEncoder};
 use rules::alert::{Alert, Class, Severity, Source, SourceState, Status, Transition};
 use rules::bgp::{Family, Timestamp};
+use rules::shed::Worth;
 
 use crate::api::Turns;
-use crate::health::FeedState;
+use crate::health::{FeedState, MemoryReport};
 use crate::latency::Latency;
 use crate::notice::NoticeKind;
 use crate::sink::dispatch::DispatchStatus;
@@ -154,6 +155,7 @@ impl Metrics {
         for kind in NoticeKind::ALL {
             self.notices_active(kind, 0);
         }
+        self.memory(&MemoryReport::default());
     }
 
     /// What a feed has read so far, and how it stands.
@@ -184,6 +186,21 @@ impl Metrics {
 
     pub fn peers_quarantined(&self, feed: &str, count: usize) {
         self.feeds.peers.with_label_values(&[feed, "quarantined"]).set(count as i64);
+    }
+
+    /// Whether there is room; without a budget it is 0.
+    pub fn memory(&self, memory: &MemoryReport) {
+        self.data.memory_estimate.set(memory.estimated.cast_signed());
+        self.data.memory_budget.set(memory.budget.unwrap_or_default().cast_signed());
+        raise_to(&self.data.shed.with_label_values(&["history"]), u64::from(memory.history_is_shed));
+        for worth in Worth::ALL {
+            let shed = memory.shed.iter().filter(|shed| shed.worth == worth.word()).count();
+            raise_to(&self.data.shed.with_label_values(&[worth.word()]), shed as u64);
+        }
+    }
+
+    pub fn peers_shed(&self, feed: &str, count: usize) {
+        self.feeds.peers.with_label_values(&[feed, "shed"]).set(count as i64);
     }
 
     pub fn peers(&self, feed: &str, up: usize, down: usize) {

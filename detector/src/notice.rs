@@ -15,6 +15,7 @@ pub enum NoticeKind {
     FeedSilent,
     FeedGap,
     PeerQuarantined,
+    MemoryShort,
     Learning,
     VrpsStale,
     VrpsFrozen,
@@ -33,10 +34,11 @@ impl NoticeKind {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::FeedSilent,
         Self::FeedGap,
         Self::PeerQuarantined,
+        Self::MemoryShort,
         Self::Learning,
         Self::VrpsStale,
         Self::VrpsFrozen,
@@ -55,6 +57,7 @@ impl NoticeKind {
             Self::FeedSilent => "feed_silent",
             Self::FeedGap => "feed_gap",
             Self::PeerQuarantined => "peer_quarantined",
+            Self::MemoryShort => "memory_short",
             Self::Learning => "learning",
             Self::VrpsStale => "vrps_stale",
             Self::VrpsFrozen => "vrps_frozen",

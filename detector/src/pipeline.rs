@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rules::alert::{Class, Severity, Source};
-use rules::bgp::{Family, VantageId, VantagePoint};
+use rules::bgp::{Family, Timestamp, VantageId, VantagePoint};
 use rules::checkpoint::PrefixMemory;
 use rules::desk::{Desk, Output, Recording, Settings, Suppressed};
 use rules::event::{Batch, Event};
@@ -20,6 +20,7 @@ use rules::limits;
 use rules::rib::Sizes;
 use rules::session::Cause;
 use rules::shard::{FullFeed, KeyRange, Keyed, Mark, RovCounts, Shard, Watched};
+use rules::shed::{Counts, Table, Worth};
 use tokio::sync::mpsc::{self, Receiver, Sender, WeakSender};
 use tokio::sync::oneshot;
 
@@ -42,6 +43,8 @@ pub struct Extras {
     pub routes: Recording,
     /// What a restart needs: checkpoints, and a chapter before every alert.
     pub memory: bool,
+    /// How much each session holds, for who has to decide what is shed.
+    pub tables: bool,
 }
 
 /// What can be looked at from outside while it works.
@@ -68,6 +71,8 @@ pub struct Status {
 #[derive(Default)]
 pub struct ShardStatus {
     pub routes: AtomicUsize,
+    /// All that takes memory.
+    counts: Mutex<Counts>,
     /// How many times a route was weighed by all rules.
     pub judged: AtomicU64,
     /// Microseconds at work.
@@ -90,6 +95,24 @@ pub struct DeskStatus {
     pub quarantined: Vec<(VantageId, Arc<VantagePoint>, Cause)>,
     /// Peers that send a full table.
     pub full_feed: Arc<FullFeed>,
+    /// Sessions that were shed, and what they were worth.
+    pub shed: Arc<Vec<(VantageId, Arc<VantagePoint>, Worth)>>,
+    /// The tick that all this is of.
+    pub as_of: Timestamp,
+    /// How much each session holds, if that is wanted, and what came and went untold.
+    pub tables: Arc<Vec<Table>>,
+    pub past_routes: u64,
+}
+
+impl Status {
+    /// What is held of everything that takes memory.
+    pub fn counts(&self) -> Counts {
+        let past_routes = self.desk.lock().unwrap_or_else(PoisonError::into_inner).past_routes;
+        let mut counts = Counts { past_routes, ..Counts::default() };
+        let of = |shard: &ShardStatus| *shard.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shards.iter().for_each(|shard| counts.add(of(shard)));
+        counts
+    }
 }
 
 /// A batch for the desk, and the way it came if it has live news.
@@ -312,6 +335,7 @@ fn run_shard(
         own.busy.fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
         own.judged.store(shard.judged(), Ordering::Relaxed);
         own.routes.store(shard.rib().route_count(), Ordering::Relaxed);
+        *own.counts.lock().unwrap_or_else(PoisonError::into_inner) = shard.counts();
         if let Some(last) = batch.last()
             && out.blocking_send(Chunk { watermark: Mark::end_of(last.seq), reports, memories }).is_err()
         {
@@ -361,6 +385,10 @@ fn run_desk(
                     relations: desk.relations().map(|(source, count)| (source.clone(), count)),
                     full_feed: Arc::new(desk.full_feed()),
                     quarantined: desk.quarantined(),
+                    shed: Arc::new(desk.sessions_shed()),
+                    as_of: stamped.at,
+                    tables: Arc::new(if extras.tables { desk.tables() } else { Vec::new() }),
+                    past_routes: desk.past_routes() as u64,
                 };
                 *status.desk.lock().unwrap_or_else(PoisonError::into_inner) = now;
                 status.is_learning.store(desk.is_learning(), Ordering::Release);

@@ -235,7 +235,12 @@ impl Run {
         let (routes, prefixes) = (sum(|held| &held.routes), sum(|held| &held.prefixes));
         let resident = resident().unwrap_or_default();
         let each = resident.saturating_sub(self.before) as f64 / routes.max(1) as f64;
-        format!("{routes} routes of {prefixes} prefixes, {} MB resident, {each:.1} bytes a route", resident >> 20)
+        let counts = self.status.counts();
+        let (paths, estimated) = (counts.paths, counts.estimate() >> 20);
+        format!(
+            "{routes} routes of {prefixes} prefixes, {paths} paths, {} MB resident ({estimated} estimated), {each:.1} bytes a route",
+            resident >> 20
+        )
     }
 
     /// Where the time went, by thread.

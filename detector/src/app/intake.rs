@@ -30,6 +30,7 @@ use super::live::{Canary, Live, LiveFeed};
 use super::receipts::Receipts;
 use super::rpki;
 use super::scope::Interest;
+use super::shedding::{Room, Shedding};
 use super::silence::Silence;
 use crate::config::{Feed, FeedKind, RIS_LIVE_URL, Scope};
 use crate::failure::Failure;
@@ -89,6 +90,7 @@ pub struct Health {
     pub silent_secs: Vec<u64>,
     /// The number of the feed that brought a vantage point first.
     pub feed_of: FeedOf,
+    pub room: Arc<Mutex<Room>>,
 }
 
 pub type FeedOf = Arc<Mutex<BTreeMap<VantageId, usize>>>;
@@ -148,6 +150,8 @@ pub struct Engine {
     pub recorder: Option<Recorder>,
     /// How often everything that must outlive a restart is asked for.
     pub checkpoints: Option<Duration>,
+    /// Octets of memory that what is held may take.
+    pub budget: Option<u64>,
 }
 
 /// Starts all feeds and the sequencer.
@@ -170,6 +174,7 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
         canaries,
         silent_secs: feeds.iter().map(|feed| feed.silent_secs).collect(),
         feed_of: FeedOf::default(),
+        room: Arc::default(),
     });
     let stations = std::mem::take(&mut given.stations);
     let receipts = Receipts::default();
@@ -179,7 +184,9 @@ pub fn start(feeds: Vec<Feed>, mut given: Given, engine: Engine, metrics: Arc<Me
     let scoped = scoped(&feeds);
     let watched = (health.clone(), Silence::default());
     let received = None;
-    let mut front = Front { sequencer, engine, received, receipts, metrics, live, watched, taken, interest, scoped };
+    let shedding = Shedding::new(engine.budget, health.room.clone());
+    let mut front =
+        Front { sequencer, engine, received, receipts, metrics, live, watched, taken, interest, scoped, shedding };
     let before = given.before.as_ref().map(|checkpoint| checkpoint.at);
     let rpki = front.begin(given);
     let sequencer = tokio::spawn(front.run(inputs));
@@ -471,6 +478,7 @@ struct Front {
     interest: Interest,
     /// By source: only what concerns the watched networks is taken.
     scoped: Vec<bool>,
+    shedding: Shedding,
 }
 
 impl Front {
@@ -538,6 +546,10 @@ impl Front {
         }
         for vantage in self.live.out_of_sight(now) {
             self.sequencer.push_own(Event::PeerDown { vantage, seen: now }, now);
+        }
+        if let Some(shed) = self.shedding.look(&self.engine.status) {
+            self.sequencer.push_own(Event::Shed(shed), now);
+            self.shedding.said(self.sequencer.now().unwrap_or(now));
         }
     }
 

@@ -8,17 +8,19 @@ use std::time::Duration;
 use feeds::counts::Counts;
 use feeds::ris_live;
 use rules::alert::SourceState;
-use rules::bgp::{Family, Timestamp, VantagePoint};
+use rules::bgp::{Family, Timestamp, VantageId, VantagePoint};
 use rules::desk::Suppressed;
 use rules::limits;
 use rules::session;
+use rules::shed::Worth;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::{FeedHealth, FileStatus, Health, now};
+use super::shedding::Room;
 use super::{reload, silence};
 use crate::health::{
-    BaselineState, ConfigReport, FeedReport, FeedState, GapReport, NoticeReport, QuarantineReport, Report, SinkReport,
-    SourceReport, StoreReport,
+    BaselineState, ConfigReport, FeedReport, FeedState, GapReport, MemoryReport, NoticeReport, QuarantineReport,
+    Report, ShedReport, SinkReport, SourceReport, StoreReport,
 };
 use crate::latency::StageReport;
 use crate::ledger::{Cause, Ledger};
@@ -168,6 +170,7 @@ impl Reporter {
             old_archive_routes: self.health.old.load(Ordering::Relaxed),
             gaps: self.ledger().gaps().map(GapReport::new).collect(),
             quarantined: self.quarantined(),
+            memory: self.memory(),
             routes,
             stages: self.stages(),
             watched: standing.watch.constituents().len(),
@@ -312,10 +315,8 @@ impl Reporter {
 
     fn quarantined(&self) -> Vec<QuarantineReport> {
         let desk = self.engine.desk.lock().unwrap_or_else(PoisonError::into_inner).quarantined.clone();
-        let feed_of = self.health.feed_of.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let feed = |vantage| feed_of.get(&vantage).and_then(|i: &usize| self.health.feeds.get(*i));
         let report = |(vantage, point, cause): (_, Arc<VantagePoint>, session::Cause)| QuarantineReport {
-            feed: feed(vantage).map(|(name, _)| name.to_string()),
+            feed: self.feed_of(vantage),
             peer: text::plain(&point.to_string(), limits::TEXT),
             cause: cause.word(),
         };
@@ -325,6 +326,31 @@ impl Reporter {
             self.metrics.peers_quarantined(name, of_feed.count());
         }
         all
+    }
+
+    fn memory(&self) -> MemoryReport {
+        let Room { budget, estimated, history_is_shed, is_too_small } =
+            *self.health.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.engine.desk.lock().unwrap_or_else(PoisonError::into_inner).shed.clone();
+        let report = |(vantage, point, worth): &(_, Arc<VantagePoint>, Worth)| ShedReport {
+            feed: self.feed_of(*vantage),
+            peer: text::plain(&point.to_string(), limits::TEXT),
+            worth: worth.word(),
+        };
+        let shed: Vec<ShedReport> = sessions.iter().map(report).collect();
+        for (name, _) in &self.health.feeds {
+            self.metrics.peers_shed(name, shed.iter().filter(|s| s.feed.as_deref() == Some(&**name)).count());
+        }
+        let memory = MemoryReport { estimated, budget, is_too_small, history_is_shed, shed };
+        self.metrics.memory(&memory);
+        memory
+    }
+
+    /// The feed that brought it, if it is live.
+    fn feed_of(&self, vantage: VantageId) -> Option<String> {
+        let feed_of = self.health.feed_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let (name, _) = self.health.feeds.get(*feed_of.get(&vantage)?)?;
+        Some(name.to_string())
     }
 
     fn suppressed(&self) {

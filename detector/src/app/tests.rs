@@ -151,7 +151,7 @@ pub(super) fn replayed(recording: &std::path::Path) -> String {
 }
 
 /// A RIS Live server for one client at a time; what is sent through the channel is played to it.
-async fn ris_live() -> (String, mpsc::Sender<String>) {
+pub(super) async fn ris_live() -> (String, mpsc::Sender<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}/", listener.local_addr().expect("an address"));
     let (play, mut frames) = mpsc::channel::<String>(64);
@@ -170,7 +170,7 @@ async fn ris_live() -> (String, mpsc::Sender<String>) {
 }
 
 /// An announcement by one of the five peers of the archive's dump.
-fn news(peer: u32, prefix: &str, origin_as: u32) -> String {
+pub(super) fn news(peer: u32, prefix: &str, origin_as: u32) -> String {
     let (time, asn) = (now().secs(), 64_500 + peer);
     format!(
         r#"{{"type":"ris_message","data":{{"timestamp":{time},"peer":"192.0.2.{peer}","peer_asn":"{asn}","id":"x","host":"rrc00.ripe.net","type":"UPDATE","path":[{asn},64510,{origin_as}],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.{peer}","prefixes":["{prefix}"]}}],"withdrawals":[]}}}}"#
@@ -220,9 +220,9 @@ async fn a_notice_reaches_the_sink_outlives_the_process_and_is_cleared_once_by_t
 }
 
 /// The whole program beside an archive and a live feed on loopback.
-struct Running {
+pub(super) struct Running {
     base: String,
-    play: mpsc::Sender<String>,
+    pub play: mpsc::Sender<String>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Result<(), Failure>>,
     dir: tempfile::TempDir,
@@ -242,6 +242,10 @@ impl Running {
         config.http.listen = "127.0.0.1:0".parse().expect("an address");
         let hysteresis = Hysteresis { raise_secs: 0, clear_secs: 0 };
         let options = Options { shards: Some(2), times: times(now), hysteresis, ..Options::default() };
+        Self::of(config, options, play, dir).await
+    }
+
+    pub async fn of(config: Config, options: Options, play: mpsc::Sender<String>, dir: tempfile::TempDir) -> Self {
         let app = App::start(config, options).await.expect("started");
         let base = format!("http://{}", app.address);
         let (stop, stopped) = oneshot::channel();
@@ -251,13 +255,17 @@ impl Running {
         Self { base, play, stop, running, dir }
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub async fn text(&self, path: &str) -> String {
         let answer = reqwest::get(format!("{}{path}", self.base)).await.expect("an answer");
-        serde_json::from_str(&answer.text().await.expect("text")).expect("JSON")
+        answer.text().await.expect("text")
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&self.text(path).await).expect("JSON")
     }
 
     /// Asks until the answer is as it should be.
-    async fn until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub async fn until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let asking = async {
             loop {
                 let answer = self.get(path).await;
@@ -273,14 +281,15 @@ impl Running {
         }
     }
 
-    async fn end(self) {
+    /// Gives back where it wrote.
+    pub async fn end(self) -> tempfile::TempDir {
         self.stop.send(()).expect("still running");
         timeout(Duration::from_secs(30), self.running).await.expect("an end").expect("no panic").expect("no failure");
-        drop(self.dir);
+        self.dir
     }
 }
 
-fn says(list: &Value, what: &str) -> bool {
+pub(super) fn says(list: &Value, what: &str) -> bool {
     list.as_array().is_some_and(|list| list.iter().any(|entry| entry.to_string().contains(what)))
 }
 

@@ -6,6 +6,7 @@
 mod archive;
 mod bmp;
 mod http;
+pub mod limits;
 mod reader;
 mod routes;
 mod rpki;
@@ -21,6 +22,7 @@ pub use archive::Archive;
 pub use bmp::{Bmp, OpenBmp, Router};
 pub use http::{Http, Role, Token};
 use ipnet::IpNet;
+use limits::Limits;
 pub use reader::Secret;
 pub(crate) use reader::suggestion;
 use reader::{Section, Source};
@@ -51,6 +53,7 @@ pub struct Config {
     pub relations: Relations,
     pub alerts: Alerts,
     pub store: Store,
+    pub limits: Limits,
     pub notices: Notices,
     pub sinks: Vec<Sink>,
     pub routes: Vec<Route>,
@@ -253,6 +256,7 @@ impl Config {
             relations: relations(root.section("relations")),
             alerts: alerts(root.section("alerts")),
             store: store::read(root.section("store")),
+            limits: limits::read(root.section("limits")),
             notices: notices(root.section("notices")),
             sinks,
             routes: routes.into_iter().map(|(route, _)| route).collect(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 mod routes;
 
+use super::limits::shown;
 use super::{Bmp, Config, Entries, Feed, FeedKind, Kafka, NdjsonTarget, OpenBmp, Rpki, Sink, SinkKind, WatchList};
 use feeds::shown::without_secrets;
 use rules::bgp::Asn;
@@ -38,6 +39,8 @@ impl Display for Config {
         writeln!(f, "retention_days = {}", self.store.retention_days)?;
         writeln!(f, "max_mb = {}", self.store.max_mb)?;
         writeln!(f, "checkpoint_secs = {}", self.store.checkpoint_secs)?;
+        writeln!(f, "\n[limits]")?;
+        optional(f, "memory", self.limits.memory.map(shown), "no budget, so nothing is shed")?;
         writeln!(f, "\n[notices]\nheartbeat = {}", self.notices.heartbeat)?;
         for sink in &self.sinks {
             show_sink(f, sink)?;

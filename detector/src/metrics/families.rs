@@ -27,6 +27,9 @@ pub struct Data {
     pub relations_age: Gauge,
     pub relation_rows_dropped: IntCounter,
     pub baseline_ready: IntGauge,
+    pub memory_estimate: IntGauge,
+    pub memory_budget: IntGauge,
+    pub shed: IntCounterVec,
 }
 
 /// What became of it.
@@ -141,6 +144,17 @@ impl Data {
                 "baseline_ready",
                 "1 once it is known what is normal; 0 while learning.",
             ))),
+            memory_estimate: f.add(IntGauge::with_opts(options(
+                "memory_estimate_bytes",
+                "Memory that what is held takes, estimated from its counts.",
+            ))),
+            memory_budget: f
+                .add(IntGauge::with_opts(options("memory_budget_bytes", "limits.memory, or 0 without one."))),
+            shed: f.counters(
+                "shed_total",
+                "What was let go to keep limits.memory: history, once, and sessions by their worth.",
+                &["what"],
+            ),
         }
     }
 }

@@ -150,6 +150,12 @@ fn wrong(report: &Report) -> BTreeMap<(NoticeKind, String), String> {
         let detail = format!("its routes count for nothing: {}", peer.cause);
         wrong.insert((NoticeKind::PeerQuarantined, peer.peer.clone()), detail);
     }
+    if report.memory.has_shed() {
+        wrong.insert((NoticeKind::MemoryShort, "shed".to_owned()), report.memory.advice());
+    }
+    if report.memory.is_too_small {
+        wrong.insert((NoticeKind::MemoryShort, "budget".to_owned()), report.memory.warning());
+    }
     let open = report.gaps.iter().filter(|gap| gap.is_open());
     for gap in open.filter(|gap| matches!(gap.cause, GapCause::Lost | GapCause::NoHistory)) {
         let subject = gap.part.as_ref().map_or(gap.feed.clone(), |part| format!("{} {part}", gap.feed));
@@ -203,7 +209,7 @@ fn kind_of(source: &str, state: &str) -> Option<NoticeKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{FeedReport, GapReport, QuarantineReport, SinkReport, SourceReport, StoreReport};
+    use crate::health::{FeedReport, GapReport, MemoryReport, QuarantineReport, SinkReport, SourceReport, StoreReport};
 
     fn feed(state: FeedState) -> Report {
         let feed = FeedReport { name: "ris".into(), kind: "ris_live", state, ..FeedReport::default() };
@@ -322,6 +328,7 @@ mod tests {
             sources: vec![source("VRPs", "expired"), source("ASPAs", "stale"), source("relations", "stale")],
             gaps: vec![gap(GapCause::Lost, None), gap(GapCause::NoHistory, Some("rrc00"))],
             quarantined: vec![peer],
+            memory: MemoryReport { is_too_small: true, history_is_shed: true, ..MemoryReport::default() },
             sinks: vec![sink],
             store: StoreReport { problem: Some("no space".into()), is_without_memory: true, ..StoreReport::default() },
             ..feed(FeedState::Silent)
@@ -333,6 +340,8 @@ mod tests {
             "feed_gap:ris",
             "feed_gap:ris rrc00",
             "peer_quarantined:rrc00 AS64500 192.0.2.1",
+            "memory_short:budget",
+            "memory_short:shed",
             "learning:baseline",
             "vrps_stale:VRPs",
             "aspas_stale:ASPAs",

@@ -48,7 +48,7 @@ pub fn judge(case: Case<'_>, mut take: impl FnMut(Vec<Output>) -> Result<(), Fai
     let thread = |error| Failure::failed(format!("cannot start a thread: {error}"));
     let Case { dumps, inputs, rpki, relations, config, from, to, .. } = case;
     let routes = if case.routes { Recording::WhenOver } else { Recording::Off };
-    let extras = Extras { routes, memory: false };
+    let extras = Extras { routes, ..Extras::default() };
     let engine = pipeline::start(config.alerts.settings(), case.shards, extras).map_err(thread)?;
     let mut outputs = engine.outputs;
     let feeder = Feeder {

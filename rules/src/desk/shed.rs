@@ -27,8 +27,8 @@ impl Desk {
         if shed.history {
             self.forget_the_past();
         }
-        for (vantage, _) in &shed.sessions {
-            self.no_longer_heard(*vantage);
+        for (vantage, worth) in &shed.sessions {
+            self.no_longer_heard(*vantage, *worth);
             self.tables.forget(*vantage);
             let now = self.now;
             let lost = self.short.lose(*vantage, now).into_iter().chain(self.losses.lose(*vantage, now));

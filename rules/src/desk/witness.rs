@@ -13,6 +13,7 @@ use crate::bgp::{Asn, Family, Timestamp, VantageId, VantagePoint};
 use crate::limits;
 use crate::session::{Cause, Standing};
 use crate::shard::{EndedBy, Phase};
+use crate::shed::Worth;
 
 #[derive(Default)]
 pub(super) struct Witnesses {
@@ -21,7 +22,7 @@ pub(super) struct Witnesses {
     /// Believed only together with others.
     lone: BTreeSet<VantageId>,
     /// Not heard any more, see [`crate::shed`].
-    shed: BTreeSet<VantageId>,
+    shed: BTreeMap<VantageId, Worth>,
     /// More-specifics that a session alone has had for a hold-down, of the last [`limits::MASS_SECS`]; at most twice
     /// [`limits::LONE_PREFIXES`] of each.
     alone: BTreeMap<VantageId, BTreeMap<OffenceKey, Alone>>,
@@ -41,6 +42,12 @@ impl Desk {
         let aside = self.witnesses.aside.iter().map(|(v, cause)| (*v, *cause));
         let all: BTreeMap<VantageId, Cause> = lone.chain(aside).collect();
         all.into_iter().filter_map(|(v, cause)| Some((v, self.vantage.get(v.0 as usize)?.clone(), cause))).collect()
+    }
+
+    /// Sessions that are not heard any more, and what they were worth.
+    pub fn sessions_shed(&self) -> Vec<(VantageId, Arc<VantagePoint>, Worth)> {
+        let shed = self.witnesses.shed.iter();
+        shed.filter_map(|(v, worth)| Some((*v, self.vantage.get(v.0 as usize)?.clone(), *worth))).collect()
     }
 
     /// The most more-specifics that a session alone has shown lately; at [`limits::LONE_PREFIXES`] it is no witness.
@@ -71,14 +78,14 @@ impl Desk {
     }
 
     /// It is no bad witness, only one there is no room for.
-    pub(super) fn no_longer_heard(&mut self, vantage: VantageId) {
+    pub(super) fn no_longer_heard(&mut self, vantage: VantageId, worth: Worth) {
         self.believe(vantage);
         self.witnesses.aside.remove(&vantage);
-        self.witnesses.shed.insert(vantage);
+        self.witnesses.shed.insert(vantage, worth);
     }
 
     pub(super) fn is_shed(&self, vantage: VantageId) -> bool {
-        self.witnesses.shed.contains(&vantage)
+        self.witnesses.shed.contains_key(&vantage)
     }
 
     /// Its messages cannot be read, so there is nothing in them.
