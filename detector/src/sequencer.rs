@@ -1,24 +1,51 @@
 //! In which order does everything happen? Takes what feeds decoded, renumbers their vantage points, and stamps.
+//!
+//! Relations are worked out in a thread of their own while events go on; where they are to hold is known beforehand, so how
+//! long it takes changes nothing but the time that is waited there, mostly none.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use feeds::input::Item;
 use rules::bgp::{Timestamp, VantageId, VantagePoint};
 use rules::checkpoint::Checkpoint;
 use rules::event::{Batch, Event};
 use rules::limits;
+use rules::relations::task::{Pending, Task};
 use rules::session::Standing;
 use rules::stamp::Stamper;
 
 /// Turns the items of many sources into one stream of events.
-#[derive(Default)]
 pub struct Sequencer {
     stamper: Stamper,
     numbers: HashMap<Arc<VantagePoint>, VantageId>,
     /// By source: its own numbers to ours; none where the limit of vantage points was reached.
     sources: Vec<Vec<Option<VantageId>>>,
     batch: Batch,
+}
+
+impl Default for Sequencer {
+    fn default() -> Self {
+        let (numbers, sources, batch) = (HashMap::new(), Vec::new(), Batch::default());
+        Self { stamper: Stamper::with_worker(in_a_thread), numbers, sources, batch }
+    }
+}
+
+/// Where no thread can be had, the work is done where its outcome is wanted. A panic in it goes on there.
+fn in_a_thread(task: Task) -> Pending {
+    let (hand_over, taken) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("relations".into());
+    match thread.spawn(move || taken.recv().map(Task::work_out)) {
+        Ok(thread) => {
+            // It waits for it, so somebody takes it.
+            let _ = hand_over.send(task);
+            Box::new(move || match thread.join() {
+                Ok(outcome) => outcome.expect("the task was handed over"),
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        }
+        Err(_) => task.put_off(),
+    }
 }
 
 impl Sequencer {

@@ -156,8 +156,11 @@ pub const ROW_HOURS: u32 = 4;
 pub const ROW_COUNTS_HOURS: u32 = 24;
 /// A row that was not seen for this long is forgotten: in a month nearly every route is announced anew.
 pub const ROW_FORGOTTEN_HOURS: u32 = 30 * 24;
-/// Relations are worked out anew this often: a second or two for the largest tables.
+/// Relations are worked out anew this often.
 pub const INFER_EVERY_SECS: i64 = 86_400;
+/// And hold so long after what they were worked out from: the largest tables take 2 to 6 seconds, on a busy machine several
+/// times that, and whoever is not done by then holds up the news.
+pub const INFER_SECS: i64 = 60;
 /// From fewer peer ASes nobody can tell who is on top.
 pub const INFER_PEERS: usize = 10;
 /// From fewer links neither.

@@ -9,6 +9,7 @@ use crate::bgp::{Timestamp, VantageId, VantagePoint};
 use crate::checkpoint::DeskMemory;
 use crate::event::{Event, Stamped};
 use crate::relations::observer::Observer;
+use crate::relations::task::Worker;
 use crate::session::{Cause, Sessions};
 
 /// Gives every event its place. What is pushed first comes first.
@@ -22,6 +23,11 @@ pub struct Stamper {
 }
 
 impl Stamper {
+    /// Relations are worked out by this worker: by itself it does so where they are to hold.
+    pub fn with_worker(worker: Worker) -> Self {
+        Self { relations: Observer::with_worker(worker), ..Self::default() }
+    }
+
     /// Appends the event, with a tick before it if its time is in a later second than the last one. A tick needs no
     /// tick: so a recording, which has them all, comes out as it went in.
     pub fn push(&mut self, time: Timestamp, event: Event, out: &mut Vec<Stamped>) {

@@ -23,7 +23,7 @@ pub type Row = [u32; 3];
 /// What counts of all that was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
-    /// Ascending.
+    /// In no order.
     pub rows: Vec<Row>,
     /// (seller, buyer) of steps that a route took after it was marked Only-to-Customer (RFC 9234 section 5).
     pub to_customers: BTreeSet<(Asn, Asn)>,
@@ -85,10 +85,14 @@ impl Evidence {
     /// What counts now. Rows that were not seen for long are forgotten.
     pub fn shown(&mut self, at: Timestamp) -> Shown {
         let now = hour(at);
-        self.rows.retain(|s| now.saturating_sub(s.last) <= limits::ROW_FORGOTTEN_HOURS);
-        let counts = |s: &&Seen| s.first == 0 || s.last - s.first >= limits::ROW_COUNTS_HOURS;
-        let mut rows: Vec<Row> = self.rows.iter().filter(counts).map(|s| s.row).collect();
-        rows.sort_unstable();
+        let mut rows = Vec::with_capacity(self.rows.len());
+        self.rows.retain(|s| {
+            let is_kept = now.saturating_sub(s.last) <= limits::ROW_FORGOTTEN_HOURS;
+            if is_kept && (s.first == 0 || s.last - s.first >= limits::ROW_COUNTS_HOURS) {
+                rows.push(s.row);
+            }
+            is_kept
+        });
         let (to_customers, over_servers) = (self.to_customers.clone(), self.over_servers.clone());
         Shown { rows, to_customers, over_servers, roles: self.roles.clone() }
     }
@@ -189,7 +193,9 @@ mod tests {
     }
 
     fn rows(evidence: &mut Evidence, at: Timestamp) -> Vec<Row> {
-        evidence.shown(at).rows
+        let mut rows = evidence.shown(at).rows;
+        rows.sort_unstable();
+        rows
     }
 
     fn day(day: i64) -> Timestamp {

@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod infer;
 pub mod merge;
 pub mod observer;
+pub mod task;
 
 use std::collections::HashMap;
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::Relations;
 use super::evidence::Evidence;
-use super::infer::{Inferred, infer};
+use super::infer::Inferred;
 use super::merge::{is_old, merge};
+use super::task::{Outcome, Pending, Task, Worker};
 use crate::bgp::Timestamp;
 use crate::event::{Event, Role};
 use crate::limits;
@@ -17,37 +18,48 @@ use crate::rpki::Snapshot;
 pub struct Observer {
     evidence: Evidence,
     /// Only the ASPAs of it are kept.
-    signed: Snapshot,
+    signed: Arc<Snapshot>,
     file: Arc<Relations>,
     inferred: Option<Inferred>,
-    worked_out_at: Option<Timestamp>,
     /// The file was found to be old.
     is_old: bool,
+    /// When they are worked out next; none before the first tick.
+    next: Option<Timestamp>,
+    /// What is being worked out, and from when on it holds.
+    pending: Option<(Timestamp, Pending)>,
+    worker: Worker,
 }
 
 impl Default for Observer {
     fn default() -> Self {
-        Self {
-            evidence: Evidence::default(),
-            signed: Snapshot::default(),
-            file: Arc::new(Relations::none()),
-            inferred: None,
-            worked_out_at: None,
-            is_old: false,
-        }
+        Self::with_worker(Task::put_off)
     }
 }
 
 impl Observer {
+    /// Whoever works meanwhile, what is said is the same.
+    pub fn with_worker(worker: Worker) -> Self {
+        Self {
+            evidence: Evidence::default(),
+            signed: Arc::default(),
+            file: Arc::new(Relations::none()),
+            inferred: None,
+            is_old: false,
+            next: None,
+            pending: None,
+            worker,
+        }
+    }
+
     /// Learns from an event; what has to be said before it, if anything has.
     pub fn before(&mut self, at: Timestamp, event: &Event) -> Option<Arc<Relations>> {
         match event {
             Event::Seed(update) => self.evidence.seed(&update.attributes, at),
             Event::Update(update) if !update.announced.is_empty() => self.evidence.update(&update.attributes, at),
             Event::Role(role) => self.evidence.role(*role),
-            Event::Rpki(delta) => self.signed.apply_aspas(delta),
-            Event::SeedDone { .. } => return self.work_out(at),
-            Event::Tick if self.is_due(at) => return self.work_out(at),
+            Event::Rpki(delta) if delta.changes_aspas() => Arc::make_mut(&mut self.signed).apply_aspas(delta),
+            Event::SeedDone { .. } => return self.dump_was_read(at),
+            Event::Tick => return self.tick(at),
             _ => {}
         }
         None
@@ -63,7 +75,11 @@ impl Observer {
         let Event::Relations(file) = event else { return None };
         self.file = file.clone();
         self.is_old = is_old(&file.source, at);
-        (self.is_old || self.inferred.is_some()).then(|| self.merged(at))
+        if self.pending.take().is_some() {
+            // It would bring back the file before: begun anew with the next tick.
+            self.next = Some(at);
+        }
+        (self.is_old || self.inferred.is_some()).then(|| Arc::new(merge(&self.file, self.inferred.as_ref(), at)))
     }
 
     /// Rows of ASes that were left out for want of room.
@@ -71,25 +87,45 @@ impl Observer {
         self.evidence.dropped()
     }
 
-    fn is_due(&mut self, at: Timestamp) -> bool {
-        let since = *self.worked_out_at.get_or_insert(at);
-        at.secs_since(since) >= limits::INFER_EVERY_SECS as f64
+    /// The first dump speaks before it becomes the baseline; what a later one shows is no hurry.
+    fn dump_was_read(&mut self, at: Timestamp) -> Option<Arc<Relations>> {
+        if self.inferred.is_some() {
+            self.begin(at);
+            return None;
+        }
+        self.pending = None;
+        let task = self.task(at);
+        self.take(task.work_out())
+    }
+
+    fn tick(&mut self, at: Timestamp) -> Option<Arc<Relations>> {
+        let due = self.pending.take_if(|(from, _)| at >= *from);
+        let said = due.and_then(|(_, outcome)| self.take(outcome()));
+        if at >= *self.next.get_or_insert(at.plus_secs(limits::INFER_EVERY_SECS)) {
+            self.begin(at);
+        }
+        said
+    }
+
+    /// Has them worked out. What was begun before and does not hold yet never will.
+    fn begin(&mut self, at: Timestamp) {
+        let task = self.task(at);
+        self.pending = Some((at.plus_secs(limits::INFER_SECS), (self.worker)(task)));
+    }
+
+    fn task(&mut self, at: Timestamp) -> Task {
+        self.next = Some(at.plus_secs(limits::INFER_EVERY_SECS));
+        Task { shown: self.evidence.shown(at), signed: self.signed.clone(), file: self.file.clone(), at }
     }
 
     /// None if nothing is known that was not known before.
-    fn work_out(&mut self, at: Timestamp) -> Option<Arc<Relations>> {
-        self.worked_out_at = Some(at);
-        let inferred = infer(&self.evidence.shown(at), &self.signed.aspas);
-        let was_old = std::mem::replace(&mut self.is_old, is_old(&self.file.source, at));
-        if inferred == self.inferred && was_old == self.is_old {
+    fn take(&mut self, outcome: Outcome) -> Option<Arc<Relations>> {
+        let was_old = std::mem::replace(&mut self.is_old, outcome.is_old);
+        if outcome.inferred == self.inferred && was_old == self.is_old {
             return None;
         }
-        self.inferred = inferred;
-        Some(self.merged(at))
-    }
-
-    fn merged(&self, at: Timestamp) -> Arc<Relations> {
-        Arc::new(merge(&self.file, self.inferred.as_ref(), at))
+        self.inferred = outcome.inferred;
+        Some(outcome.relations)
     }
 }
 
@@ -154,7 +190,61 @@ mod tests {
             paths().iter().for_each(|path| stamper.push(hour, Event::Update(update(path, 0)), &mut out));
         }
         let first = said(&out).into_iter().next().expect("relations");
-        assert_eq!(out[first.0].at, at(2).plus_secs(3_600), "a day later, in the hour that is its origin's turn");
+        // Worked out a day later, in the hour that is its origin's turn; an hour on there is the next tick.
+        assert_eq!(out[first.0].at, at(2).plus_secs(7_200));
+    }
+
+    /// Every event that the worker had its part in, as text.
+    fn lived(worker: Worker) -> Vec<String> {
+        let (mut stamper, mut out) = (Stamper::with_worker(worker), Vec::new());
+        seeds(&mut stamper, &mut out);
+        stamper.push(at(0), Event::SeedDone { as_of: at(0) }, &mut out);
+        stamper.push(at(0).plus_secs(1), Event::Tick, &mut out);
+        // It is due a day after the dump, and what comes until it holds counts the next time only.
+        let begun = at(1);
+        stamper.push(begun, Event::Tick, &mut out);
+        stamper.push(begun, Event::Role(Role { ases: (Asn(13), Asn(12)), relation: Relation::Customer }), &mut out);
+        for day in 1..=2 {
+            for secs in 1..=2 * limits::INFER_SECS {
+                stamper.push(at(day).plus_secs(secs), Event::Tick, &mut out);
+            }
+        }
+        // Another file puts an end to what is under way.
+        stamper.push(at(3), Event::Tick, &mut out);
+        stamper.push(at(3).plus_secs(5), file(), &mut out);
+        (6..=100).for_each(|secs| stamper.push(at(3).plus_secs(secs), Event::Tick, &mut out));
+        out.iter().map(|stamped| format!("{} {} {:?}", stamped.seq, stamped.at, word(&stamped.event))).collect()
+    }
+
+    fn word(event: &Event) -> String {
+        match event {
+            Event::Inferred(relations) => format!("{:?} {:?}", relations.source, relations.edges()),
+            Event::Tick => "tick".to_owned(),
+            Event::Relations(_) => "file".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn whoever_works_and_however_long_the_same_is_said_at_the_same_place() {
+        let at_once: Worker = |task| {
+            let outcome = task.work_out();
+            Box::new(move || outcome)
+        };
+        let in_a_thread: Worker = |task| {
+            let thread = std::thread::spawn(move || task.work_out());
+            Box::new(move || thread.join().expect("no panic"))
+        };
+        let events = lived(Task::put_off);
+        assert_eq!(events, lived(at_once));
+        assert_eq!(events, lived(in_a_thread));
+        let secs = |day: i64, secs: i64| format!("{}", at(day).plus_secs(secs));
+        let said: Vec<_> =
+            events.iter().filter(|e| e.contains("Source")).map(|e| e.split(' ').nth(1).unwrap()).collect();
+        // It is begun with the first tick of a day after the last time.
+        let role = secs(2, 1 + limits::INFER_SECS);
+        // The dump; the role a day after the first work; the file with what was known, which the work begun anew only confirms.
+        assert_eq!(said, [secs(0, 0), role, secs(3, 5)]);
     }
 
     #[test]
@@ -165,6 +255,8 @@ mod tests {
         seeds(&mut stamper, &mut out);
         stamper.push(at(0), Event::SeedDone { as_of: at(0) }, &mut out);
         stamper.push(at(91), Event::Tick, &mut out);
+        assert_eq!(said(&out).len(), 1, "it holds a minute later");
+        stamper.push(at(91).plus_secs(limits::INFER_SECS), Event::Tick, &mut out);
         let states: Vec<_> = said(&out).into_iter().map(|(_, name, state)| (name, state)).collect();
         let both = "file and inferred".to_owned();
         // After three months of silence nothing is left that shows relations.

@@ -24,6 +24,13 @@ pub struct Snapshot {
     pub aspas: AspaTable,
 }
 
+impl Delta {
+    /// Whether anything in it is about paths.
+    pub fn changes_aspas(&self) -> bool {
+        !self.announced_aspas.is_empty() || !self.withdrawn_aspas.is_empty()
+    }
+}
+
 impl Snapshot {
     pub fn apply(&mut self, delta: &Delta) {
         for vrp in &delta.withdrawn_vrps {
