@@ -38,6 +38,9 @@ pub const ALERT_BYTES: usize = 256 * 1_024;
 pub const ORIGINS_PER_PREFIX: usize = 8;
 /// Vantage points of one process: all of RIS and RouteViews have about 3,000 sessions.
 pub const VANTAGE_POINTS: usize = 65_536;
+/// Prefixes that are listed for a session, so that the end of a small one is cheap: 4 octets each, 12 MB a shard for 3,000 sessions
+/// that all just fit.
+pub const PLACES_OF_A_SESSION: usize = 1_024;
 /// ASes in a path that is believed: the longest seen in the wild are a few hundred.
 pub const PATH_ASES: usize = 1_000;
 /// Offences held at the desk: three times the largest event known (417,038 prefixes), about 400 bytes each.

@@ -3,6 +3,7 @@
 //! `Rib::announce` and `Rib::withdraw` are the whole interface towards change; the layout behind them may be
 //! replaced without touching a rule.
 
+mod held;
 mod memory;
 mod paths;
 mod room;
@@ -98,8 +99,7 @@ pub struct Rib {
     entries: Vec<Entry>,
     pub paths: PathTable,
     sizes: [Sizes; 2],
-    /// Routes of each vantage point, by its number.
-    held: Vec<u32>,
+    held: held::Held,
 }
 
 /// What is held of one family.
@@ -185,10 +185,8 @@ impl Rib {
             None => {
                 let table = i8::from(entry.routes.of(vantage).nth(1).is_none());
                 self.sizes[Family::of(&prefix) as usize].routes += 1;
-                if self.held.len() <= vantage.0 as usize {
-                    self.held.resize(vantage.0 as usize + 1, 0);
-                }
-                self.held[vantage.0 as usize] += 1;
+                let entries = &self.entries;
+                self.held.gained(vantage, at, |at| entries[at.0 as usize].routes.has(vantage));
                 self.count_origin(at, path, 1, seen);
                 Change { prefix: at, old: None, new: Some(path), table }
             }
@@ -202,18 +200,21 @@ impl Rib {
         let old = entry.routes.remove(vantage, path_id)?;
         let table = -i8::from(!entry.routes.has(vantage));
         self.sizes[Family::of(prefix) as usize].routes -= 1;
-        self.held[vantage.0 as usize] -= 1;
+        self.held.lost(vantage);
         self.count_origin(at, old, -1, seen);
         Some(Change { prefix: at, old: Some(old), new: None, table })
     }
 
     /// Prefixes that a vantage point has a route for, in prefix order.
     pub fn held_by(&self, vantage: VantageId) -> Vec<PrefixRef> {
-        if self.held.get(vantage.0 as usize).is_none_or(|routes| *routes == 0) {
+        if self.held.routes(vantage) == 0 {
             return Vec::new();
         }
-        let all = (0..).map(PrefixRef).zip(&self.entries);
-        let mut held: Vec<PrefixRef> = all.filter(|(_, e)| e.routes.has(vantage)).map(|(at, _)| at).collect();
+        let has = |at: &PrefixRef| self.entry(*at).routes.has(vantage);
+        let mut held: Vec<PrefixRef> = match self.held.places(vantage) {
+            Some(places) => places.into_iter().filter(has).collect(),
+            None => (0..self.entries.len() as u32).map(PrefixRef).filter(has).collect(),
+        };
         held.sort_unstable_by_key(|at| self.entry(*at).prefix);
         held
     }

@@ -44,9 +44,10 @@ pub fn print(args: &Args, script: &Script, sent: &Sent, told: &[Told], stages: &
 
 /// How long each stage took, out of the histograms of its metrics: in which bucket the quantiles lie.
 pub fn stages(metrics: &str) -> Vec<String> {
-    const BUCKETS: &str = "bgpwarden_detection_latency_seconds_bucket{";
+    const BUCKETS: [&str; 2] = ["bgpwarden_stage_seconds_bucket{", "bgpwarden_detection_latency_seconds_bucket{"];
+    let buckets = |line| BUCKETS.iter().find_map(|name| str::strip_prefix(line, name));
     let mut stages: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
-    for line in metrics.lines().filter_map(|line| line.strip_prefix(BUCKETS)) {
+    for line in metrics.lines().filter_map(buckets) {
         let Some((labels, count)) = line.split_once("} ") else { continue };
         let label =
             |name: &str| labels.split(',').find_map(|l| l.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'));
@@ -61,7 +62,7 @@ pub fn stages(metrics: &str) -> Vec<String> {
             buckets.iter().find(|(_, count)| *count >= wanted).map_or("+Inf", |(le, _)| *le)
         };
         let [half, most, nearly] = [0.5, 0.99, 0.999].map(within);
-        format!("{stage:>10}: {all} times, p50 within {half} s, p99 within {most} s, p99.9 within {nearly} s")
+        format!("{stage:>11}: {all} times, p50 within {half} s, p99 within {most} s, p99.9 within {nearly} s")
     };
     stages.into_iter().map(of).collect()
 }
@@ -77,7 +78,7 @@ mod tests {
         };
         let metrics = [bucket("0.001", 90), bucket("0.01", 990), bucket("+Inf", 1_000)].concat();
         let told = stages(&metrics);
-        assert_eq!(told, ["   decided: 1000 times, p50 within 0.01 s, p99 within 0.01 s, p99.9 within +Inf s"]);
+        assert_eq!(told, ["    decided: 1000 times, p50 within 0.01 s, p99 within 0.01 s, p99.9 within +Inf s"]);
         assert!(stages("bgpwarden_detection_latency_seconds_sum{stage=\"decided\"} 3\n").is_empty());
     }
 }
