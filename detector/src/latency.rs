@@ -2,7 +2,7 @@
 //!
 //! From the octets of a live feed to the confirmation of a sink, by the monotonic clock of the process: event time does not
 //! enter, and nothing in `rules` knows of it. One observation for each batch, of the one in it that waited longest; what
-//! files bring is in no hurry, and only what is said of it is measured, from the desk on.
+//! files bring is in no hurry, and not measured.
 
 use std::time::{Duration, Instant};
 

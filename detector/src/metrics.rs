@@ -25,15 +25,14 @@ use crate::sink::status::{FailureReason, SinkStatus};
 use crate::store;
 use families::{Data, Families, Feeds, Told, Ways, options};
 
-/// Where time is measured on the way of an update.
+/// Where time is measured on the way of an update, by the clocks of others or with the wait for convergence in it; the rest is
+/// [`crate::latency`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// From the collector's time to its arrival here.
+    /// From the collector's time to its arrival here, of live feeds.
     Received,
     /// From arrival to the verdict.
     Decided,
-    /// From the verdict to the confirmation of a sink.
-    Delivered,
 }
 
 impl Stage {
@@ -41,7 +40,6 @@ impl Stage {
         match self {
             Self::Received => "received",
             Self::Decided => "decided",
-            Self::Delivered => "delivered",
         }
     }
 }

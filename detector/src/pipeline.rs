@@ -123,6 +123,8 @@ pub struct Told {
     pub outputs: Vec<Output>,
     /// When the batch was judged.
     pub judged: Instant,
+    /// Files brought the batch, which are in no hurry.
+    pub is_of_files: bool,
 }
 
 /// Asked of a shard, answered between two batches.
@@ -399,8 +401,11 @@ fn run_desk(
         }
         outputs.append(&mut desk.take_output());
         let judged = Instant::now();
-        if !outputs.is_empty() && out.blocking_send(Told { outputs, judged }).is_err() {
-            break;
+        if !outputs.is_empty() {
+            let is_of_files = way.is_none() && has_routes(&batch);
+            if out.blocking_send(Told { outputs, judged, is_of_files }).is_err() {
+                break;
+            }
         }
         if let Some(way) = way {
             status.latency.told(way, judged);
@@ -410,6 +415,11 @@ fn run_desk(
         }
     }
     desk
+}
+
+/// Timers have something to say as well.
+fn has_routes(batch: &Batch) -> bool {
+    batch.iter().any(|stamped| matches!(stamped.event, Event::Update(_) | Event::Seed(_)))
 }
 
 /// The reports of all shards as one stream in the one order.

@@ -13,6 +13,7 @@ pub mod desk;
 pub mod engine;
 pub mod event;
 pub mod finding;
+mod gradual;
 pub mod hijack;
 pub mod leak;
 pub mod limits;

@@ -17,6 +17,7 @@ use clap::{Parser, ValueEnum};
 use detector::pipeline::{self, Extras, Intake, Pipeline, Status};
 use detector::sequencer::Sequencer;
 use feeds::input::Item;
+use rules::bgp::VantageId;
 use rules::desk::{Output, Settings};
 use rules::event::Event;
 
@@ -76,6 +77,7 @@ fn main() -> Result<(), Failure> {
     } else {
         run.paced(news, &args)?
     };
+    run.sessions_end(&world)?;
     run.finish()
 }
 
@@ -195,6 +197,32 @@ impl Run {
         Ok(())
     }
 
+    /// How long one session that goes down holds up all others: the fullest, and two of those with little.
+    fn sessions_end(&mut self, world: &World) -> Result<(), Failure> {
+        let by_size = |session: &u32| world.sessions[*session as usize].per_million;
+        let mut sessions: Vec<u32> = (0..world.sessions.len() as u32).collect();
+        sessions.sort_by_key(by_size);
+        let busy = |status: &Status| -> Vec<u64> {
+            status.shards.iter().map(|shard| shard.busy.load(Ordering::Relaxed)).collect()
+        };
+        for session in [sessions.last(), sessions.get(world.plan.partial), sessions.first()].into_iter().flatten() {
+            let (routes, before, began) = (self.routes(), busy(&self.status), Instant::now());
+            let (vantage, seen) = (VantageId(*session), self.sequencer.now().unwrap_or(START));
+            self.say(Item { time: seen, event: Event::PeerDown { vantage, seen } })?;
+            self.until_judged()?;
+            let took = began.elapsed();
+            // The last shard publishes what it holds and did behind its answer.
+            std::thread::sleep(Duration::from_millis(100));
+            let of_shard = busy(&self.status).into_iter().zip(before).map(|(after, before)| after - before);
+            let longest = Duration::from_micros(of_shard.max().unwrap_or_default());
+            let lost = routes - self.routes();
+            println!(
+                "a session with {lost} routes goes down: judged after {took:?}, a shard busy for {longest:?} at most"
+            );
+        }
+        Ok(())
+    }
+
     fn own(&mut self, event: Event) -> Result<(), Failure> {
         self.sequencer.push_own(event, self.sequencer.now().unwrap_or(START));
         self.flush()
@@ -228,11 +256,13 @@ impl Run {
         Ok(())
     }
 
+    fn routes(&self) -> usize {
+        self.status.held.iter().map(|held| held.routes.load(Ordering::Relaxed)).sum()
+    }
+
     fn size(&self) -> String {
-        let sum = |of: fn(&pipeline::Held) -> &std::sync::atomic::AtomicUsize| -> usize {
-            self.status.held.iter().map(|held| of(held).load(Ordering::Relaxed)).sum()
-        };
-        let (routes, prefixes) = (sum(|held| &held.routes), sum(|held| &held.prefixes));
+        let routes = self.routes();
+        let prefixes: usize = self.status.held.iter().map(|held| held.prefixes.load(Ordering::Relaxed)).sum();
         let resident = resident().unwrap_or_default();
         let each = resident.saturating_sub(self.before) as f64 / routes.max(1) as f64;
         let counts = self.status.counts();

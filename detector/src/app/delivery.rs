@@ -107,13 +107,16 @@ impl Delivering {
     }
 
     async fn take_all(&mut self, batches: impl Iterator<Item = Told>) -> u64 {
-        let (mut outputs, begun) = (Vec::new(), Instant::now());
+        let (mut outputs, begun, mut is_live) = (Vec::new(), Instant::now(), false);
         for told in batches {
-            self.engine.latency.observe(latency::Stage::HandedOver, told.judged.elapsed());
+            if !told.is_of_files {
+                self.engine.latency.observe(latency::Stage::HandedOver, told.judged.elapsed());
+                is_live = true;
+            }
             outputs.extend(told.outputs);
         }
         let alerts = self.take(outputs).await;
-        if alerts > 0 {
+        if alerts > 0 && is_live {
             self.engine.latency.observe(latency::Stage::Stored, begun.elapsed());
         }
         alerts

@@ -584,7 +584,7 @@ impl Front {
 
     /// `received`: when the octets of live news came.
     async fn take_items(&mut self, source: usize, items: Vec<Item>, received: Option<Instant>, at: Timestamp) {
-        if let Some(last) = items.last() {
+        if let (Some(last), Some(_)) = (items.last(), received) {
             let lag = (at - last.time).try_into().unwrap_or_default();
             self.metrics.latency(Stage::Received, Duration::from_micros(lag));
         }

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
-use hashbrown::HashTable;
 
 use crate::bgp::{AsPath, Asn, PathAttributes, Timestamp};
 use crate::event::Role;
+use crate::gradual::GradualTable;
 use crate::limits;
 use crate::path::has_loop;
 use crate::registry;
@@ -46,7 +46,7 @@ struct Seen {
 /// The rows of all routes that were seen within [`limits::ROW_FORGOTTEN_HOURS`].
 #[derive(Default)]
 pub struct Evidence {
-    rows: HashTable<Seen>,
+    rows: GradualTable<Seen>,
     hasher: RandomState,
     /// Paths of this hour, by a keyed hash, each in the place its name says: most come again and again, and one that pushed
     /// another out only costs a second look.

@@ -15,7 +15,6 @@ pub use routes::Routes;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use ipnet::IpNet;
 use prefix_trie::joint::map::JointPrefixMap;
 use smallvec::SmallVec;
@@ -23,6 +22,7 @@ use smallvec::SmallVec;
 use crate::alert::RovState;
 use crate::baseline::Baseline;
 use crate::bgp::{Asn, Family, Timestamp, VantageId};
+use crate::gradual::GradualTable;
 use crate::limits;
 
 /// Index of a prefix in the RIB; stays the same for the life of the process.
@@ -94,7 +94,7 @@ pub struct Change {
 pub struct Rib {
     index: JointPrefixMap<IpNet, PrefixRef>,
     /// The same by hash: most look-ups are for a prefix that is there.
-    exact: HashTable<PrefixRef>,
+    exact: GradualTable<PrefixRef>,
     hasher: RandomState,
     entries: Vec<Entry>,
     pub paths: PathTable,

@@ -13,11 +13,11 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use crate::baseline::Adjacency;
 use crate::bgp::{AsPath, Asn, PathAttributes};
+use crate::gradual::GradualTable;
 use crate::limits;
 use crate::rib::room::make_room;
 use arena::{Arena, Run};
@@ -131,7 +131,7 @@ pub struct PathTable {
     free: Vec<u32>,
     /// Paths that no route carries, oldest first: most come back, and to work them out costs more than their memory.
     idle: VecDeque<(u32, u8)>,
-    index: HashTable<u32>,
+    index: GradualTable<u32>,
     hashers: (RandomState, RandomState),
     most_idle: usize,
 }
@@ -151,7 +151,7 @@ impl PathTable {
             odd: HashMap::new(),
             free: Vec::new(),
             idle: VecDeque::new(),
-            index: HashTable::new(),
+            index: GradualTable::default(),
             hashers: Default::default(),
             most_idle,
         }
@@ -162,7 +162,7 @@ impl PathTable {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
     }
 
     /// Finds or makes the entry and takes one reference; `facts` is asked only for new ones.
@@ -242,9 +242,7 @@ impl PathTable {
         }
         row.flags |= flag::FREE;
         self.arena.give_back(row.run());
-        if let Ok(found) = self.index.find_entry(row.name, |j| *j == i) {
-            found.remove();
-        }
+        self.index.remove(row.name, |j| *j == i);
         self.odd.remove(&i);
         self.free.push(i);
     }

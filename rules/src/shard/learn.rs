@@ -1,6 +1,8 @@
 //! What do paths teach of the ASes on them, while it is not known yet what is normal, and in a dump?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+
+use foldhash::fast::RandomState;
 
 use super::{Known, Report, Shard, sighting};
 use crate::rib::{PathRef, PathSet};
@@ -32,7 +34,12 @@ impl Shard {
                 }
             }
         }
-        paths.iter().flat_map(|path| self.known_of(path).into_iter().chain(self.onward(path))).collect()
+        // Nearly all that a path says another has said: what is sorted is each once.
+        let mut known: HashSet<Known, RandomState> = HashSet::default();
+        for path in paths.iter() {
+            known.extend(self.known_of(path).into_iter().chain(self.onward(path)));
+        }
+        known.into_iter().collect()
     }
 
     /// Who stood next to whom on the path, and who carried routes of others. Members of an AS_SET carried nothing.
