@@ -339,7 +339,8 @@ proptest! {
                 found.iter().map(|r| (r.vantage, r.path_id, rib.paths.attributes(r.path))).collect();
             prop_assert_eq!(routes, twin.routes_at(&prefix));
             let held = |e: &&rules::rib::Entry| !e.routes.is_empty();
-            let covering: Vec<IpNet> = rib.covering(&prefix).filter(held).map(|e| e.prefix).collect();
+            let mut covering: Vec<IpNet> = rib.covering(&prefix).filter(held).map(|e| e.prefix).collect();
+            covering.reverse();
             prop_assert_eq!(covering, twin.covering(&prefix));
             let covered: Vec<IpNet> = rib.covered(&prefix).filter(held).map(|e| e.prefix).collect();
             prop_assert_eq!(covered, twin.covered(&prefix));

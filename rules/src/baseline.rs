@@ -14,6 +14,14 @@ pub struct Adjacency {
     pub neighbor: Asn,
 }
 
+impl Adjacency {
+    /// Who stands next to the origin on a compressed path: itself, where it peers with the collector.
+    pub fn in_path(origin_as: Asn, hops: &[Asn]) -> Self {
+        let left = hops.len().checked_sub(2).map(|i| hops[i]);
+        Self { origin_as, neighbor: left.unwrap_or(origin_as) }
+    }
+}
+
 impl From<(Asn, Asn)> for Adjacency {
     fn from((origin_as, neighbor): (Asn, Asn)) -> Self {
         Self { origin_as, neighbor }

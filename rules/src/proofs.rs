@@ -53,16 +53,32 @@ impl PathProofs {
     /// that differ have the same one once in 2^32. Zero, where nothing is said.
     pub fn digest(&self) -> u32 {
         let is_evaluated = self.aspa.verdict != AspaState::NotEvaluated;
-        let is_attested = |hop: &&AspaHop| is_evaluated && hop.authorized != Authorized::NoAttestation;
-        let mut attested = self.aspa.hops.iter().filter(is_attested).peekable();
-        if self.leak.is_none() && attested.peek().is_none() {
-            return 0;
-        }
-        let mut state = FixedState::with_seed(0).build_hasher();
-        self.leak.hash(&mut state);
-        attested.for_each(|hop| hop.hash(&mut state));
-        state.finish() as u32
+        digest(self.leak.as_ref(), self.aspa.hops.iter().filter(|_| is_evaluated))
     }
+}
+
+fn digest<'h>(leak: Option<&LeakProof>, hops: impl Iterator<Item = &'h AspaHop>) -> u32 {
+    let mut attested = hops.filter(|hop| hop.authorized != Authorized::NoAttestation).peekable();
+    if leak.is_none() && attested.peek().is_none() {
+        return 0;
+    }
+    let mut state = FixedState::with_seed(0).build_hasher();
+    leak.hash(&mut state);
+    attested.for_each(|hop| hop.hash(&mut state));
+    state.finish() as u32
+}
+
+/// [`PathProofs::digest`] of a compressed AS_SEQUENCE without Only-to-Customer mark, if no leak follows from it; none if it takes a
+/// closer look. No proof is put together for it.
+pub fn digest_if_sound(hops: &[Asn], aspas: &AspaTable, relations: &Relations) -> Option<u32> {
+    if !valley::is_sound(hops, relations) {
+        return None;
+    }
+    if hops.iter().all(|asn| aspas.providers_of(*asn).is_none()) {
+        return Some(0);
+    }
+    let is_sound = aspas.is_sound(hops, Procedure::Downstream);
+    is_sound.then(|| digest(None, aspa::hops(hops, aspas).iter()))
 }
 
 impl LeakProof {
@@ -75,10 +91,10 @@ impl LeakProof {
 /// The path judged as a passive observer may: ASPA by the downstream procedure (S 4.3).
 pub fn prove(attributes: &PathAttributes, aspas: &AspaTable, relations: &Relations) -> PathProofs {
     let path = &attributes.as_path;
+    let hops = path.compressed();
     let aspa = aspa::check(path, aspas, relations, Procedure::Downstream);
     let otc = otc::check(path, attributes.only_to_customer, relations, aspas);
-    let valley = valley::check(path, relations);
-    let hops = path.compressed();
+    let valley = valley::check_hops(path, &hops, relations);
     let proof = |leaker, from, to, suspects, proven_by| LeakProof {
         leaker,
         from,

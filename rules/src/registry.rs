@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use ipnet::IpNet;
+use prefix_trie::joint::map::JointPrefixMap;
 use sha2::{Digest, Sha256};
 
 use crate::alert::words;
@@ -50,26 +51,29 @@ pub struct SpecialAsn {
 }
 
 struct Registry {
-    /// Longest first, so that the first match decides.
-    special_prefixes: Vec<SpecialPrefix>,
+    special_prefixes: JointPrefixMap<IpNet, SpecialPrefix>,
+    /// Ascending; no two overlap.
     special_asns: Vec<SpecialAsn>,
     route_servers: Vec<Asn>,
     scrubbers: Vec<Asn>,
-    beacons: Vec<(IpNet, &'static str)>,
-    exchange_lans: Vec<IpNet>,
+    beacons: JointPrefixMap<IpNet, &'static str>,
+    exchange_lans: JointPrefixMap<IpNet, ()>,
     digest: String,
 }
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    let mut special_prefixes: Vec<_> = rows(SPECIAL_PREFIXES).filter_map(special_prefix).collect();
-    special_prefixes.sort_by_key(|special| std::cmp::Reverse(special.prefix.prefix_len()));
+    let special_prefixes = rows(SPECIAL_PREFIXES).filter_map(special_prefix);
+    let mut special_asns: Vec<_> = rows(SPECIAL_ASNS).filter_map(special_asn).collect();
+    special_asns.sort_by_key(|special| special.first);
     Registry {
-        special_prefixes,
-        special_asns: rows(SPECIAL_ASNS).filter_map(special_asn).collect(),
+        special_prefixes: special_prefixes.map(|special| (special.prefix, special)).collect(),
+        special_asns,
         route_servers: asns(ROUTE_SERVERS),
         scrubbers: asns(SCRUBBERS),
         beacons: rows(BEACONS).filter_map(|[prefix, name]| Some((prefix.parse().ok()?, name))).collect(),
-        exchange_lans: rows(EXCHANGE_LANS).filter_map(|[prefix, _]: [&str; 2]| prefix.parse().ok()).collect(),
+        exchange_lans: rows(EXCHANGE_LANS)
+            .filter_map(|[prefix, _]: [&str; 2]| Some((prefix.parse().ok()?, ())))
+            .collect(),
         digest: digest_of(&[SPECIAL_PREFIXES, SPECIAL_ASNS, ROUTE_SERVERS, SCRUBBERS, BEACONS, EXCHANGE_LANS]),
     }
 });
@@ -77,16 +81,14 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
 /// The block that makes an announced prefix a bogon: it lies inside one that is not globally reachable.
 /// A less-specific that merely contains such a block is none.
 pub fn bogon_prefix(prefix: &IpNet) -> Option<&'static SpecialPrefix> {
-    REGISTRY
-        .special_prefixes
-        .iter()
-        .find(|special| special.prefix.contains(prefix))
-        .filter(|special| special.label != Label::Global)
+    let (_, special) = REGISTRY.special_prefixes.get_lpm(prefix)?;
+    (special.label != Label::Global).then_some(special)
 }
 
 /// Why an AS number cannot stand for a network of the Internet.
 pub fn bogon_asn(asn: Asn) -> Option<&'static SpecialAsn> {
-    REGISTRY.special_asns.iter().find(|special| (special.first..=special.last).contains(&asn))
+    let before = REGISTRY.special_asns.partition_point(|special| special.first <= asn);
+    REGISTRY.special_asns[..before].last().filter(|special| asn <= special.last)
 }
 
 /// A route server of an exchange point: it passes routes between its members and is no party to them.
@@ -101,12 +103,12 @@ pub fn is_scrubber(asn: Asn) -> bool {
 
 /// The experiment that a prefix belongs to: its coming and going is on purpose.
 pub fn beacon(prefix: &IpNet) -> Option<&'static str> {
-    REGISTRY.beacons.iter().find(|(block, _)| block.contains(prefix)).map(|&(_, name)| name)
+    REGISTRY.beacons.get_lpm(prefix).map(|(_, name)| *name)
 }
 
 /// The peering LAN of an exchange: let out by members by mistake, and of no use to anybody elsewhere.
 pub fn is_exchange_lan(prefix: &IpNet) -> bool {
-    REGISTRY.exchange_lans.iter().any(|lan| lan.contains(prefix))
+    REGISTRY.exchange_lans.get_lpm(prefix).is_some()
 }
 
 /// SHA-256 of all files, in hex: two processes with the same digest judge by the same data.
@@ -166,7 +168,7 @@ mod tests {
         assert_eq!(REGISTRY.scrubbers.len(), lines(SCRUBBERS));
         assert_eq!(REGISTRY.beacons.len(), lines(BEACONS));
         assert_eq!(REGISTRY.exchange_lans.len(), lines(EXCHANGE_LANS));
-        assert!(REGISTRY.special_prefixes.iter().all(|special| special.prefix == special.prefix.trunc()));
+        assert!(REGISTRY.special_prefixes.iter().all(|(_, special)| special.prefix == special.prefix.trunc()));
         assert_eq!(digest().len(), 64);
     }
 

@@ -135,7 +135,7 @@ impl<'s> Scene<'s> {
 
     /// What is expected of the longest less-specific that has a baseline.
     fn covering(&self) -> Option<Expectation<'s>> {
-        let learned = self.rib.covering(self.prefix()).filter_map(|e| self.learned(e)).last();
+        let learned = self.rib.covering(self.prefix()).find_map(|e| self.learned(e));
         let configured = self.configured().filter(|r| r.prefix != *self.prefix()).map(|resource| Expectation {
             prefix: resource.prefix,
             origins: resource.expected_origins.clone(),

@@ -49,7 +49,8 @@ pub fn segment(path: &AsPath, check: &AspaCheck) -> Option<(Asn, Asn, Asn)> {
 }
 
 fn verified(path: &AsPath, aspas: &AspaTable, procedure: Procedure) -> AspaCheck {
-    let (verdict, suspects) = match aspas.verify(path, procedure) {
+    let compressed = path.compressed();
+    let (verdict, suspects) = match aspas.verify_hops(path, &compressed, procedure) {
         Verification::Valid => (AspaState::Valid, Vec::new()),
         Verification::Unknown => (AspaState::Unknown, Vec::new()),
         Verification::Invalid { suspects } => (AspaState::Invalid, suspects),
@@ -57,7 +58,6 @@ fn verified(path: &AsPath, aspas: &AspaTable, procedure: Procedure) -> AspaCheck
     if !path.is_plain_sequence() {
         return AspaCheck { verdict, procedure, ramps: Ramps::default(), suspects, hops: Vec::new() };
     }
-    let compressed = path.compressed();
     let suspects = if is_poison_sandwich(&compressed) { Vec::new() } else { suspects };
     AspaCheck { verdict, procedure, ramps: aspas.ramps(&compressed), suspects, hops: hops(&compressed, aspas) }
 }
@@ -71,7 +71,8 @@ fn without_route_servers(compressed: &[Asn], relations: &Relations) -> Option<Ve
     (direct.len() < compressed.len()).then_some(direct)
 }
 
-fn hops(compressed: &[Asn], aspas: &AspaTable) -> Vec<AspaHop> {
+/// Adjacent pairs of a compressed path, as in [`AspaCheck::hops`].
+pub(crate) fn hops(compressed: &[Asn], aspas: &AspaTable) -> Vec<AspaHop> {
     let mut hops = Vec::with_capacity(compressed.len());
     for pair in compressed.windows(2).rev() {
         let (nearer, next) = (pair[1], pair[0]);

@@ -5,6 +5,8 @@
 //! is taken out first, and the hops around it become neighbors. Hops that nobody knows are no violation; but a route that went
 //! down or sideways before them and up or sideways after them was leaked by somebody in between.
 
+use smallvec::SmallVec;
+
 use super::Violation;
 use crate::alert::{CheckState, words};
 use crate::bgp::{AsPath, Asn};
@@ -56,6 +58,23 @@ pub struct ValleyCheck {
 
 /// Judges every pair of neighboring hops.
 pub fn check(path: &AsPath, relations: &Relations) -> ValleyCheck {
+    check_hops(path, &path.compressed(), relations)
+}
+
+/// True if [`check`] finds no violation in a compressed AS_SEQUENCE; nothing is put together for it.
+pub fn is_sound(compressed: &[Asn], relations: &Relations) -> bool {
+    if relations.is_empty() {
+        return true;
+    }
+    let parties = parties(compressed, relations);
+    let mut hops = parties.windows(2).rev().filter_map(|pair| hop(pair[1], pair[0], relations));
+    let Some(mut before) = hops.next() else { return true };
+    let is_valley = hops.any(|after| violation(&std::mem::replace(&mut before, after), &after).is_some());
+    !is_valley || has_loop(&parties)
+}
+
+/// The same as [`check`] where the compressed path is at hand.
+pub fn check_hops(path: &AsPath, compressed: &[Asn], relations: &Relations) -> ValleyCheck {
     let nothing = |verdict, unknown_hops| ValleyCheck {
         verdict,
         violations: Vec::new(),
@@ -66,13 +85,13 @@ pub fn check(path: &AsPath, relations: &Relations) -> ValleyCheck {
     if relations.is_empty() {
         return nothing(CheckState::NotEvaluated, 0);
     }
-    let compressed = path.compressed();
+    let parties = parties(compressed, relations);
     // A set has no order; a path with a loop was made by hand (poisoning), so its hops were never walked. Only route servers may
     // stand in it twice.
-    if !path.is_plain_sequence() || has_loop(&parties(&compressed, relations)) {
+    if !path.is_plain_sequence() || has_loop(&parties) {
         return nothing(CheckState::Unknown, compressed.len().saturating_sub(1));
     }
-    let hops = hops_of(&compressed, relations);
+    let hops = hops_of(&parties, relations);
     let pairs = || hops.windows(2).filter_map(|pair| Some((pair, violation(&pair[0], &pair[1])?)));
     let is_unsure = |pair: &[Hop]| !(pair[0].is_sure && pair[1].is_sure);
     let violations: Vec<_> = pairs().map(|(_, violation)| violation).collect();
@@ -103,33 +122,30 @@ fn hints(hops: &[Hop]) -> Vec<Hint> {
 
 /// The hops that count, from the origin towards the observer; none for a path that is no plain sequence.
 pub fn hops(path: &AsPath, relations: &Relations) -> Vec<Hop> {
-    if path.is_plain_sequence() { hops_of(&path.compressed(), relations) } else { Vec::new() }
+    if path.is_plain_sequence() { hops_of(&parties(&path.compressed(), relations), relations) } else { Vec::new() }
 }
 
-fn hops_of(compressed: &[Asn], relations: &Relations) -> Vec<Hop> {
-    let mut parties = parties(compressed, relations);
-    parties.reverse();
-    parties
-        .windows(2)
-        .filter_map(|pair| {
-            let (from, to) = (pair[0], pair[1]);
-            let direction = match relations.between(from, to) {
-                // Inside one organisation a route goes nowhere: the hops before and after become neighbors.
-                Some(Relation::Sibling) => return None,
-                Some(Relation::Provider) => Some(Direction::Up),
-                Some(Relation::LateralPeer) => Some(Direction::Flat),
-                Some(Relation::Customer) => Some(Direction::Down),
-                Some(Relation::Complex) | None => None,
-            };
-            Some(Hop { from, to, direction, is_sure: relations.is_sure(from, to) })
-        })
-        .collect()
+fn hops_of(parties: &[Asn], relations: &Relations) -> Vec<Hop> {
+    parties.windows(2).rev().filter_map(|pair| hop(pair[1], pair[0], relations)).collect()
+}
+
+/// None inside one organisation, where a route goes nowhere: the hops before and after become neighbors.
+fn hop(from: Asn, to: Asn, relations: &Relations) -> Option<Hop> {
+    let edge = relations.edge_between(from, to);
+    let direction = match edge.map(|edge| edge.relation) {
+        Some(Relation::Sibling) => return None,
+        Some(Relation::Provider) => Some(Direction::Up),
+        Some(Relation::LateralPeer) => Some(Direction::Flat),
+        Some(Relation::Customer) => Some(Direction::Down),
+        Some(Relation::Complex) | None => None,
+    };
+    Some(Hop { from, to, direction, is_sure: edge.is_some_and(|edge| edge.is_sure) })
 }
 
 /// The ASes of a compressed path that do business with each other: no route servers, no private ASNs. Wire order.
-pub(super) fn parties(compressed: &[Asn], relations: &Relations) -> Vec<Asn> {
+pub(super) fn parties(compressed: &[Asn], relations: &Relations) -> SmallVec<[Asn; 16]> {
     let is_party = |asn: &&Asn| !asn.is_private_or_trans() && !relations.is_route_server(**asn);
-    let mut parties: Vec<Asn> = compressed.iter().filter(is_party).copied().collect();
+    let mut parties: SmallVec<[Asn; 16]> = compressed.iter().filter(is_party).copied().collect();
     parties.dedup();
     parties
 }

@@ -68,7 +68,7 @@ pub fn finding(scene: &Scene<'_>, right: &[Asn]) -> Option<Finding> {
         maybe_suspect: None,
         detected_origin: None,
         accepted_by: None,
-        covering_prefix: scene.rib.covering(scene.prefix()).filter(is_right).last().map(|e| e.prefix),
+        covering_prefix: scene.rib.covering(scene.prefix()).find(is_right).map(|e| e.prefix),
         expected_origins: right.into(),
         rov: scene.rov_proof(scene.path.origin_as, None),
         leak: None,

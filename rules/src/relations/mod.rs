@@ -103,10 +103,15 @@ impl Relations {
 
     /// What `other` is to `asn`. One organisation outweighs what a file says about its ASes.
     pub fn between(&self, asn: Asn, other: Asn) -> Option<Relation> {
+        self.edge_between(asn, other).map(|edge| edge.relation)
+    }
+
+    /// The same, and whether a verdict may rest on it.
+    pub fn edge_between(&self, asn: Asn, other: Asn) -> Option<Edge> {
         if self.share_an_organisation(asn, other) {
-            return Some(Relation::Sibling);
+            return Some(Edge { relation: Relation::Sibling, is_sure: self.is_sure(asn, other) });
         }
-        self.edge(asn, other).map(|edge| edge.relation)
+        self.edge(asn, other)
     }
 
     /// True if a verdict may rest on what is known between the two.
@@ -157,11 +162,8 @@ impl Relations {
     }
 
     fn share_an_organisation(&self, asn: Asn, other: Asn) -> bool {
-        asn != other
-            && match (self.organisation_of.get(&asn), self.organisation_of.get(&other)) {
-                (Some(a), Some(b)) => a == b,
-                _ => false,
-            }
+        let Some(organisation) = self.organisation_of.get(&asn) else { return false };
+        asn != other && self.organisation_of.get(&other) == Some(organisation)
     }
 
     /// What `other` is to `asn`, organisations aside.

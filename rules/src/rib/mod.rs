@@ -9,7 +9,7 @@ mod paths;
 mod room;
 mod routes;
 
-pub use paths::{PathFacts, PathRef, PathSet, PathTable, Sight};
+pub use paths::{Brief, PathFacts, PathRef, PathSet, PathTable, Sight};
 pub use routes::Routes;
 
 use std::hash::BuildHasher;
@@ -140,10 +140,10 @@ impl Rib {
         &self.entries
     }
 
-    /// Less-specific prefixes of `prefix`, itself left out, least specific first.
+    /// Less-specific prefixes of `prefix`, itself left out, the nearest first.
     pub fn covering(&self, prefix: &IpNet) -> impl Iterator<Item = &Entry> {
-        let own = *prefix;
-        self.index.cover(prefix).filter(move |(p, _)| *p != own).map(|(_, at)| self.entry(*at))
+        let nearest = |inner: &IpNet| Some(self.entry(*self.index.get_lpm(&inner.supernet()?)?.1));
+        std::iter::successors(nearest(prefix), move |entry| nearest(&entry.prefix))
     }
 
     /// More-specific prefixes of `prefix`, itself left out, in prefix order.

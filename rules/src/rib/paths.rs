@@ -5,7 +5,7 @@ mod arena;
 mod facts;
 mod set;
 
-pub use facts::PathFacts;
+pub use facts::{Brief, PathFacts};
 pub use set::PathSet;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -82,16 +82,16 @@ impl Row {
     }
 
     /// Learned is what was learned since.
-    fn update(&mut self, facts: &PathFacts) {
+    fn update(&mut self, brief: &Brief) {
         let set = |is_set: bool, flag| if is_set { flag } else { 0 };
-        self.origin_as = facts.origin_as.unwrap_or(Asn(0));
-        self.digest = facts.proofs.digest();
+        self.origin_as = brief.origin_as.unwrap_or(Asn(0));
+        self.digest = brief.digest;
         self.flags = self.flags & flag::ODD
-            | set(facts.origin_as.is_some(), flag::ORIGIN)
-            | set(facts.is_clean, flag::CLEAN)
-            | set(facts.is_known_adjacency, flag::KNOWN_ADJACENCY)
-            | set(facts.proofs.leak.is_some(), flag::LEAK)
-            | set(facts.bogon.is_some(), flag::BOGON);
+            | set(brief.origin_as.is_some(), flag::ORIGIN)
+            | set(brief.is_clean, flag::CLEAN)
+            | set(brief.is_known_adjacency, flag::KNOWN_ADJACENCY)
+            | set(brief.has_leak, flag::LEAK)
+            | set(brief.has_bogon, flag::BOGON);
     }
 }
 
@@ -165,11 +165,11 @@ impl PathTable {
         self.len() == 0
     }
 
-    /// Finds or makes the entry and takes one reference; `facts` is asked only for new ones.
+    /// Finds or makes the entry and takes one reference; `brief` is asked only for new ones.
     pub fn intern(
         &mut self,
         attributes: &Arc<PathAttributes>,
-        facts: impl FnOnce(&PathAttributes) -> PathFacts,
+        brief: impl FnOnce(&PathAttributes) -> Brief,
     ) -> PathRef {
         let name = (hash(&self.hashers.0, attributes), hash(&self.hashers.1, attributes) as u32);
         if let Some(&i) = self.index.find(name.0, |i| self.rows[*i as usize].name() == name) {
@@ -177,7 +177,7 @@ impl PathTable {
             return PathRef(i);
         }
         let i = self.place(name, attributes);
-        self.rows[i as usize].update(&facts(attributes));
+        self.rows[i as usize].update(&brief(attributes));
         self.index.insert_unique(name.0, i, |i| self.rows[*i as usize].name);
         PathRef(i)
     }
@@ -316,7 +316,7 @@ impl PathTable {
 
     /// The origin and the AS next to it; an origin that peers with the collector stands next to itself.
     pub fn adjacency(&self, path: PathRef) -> Option<Adjacency> {
-        facts::adjacency(self.origin_as(path)?, &self.hops(path))
+        Some(Adjacency::in_path(self.origin_as(path)?, &self.hops(path)))
     }
 
     /// Paths that lead through one of these.
@@ -335,7 +335,7 @@ impl PathTable {
     pub fn refresh(
         &mut self,
         is_touched: impl Fn(&Sight<'_>) -> bool,
-        mut work_out: impl FnMut(&PathAttributes) -> PathFacts,
+        mut work_out: impl FnMut(&PathAttributes) -> Brief,
     ) -> PathSet {
         let mut changed = PathSet::default();
         for i in 0..self.rows.len() {
@@ -343,12 +343,12 @@ impl PathTable {
             if self.row(path).has(flag::FREE) || !is_touched(&self.sight(path)) {
                 continue;
             }
-            let facts = work_out(&self.attributes(path));
+            let brief = work_out(&self.attributes(path));
             let row = &mut self.rows[i];
-            if facts.proofs.digest() != row.digest {
+            if brief.digest != row.digest {
                 changed.insert(path);
             }
-            row.update(&facts);
+            row.update(&brief);
         }
         changed
     }

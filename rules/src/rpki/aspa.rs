@@ -18,7 +18,7 @@ words! {
 }
 
 /// Provider sets by customer: U-SPAS of the draft.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AspaTable {
     providers: HashMap<Asn, Box<[Asn]>, foldhash::fast::RandomState>,
 }
@@ -30,6 +30,16 @@ pub struct Ramps {
     pub min_up: usize,
     pub max_down: usize,
     pub min_down: usize,
+}
+
+impl Ramps {
+    /// How many hops at most, and at least, the ramps account for.
+    fn reach(&self, procedure: Procedure) -> (usize, usize) {
+        match procedure {
+            Procedure::Upstream => (self.max_up, self.min_up),
+            Procedure::Downstream => (self.max_up + self.max_down, self.min_up + self.min_down),
+        }
+    }
 }
 
 /// The outcome of AS_PATH verification.
@@ -91,20 +101,26 @@ impl AspaTable {
         Ramps { max_up: up(refused), min_up: up(unproven), max_down: down(refused), min_down: down(unproven) }
     }
 
+    /// The compressed AS_SEQUENCE is not Invalid.
+    pub fn is_sound(&self, hops: &[Asn], procedure: Procedure) -> bool {
+        !hops.is_empty() && self.ramps(hops).reach(procedure).0 >= hops.len()
+    }
+
     /// AS_PATH verification as an observer that knows nothing of its neighbor (step 2 of the draft is the
     /// business of the session's owner and left out).
     pub fn verify(&self, path: &AsPath, procedure: Procedure) -> Verification {
+        self.verify_hops(path, &path.compressed(), procedure)
+    }
+
+    /// The same where the compressed path is at hand.
+    pub fn verify_hops(&self, path: &AsPath, hops: &[Asn], procedure: Procedure) -> Verification {
         // Steps 1 and 3: an empty path or one with an AS_SET (or a confederation) is Invalid.
         if path.is_empty() || !path.is_plain_sequence() {
             return Verification::Invalid { suspects: Vec::new() };
         }
-        let hops = path.compressed();
         let n = hops.len();
-        let ramps = self.ramps(&hops);
-        let (most, least) = match procedure {
-            Procedure::Upstream => (ramps.max_up, ramps.min_up),
-            Procedure::Downstream => (ramps.max_up + ramps.max_down, ramps.min_up + ramps.min_down),
-        };
+        let ramps = self.ramps(hops);
+        let (most, least) = ramps.reach(procedure);
         // Step 4.
         if most < n {
             let right = match procedure {

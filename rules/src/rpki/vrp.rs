@@ -99,14 +99,13 @@ impl VrpTable {
 
     /// Route origin validation, RFC 6811 section 2. `origin_as` none is the origin NONE of an AS_SET.
     pub fn validate(&self, prefix: &IpNet, origin_as: Option<Asn>) -> Rov<'_> {
-        let mut covered = false;
-        for vrp in self.covering(prefix) {
-            covered = true;
-            if vrp.matches(prefix, origin_as) {
-                return Rov::Valid(vrp);
-            }
+        let Some((_, nearest)) = self.by_prefix.get_lpm(prefix) else { return Rov::NotFound };
+        // The one that allows it mostly stands at the prefix itself.
+        let mut all = nearest.iter().chain(self.covering(prefix));
+        match all.find(|vrp| vrp.matches(prefix, origin_as)) {
+            Some(vrp) => Rov::Valid(vrp),
+            None => Rov::Invalid { covering: self.covering(prefix).collect() },
         }
-        if covered { Rov::Invalid { covering: self.covering(prefix).collect() } } else { Rov::NotFound }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Vrp> {

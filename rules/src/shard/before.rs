@@ -26,8 +26,8 @@ impl Shard {
     /// The route by which the vantage point reached a prefix that is new to it.
     fn covering_route(&self, key: RouteKey) -> Option<HeldBefore> {
         let of_vantage = |entry: &Entry| entry.routes.of(key.1).next().map(|route| route.path);
-        let covering = self.rib.covering(&self.rib.entry(key.0).prefix);
-        let (entry, path) = covering.filter_map(|entry| Some((entry, of_vantage(entry)?))).last()?;
+        let mut covering = self.rib.covering(&self.rib.entry(key.0).prefix);
+        let (entry, path) = covering.find_map(|entry| Some((entry, of_vantage(entry)?)))?;
         Some(self.held_before(entry, path))
     }
 

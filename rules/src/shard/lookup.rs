@@ -95,6 +95,7 @@ impl Shard {
             return found;
         }
         found.covering = self.rib.covering(prefix).filter(is_announced).map(Nearby::of).collect();
+        found.covering.reverse();
         found.vrps = self.rpki.vrps.covering(prefix).take(limits::ALERT_COVERING).cloned().collect();
         if let Some(at) = self.rib.find(prefix) {
             self.look_at(self.rib.entry(at), now, &mut found);

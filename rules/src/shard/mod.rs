@@ -4,12 +4,16 @@
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
 mod before;
+mod context;
 mod expiry;
 mod learn;
 pub mod lookup;
 mod memory;
 pub mod network;
+#[cfg(feature = "testing")]
+mod oracle;
 mod parts;
+mod plain;
 mod presence;
 mod rejudge;
 mod relations;
@@ -20,6 +24,7 @@ mod standing;
 mod tenure;
 mod watched;
 
+use context::PathContext;
 use expiry::Expiry;
 use memory::Before;
 use parts::InParts;
@@ -27,7 +32,7 @@ use presence::OwnRoute;
 pub use sighting::{EndedBy, HeldBefore, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
 pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -43,10 +48,6 @@ use crate::hijack::{self, Scene};
 use crate::leak;
 use crate::limits;
 use crate::own;
-use crate::path::{has_loop, strip_private_tail};
-use crate::proofs::{LeakProof, PathProofs, prove};
-use crate::registry;
-use crate::relations::Relations;
 use crate::rib::{Change, PathFacts, PathRef, PathSet, PrefixRef, Rib, Sight};
 use crate::rpki::{AspaTable, Snapshot};
 use crate::watch::Watch;
@@ -132,18 +133,6 @@ impl RestsOn {
 
 type RouteKey = (PrefixRef, VantageId, u32);
 
-/// What the paths are judged against, and what of it is old news.
-struct PathContext {
-    relations: Arc<Relations>,
-    known: HashSet<Known, RandomState>,
-    /// What relations alone say counts: a baseline says what is new, or somebody's networks are watched.
-    judges_valleys: bool,
-    /// The links of paths are in it, so that one that is not is new.
-    knows_paths: bool,
-    /// Shared by all paths that nothing is known about.
-    unproven: Arc<PathProofs>,
-}
-
 pub struct Shard {
     range: KeyRange,
     rib: Rib,
@@ -220,8 +209,6 @@ pub struct Offending {
 
 impl Shard {
     pub fn new(range: KeyRange) -> Self {
-        let relations = Arc::new(Relations::none());
-        let unproven = prove(&PathAttributes::default(), &Default::default(), &relations);
         Self {
             range,
             rib: Rib::default(),
@@ -231,13 +218,7 @@ impl Shard {
             aspas_usable: false,
             no_aspas: AspaTable::default(),
             vrp_generation: 0,
-            context: PathContext {
-                relations,
-                known: HashSet::default(),
-                judges_valleys: false,
-                knows_paths: false,
-                unproven: Arc::new(unproven),
-            },
+            context: PathContext::new(),
             watch: Arc::default(),
             peer_as: Vec::new(),
             points: Vec::new(),
@@ -364,7 +345,7 @@ impl Shard {
     fn announce(&mut self, update: &Update, nlri: &Nlri, path: PathRef, now: Timestamp) {
         self.rib.paths.retain(path);
         let since = self.since(update.seen, now);
-        let own = self.own_route(nlri, update.vantage, now);
+        let own = self.own_route(nlri, Some(path), update.vantage, now);
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, &update.attributes);
@@ -405,7 +386,7 @@ impl Shard {
 
     /// Gives back what may be missed now, with a hold on its path.
     fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) -> Option<(PrefixRef, OwnRoute)> {
-        let own = self.own_route(nlri, update.vantage, now);
+        let own = self.own_route(nlri, None, update.vantage, now);
         let change = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen)?;
         if let Some(own) = &own {
             self.rib.paths.retain(own.path);
@@ -432,27 +413,6 @@ impl Shard {
         if let Some(old) = change.old {
             self.rib.paths.release(old);
         }
-    }
-
-    /// The case of nearly every update: a normal origin behind a known neighbor, on a path nothing is wrong with, in the place
-    /// of a route nothing was wrong with.
-    fn is_plainly_fine(&self, key: RouteKey, path: PathRef, now: Timestamp) -> bool {
-        let entry = self.rib.entry(key.0);
-        if !self.rib.paths.is_plain(path) || (entry.offending > 0 && self.active.contains_key(&key)) {
-            return false;
-        }
-        if !self.watch.is_empty() && (self.watch.covers(&entry.prefix) || self.is_of_watched_as(path)) {
-            return false;
-        }
-        match self.rib.paths.origin_as(path) {
-            None => true,
-            Some(_) if self.learning => !self.rpki_usable,
-            Some(origin_as) => entry.is_history(origin_as) || entry.is_normal(origin_as, now),
-        }
-    }
-
-    fn is_of_watched_as(&self, path: PathRef) -> bool {
-        self.rib.paths.origin_as(path).is_some_and(|asn| self.watch.holds(asn))
     }
 
     fn is_valid(&self, at: PrefixRef, path: PathRef) -> bool {
@@ -637,14 +597,11 @@ impl Shard {
         }
         let origin_as = attributes.as_path.origin_as();
         let entry = self.rib.entry(at);
-        let remembered = match (entry.rov, origin_as) {
-            (Some((asn, state, generation)), Some(o)) if asn == o && generation == self.vrp_generation => Some(state),
-            _ => None,
+        let Some(asn) = origin_as else {
+            return self.rov.count(self.rpki.vrps.validate(&entry.prefix, None).state());
         };
-        let state = remembered.unwrap_or_else(|| self.rpki.vrps.validate(&entry.prefix, origin_as).state());
-        if let (None, Some(asn)) = (remembered, origin_as) {
-            self.rib.entry_mut(at).rov = Some((asn, state, self.vrp_generation));
-        }
+        let state = self.rov_of(entry, asn);
+        self.rib.entry_mut(at).rov = Some((asn, state, self.vrp_generation));
         self.rov.count(state);
     }
 
@@ -669,7 +626,7 @@ impl Shard {
     fn intern(&mut self, attributes: &Arc<PathAttributes>) -> PathRef {
         let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
         let context = &self.context;
-        self.rib.paths.intern(attributes, |a| context.facts(a, aspas))
+        self.rib.paths.intern(attributes, |a| context.brief(a, aspas))
     }
 
     /// A route of a dump. Dumps may come while news do: what is under suspicion is no history, and a route that takes the
@@ -825,7 +782,7 @@ impl Shard {
     fn refresh_paths_where(&mut self, is_touched: impl Fn(&Sight<'_>) -> bool) -> PathSet {
         let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
         let context = &self.context;
-        self.rib.paths.refresh(is_touched, |a| context.facts(a, aspas))
+        self.rib.paths.refresh(is_touched, |a| context.brief(a, aspas))
     }
 
     /// Judges again what stands at a prefix, but for routes that nothing can be wrong with.
@@ -876,60 +833,5 @@ impl Shard {
         let tables = std::mem::take(&mut self.tables);
         let changed = tables.into_iter().filter(|(_, by)| *by != 0);
         self.out.extend(changed.map(|((vantage, family), by)| Report::Table { vantage, family, by }));
-    }
-}
-
-impl PathContext {
-    /// A leak that some prefix could be told about.
-    fn is_news(&self, leak: &LeakProof) -> bool {
-        let counts = self.judges_valleys || leak.counts_alone();
-        counts && !self.known.contains(&Known::Leak(leak.leaker, leak.from, leak.to))
-    }
-
-    /// New links behind the origin's own, over which an AS gives on a route though none is known to have gone through it. The AS
-    /// of the session is left out: it gives its routes to a collector.
-    fn strangers(&self, hops: &[Asn]) -> SmallVec<[Adjacency; 1]> {
-        if !self.knows_paths || hops.len() < 4 || has_loop(hops) {
-            return SmallVec::new();
-        }
-        let links = hops[1..hops.len() - 1].windows(2).rev();
-        let links = links.map(|pair| Adjacency { origin_as: pair[1], neighbor: pair[0] });
-        let is_new =
-            |l: &Adjacency| ![Known::from(*l), Known::Carrier(l.neighbor)].iter().any(|k| self.known.contains(k));
-        links.filter(is_new).take(limits::STRANGERS).collect()
-    }
-
-    fn facts(&self, attributes: &PathAttributes, aspas: &AspaTable) -> PathFacts {
-        let (hops, private_tail) = strip_private_tail(&attributes.as_path);
-        // A set of one may name the origin, whatever ROV makes of it; a private member is a customer of who aggregated.
-        let origin_as = match (attributes.as_path.origin_as(), attributes.as_path.origin_set()) {
-            (Some(_), _) => hops.last().copied(),
-            (None, [member]) if !member.is_private_or_trans() && !member.is_reserved() => Some(*member),
-            (None, _) => None,
-        };
-        let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
-        let proofs =
-            if nothing_to_prove { self.unproven.clone() } else { Arc::new(prove(attributes, aspas, &self.relations)) };
-        let strangers = origin_as.map_or_else(SmallVec::new, |_| self.strangers(&hops));
-        let bogon = hops.iter().position(|h| registry::bogon_asn(*h).is_some());
-        let bogon = bogon.map(|i| (hops[i], i.checked_sub(1).map(|j| hops[j])));
-        let mut facts = PathFacts {
-            is_clean: private_tail.is_empty()
-                && bogon.is_none_or(|(b, left)| self.known.contains(&Known::Bogon(b, left)))
-                && proofs.leak.as_ref().is_none_or(|leak| !self.is_news(leak))
-                && strangers.is_empty(),
-            hops: hops.into(),
-            private_tail: private_tail.into(),
-            origin_as,
-            bogon,
-            proofs,
-            strangers,
-            is_known_adjacency: false,
-        };
-        facts.is_known_adjacency = match facts.adjacency() {
-            Some(a) => a.neighbor == a.origin_as || self.known.contains(&a.into()),
-            None => true,
-        };
-        facts
     }
 }

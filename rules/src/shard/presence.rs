@@ -21,15 +21,25 @@ pub(super) struct OwnRoute {
 }
 
 impl Shard {
-    pub(super) fn own_route(&self, nlri: &Nlri, vantage: VantageId, now: Timestamp) -> Option<OwnRoute> {
+    /// None as well where `new` takes its place from the same origin: nobody misses anything.
+    pub(super) fn own_route(
+        &self,
+        nlri: &Nlri,
+        new: Option<PathRef>,
+        vantage: VantageId,
+        now: Timestamp,
+    ) -> Option<OwnRoute> {
         if self.watch.is_empty() || !visibility_loss::is_meant_to_be_seen(&nlri.prefix) {
             return None;
         }
-        let at = self.rib.find(&nlri.prefix).filter(|at| self.is_watched(*at))?;
+        let at = self.rib.find(&nlri.prefix)?;
         let entry = self.rib.entry(at);
         let path = entry.routes.get(vantage, nlri.path_id)?;
-        // What came over a leak is not missed when it goes, however long it stood.
         let origin_as = self.rib.paths.origin_as(path);
+        if new.is_some_and(|new| self.rib.paths.origin_as(new) == origin_as) || !self.is_watched(at) {
+            return None;
+        }
+        // What came over a leak is not missed when it goes, however long it stood.
         if self.rib.paths.has_leak(path) && origin_as.is_none_or(|o| !entry.was_in_dump(o)) {
             return None;
         }

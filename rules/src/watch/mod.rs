@@ -122,13 +122,27 @@ impl Watch {
         self.by_prefix.cover(prefix).flat_map(|(_, at)| at).map(|at| self.resource(at))
     }
 
+    /// Whatever resource over `prefix` names origins or upstreams names these. With `exactly`, one that names origins stands at the
+    /// prefix itself.
+    pub fn allows(&self, prefix: &IpNet, origin_as: Asn, neighbor: impl Fn() -> Option<Asn>, exactly: bool) -> bool {
+        let nearest = |inner: &IpNet| self.by_prefix.get_lpm(inner);
+        let mut over = std::iter::successors(nearest(prefix), |(outer, _)| nearest(&outer.supernet()?));
+        over.all(|(outer, at)| {
+            at.iter().map(|at| self.resource(at).1).all(|resource| {
+                let (origins, upstreams) = (&resource.expected_origins, &resource.upstreams);
+                (origins.is_empty() || (origins.contains(&origin_as) && !(exactly && outer != *prefix)))
+                    && (upstreams.is_empty() || neighbor().is_some_and(|asn| upstreams.contains(&asn)))
+            })
+        })
+    }
+
     fn resource(&self, &(c, r): &(u32, u32)) -> (&Constituent, &Resource) {
         let constituent = &self.constituents[c as usize];
         (constituent, &constituent.resources[r as usize])
     }
 
     pub fn covers(&self, prefix: &IpNet) -> bool {
-        self.by_prefix.cover(prefix).next().is_some()
+        self.by_prefix.get_lpm(prefix).is_some()
     }
 
     /// Every watched prefix once, IPv4 first, in prefix order.

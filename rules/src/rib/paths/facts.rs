@@ -28,15 +28,34 @@ pub struct PathFacts {
     pub strangers: SmallVec<[Adjacency; 1]>,
 }
 
-impl PathFacts {
-    /// The origin and the AS next to it; an origin that peers with the collector stands next to itself.
-    pub fn adjacency(&self) -> Option<Adjacency> {
-        adjacency(self.origin_as?, &self.hops)
+/// What nearly every update asks of a path, and the table keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brief {
+    pub origin_as: Option<Asn>,
+    /// See [`PathProofs::digest`].
+    pub digest: u32,
+    pub is_clean: bool,
+    pub is_known_adjacency: bool,
+    pub has_leak: bool,
+    pub has_bogon: bool,
+}
+
+impl From<&PathFacts> for Brief {
+    fn from(facts: &PathFacts) -> Self {
+        Self {
+            origin_as: facts.origin_as,
+            digest: facts.proofs.digest(),
+            is_clean: facts.is_clean,
+            is_known_adjacency: facts.is_known_adjacency,
+            has_leak: facts.proofs.leak.is_some(),
+            has_bogon: facts.bogon.is_some(),
+        }
     }
 }
 
-/// `hops` as in [`PathFacts`].
-pub(super) fn adjacency(origin_as: Asn, hops: &[Asn]) -> Option<Adjacency> {
-    let left = hops.len().checked_sub(2).map(|i| hops[i]);
-    Some(Adjacency { origin_as, neighbor: left.unwrap_or(origin_as) })
+impl PathFacts {
+    /// The origin and the AS next to it; an origin that peers with the collector stands next to itself.
+    pub fn adjacency(&self) -> Option<Adjacency> {
+        Some(Adjacency::in_path(self.origin_as?, &self.hops))
+    }
 }

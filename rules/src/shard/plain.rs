@@ -1,0 +1,62 @@
+//! Which routes are plainly fine? No rule has anything to say about them, which shows without asking any: nearly every update.
+//!
+//! A short cut and no rule: whatever a rule might speak of is left to the rules. `Shard::overlooked` is its oracle.
+
+use super::{RouteKey, Shard};
+use crate::alert::RovState;
+use crate::bgp::{Asn, Timestamp};
+use crate::registry;
+use crate::rib::{Entry, PathRef};
+
+impl Shard {
+    /// A normal origin behind a known neighbor, on a path nothing is wrong with, in the place of a route nothing was wrong with.
+    pub(super) fn is_plainly_fine(&self, key: RouteKey, path: PathRef, now: Timestamp) -> bool {
+        let entry = self.rib.entry(key.0);
+        if !self.rib.paths.is_plain(path) || (entry.offending > 0 && self.active.contains_key(&key)) {
+            return false;
+        }
+        let Some(origin_as) = self.rib.paths.origin_as(path) else { return !self.concerns_watched(entry, None) };
+        if self.concerns_watched(entry, Some(origin_as)) && !self.satisfies_watchers(entry, path, origin_as, now) {
+            return false;
+        }
+        if self.learning {
+            return registry::bogon_prefix(&entry.prefix).is_none() && !self.may_be_invalid(entry, path, origin_as);
+        }
+        entry.is_history(origin_as) || entry.is_normal(origin_as, now)
+    }
+
+    fn concerns_watched(&self, entry: &Entry, origin_as: Option<Asn>) -> bool {
+        !self.watch.is_empty()
+            && (self.watch.covers(&entry.prefix) || origin_as.is_some_and(|origin_as| self.watch.holds(origin_as)))
+    }
+
+    /// Nobody who answers for the prefix, or for the AS, may be told anything: the route is what they expect, no ROA and no ASPA speaks
+    /// of it but for it, and it will stay so.
+    fn satisfies_watchers(&self, entry: &Entry, path: PathRef, origin_as: Asn, now: Timestamp) -> bool {
+        let paths = &self.rib.paths;
+        let is_usual = self.learning || entry.is_normal(origin_as, now);
+        if !is_usual || paths.has_leak(path) || self.usable_aspas().providers_of(origin_as).is_some() {
+            return false;
+        }
+        if !self.watch.allows(&entry.prefix, origin_as, || paths.adjacency(path).map(|a| a.neighbor), self.learning) {
+            return false;
+        }
+        let may_end = || !self.expiry.ends.is_empty() && self.rov_of(entry, origin_as) == RovState::Valid;
+        !self.may_be_invalid(entry, path, origin_as) && !(self.rpki_usable && may_end())
+    }
+
+    /// Not known to be anything better. An AS_SET has no origin to validate, whoever it names.
+    fn may_be_invalid(&self, entry: &Entry, path: PathRef, origin_as: Asn) -> bool {
+        self.rpki_usable
+            && (self.rib.paths.odd(path).is_some_and(|odd| !odd.as_path.origin_set().is_empty())
+                || self.rov_of(entry, origin_as) == RovState::Invalid)
+    }
+
+    /// Validates an origin, unless the entry remembers the outcome.
+    pub(super) fn rov_of(&self, entry: &Entry, origin_as: Asn) -> RovState {
+        match entry.rov {
+            Some((asn, state, generation)) if (asn, generation) == (origin_as, self.vrp_generation) => state,
+            _ => self.rpki.vrps.validate(&entry.prefix, Some(origin_as)).state(),
+        }
+    }
+}
