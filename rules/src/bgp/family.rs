@@ -1,4 +1,5 @@
 use ipnet::IpNet;
+use prefix_trie::joint::map::JointPrefixMap;
 use serde::{Deserialize, Serialize};
 
 /// Address family of a prefix (AFI 1 and 2, SAFI unicast).
@@ -37,4 +38,10 @@ impl Family {
 /// The prefix without host bits: the form everything inside relies on.
 pub fn canonical(prefix: IpNet) -> IpNet {
     prefix.trunc()
+}
+
+/// What a map has over `prefix`, itself included, the longest first. Where little lies over each other, this beats the walk from the
+/// top, which allocates on its way.
+pub fn nearest_first<T>(map: &JointPrefixMap<IpNet, T>, prefix: IpNet) -> impl Iterator<Item = (IpNet, &T)> {
+    std::iter::successors(map.get_lpm(&prefix), |(outer, _)| map.get_lpm(&outer.supernet()?))
 }

@@ -9,7 +9,7 @@ mod vantage;
 
 pub use as_path::{AsPath, BadPath, Segment, SegmentKind};
 pub use asn::{Asn, BadAsn};
-pub use family::{Family, canonical};
+pub use family::{Family, canonical, nearest_first};
 pub use time::Timestamp;
 pub use update::{Nlri, PathAttributes, Update};
 pub use vantage::{VantageId, VantagePoint};

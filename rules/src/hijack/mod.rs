@@ -175,7 +175,7 @@ impl<'s> Scene<'s> {
             return false;
         }
         let holds = |by: Asn| expected.is_some_and(|e| e.origins.contains(&by)) || self.holds_related_route(by);
-        let is_allowed = || self.vrps.validate(self.prefix(), Some(member)).state() == RovState::Valid;
+        let is_allowed = || self.vrps.state(self.prefix(), Some(member)) == RovState::Valid;
         self.attributes.as_path.aggregator().is_some_and(holds) || (self.rpki_usable && is_allowed())
     }
 
@@ -188,7 +188,7 @@ impl<'s> Scene<'s> {
         if !self.rpki_usable {
             return RovState::NotEvaluated;
         }
-        self.vrps.validate(self.prefix(), self.rov_origin(origin_as)).state()
+        self.vrps.state(self.prefix(), self.rov_origin(origin_as))
     }
 
     /// The route's origin validation with the VRPs that made it, and what the expected origin would get.
@@ -204,7 +204,7 @@ impl<'s> Scene<'s> {
         let origin_as = self.rov_origin(origin_as);
         let rov = self.vrps.validate(self.prefix(), origin_as);
         let expected_state = expected.map(|e| {
-            let states = e.origins.iter().map(|o| self.vrps.validate(&e.prefix, Some(*o)).state());
+            let states = e.origins.iter().map(|o| self.vrps.state(&e.prefix, Some(*o)));
             states.min().unwrap_or(RovState::NotFound)
         });
         RovProof {

@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 
 use crate::alert::RovState;
 use crate::baseline::Baseline;
-use crate::bgp::{Asn, Family, Timestamp, VantageId};
+use crate::bgp::{Asn, Family, Timestamp, VantageId, nearest_first};
 use crate::gradual::GradualTable;
 use crate::limits;
 
@@ -142,8 +142,8 @@ impl Rib {
 
     /// Less-specific prefixes of `prefix`, itself left out, the nearest first.
     pub fn covering(&self, prefix: &IpNet) -> impl Iterator<Item = &Entry> {
-        let nearest = |inner: &IpNet| Some(self.entry(*self.index.get_lpm(&inner.supernet()?)?.1));
-        std::iter::successors(nearest(prefix), move |entry| nearest(&entry.prefix))
+        let over = prefix.supernet().into_iter().flat_map(|outer| nearest_first(&self.index, outer));
+        over.map(|(_, at)| self.entry(*at))
     }
 
     /// More-specific prefixes of `prefix`, itself left out, in prefix order.

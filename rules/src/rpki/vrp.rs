@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use prefix_trie::joint::map::JointPrefixMap;
 
 use crate::alert::{RovReason, RovState};
-use crate::bgp::{Asn, canonical};
+use crate::bgp::{Asn, canonical, nearest_first};
 
 /// A validated ROA payload (RFC 6811 section 2): what a validator gives, not the signed object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,13 +99,24 @@ impl VrpTable {
 
     /// Route origin validation, RFC 6811 section 2. `origin_as` none is the origin NONE of an AS_SET.
     pub fn validate(&self, prefix: &IpNet, origin_as: Option<Asn>) -> Rov<'_> {
-        let Some((_, nearest)) = self.by_prefix.get_lpm(prefix) else { return Rov::NotFound };
-        // The one that allows it mostly stands at the prefix itself.
-        let mut all = nearest.iter().chain(self.covering(prefix));
-        match all.find(|vrp| vrp.matches(prefix, origin_as)) {
-            Some(vrp) => Rov::Valid(vrp),
-            None => Rov::Invalid { covering: self.covering(prefix).collect() },
+        let mut is_covered = false;
+        for (_, at) in nearest_first(&self.by_prefix, *prefix) {
+            is_covered = true;
+            if let Some(vrp) = at.iter().find(|vrp| vrp.matches(prefix, origin_as)) {
+                return Rov::Valid(vrp);
+            }
         }
+        if is_covered { Rov::Invalid { covering: self.covering(prefix).collect() } } else { Rov::NotFound }
+    }
+
+    /// The word for it alone.
+    pub fn state(&self, prefix: &IpNet, origin_as: Option<Asn>) -> RovState {
+        let mut over = nearest_first(&self.by_prefix, *prefix).peekable();
+        if over.peek().is_none() {
+            return RovState::NotFound;
+        }
+        let is_valid = over.flat_map(|(_, at)| at).any(|vrp| vrp.matches(prefix, origin_as));
+        if is_valid { RovState::Valid } else { RovState::Invalid }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Vrp> {
@@ -246,6 +257,7 @@ mod tests {
             for (prefix, origin_as) in routes {
                 let origin_as = origin_as.map(Asn);
                 let rov = t.validate(&prefix, origin_as);
+                prop_assert_eq!(rov.state(), t.state(&prefix, origin_as));
                 prop_assert_eq!(rov.state(), scan(&left, &prefix, origin_as), "{} {:?}", prefix, origin_as);
                 prop_assert_eq!(rov.reason(&prefix, origin_as).is_some(), rov.state() == RovState::Invalid);
             }

@@ -130,7 +130,7 @@ impl Shard {
             *origins.entry(self.rib.paths.origin_as(route.path)).or_default() += 1;
         }
         let rov = |origin_as| match self.rpki_usable {
-            true => self.rpki.vrps.validate(&entry.prefix, origin_as).state(),
+            true => self.rpki.vrps.state(&entry.prefix, origin_as),
             false => RovState::NotEvaluated,
         };
         let looked = |(asn, routes)| (asn, LookedOrigin { rov: rov(asn), routes });

@@ -366,9 +366,10 @@ impl Shard {
 
     fn judge_news(&mut self, key: RouteKey, change: &Change, update: &Update, now: Timestamp) {
         let Some(path) = change.new else { return };
-        let is_fine = self.is_plainly_fine(key, path, now);
+        let was_valid = || change.old.is_some_and(|old| self.is_valid(key.0, old)) || self.stood_as_hijack(key, path);
+        let is_fine = self.is_plainly_fine(key, path, was_valid, now);
         if !is_fine {
-            let was_valid = change.old.is_some_and(|old| self.is_valid(key.0, old)) || self.stood_as_hijack(key, path);
+            let was_valid = was_valid();
             let first = self.out.len();
             self.judge(key, path, was_valid, update.seen, Cause::Update, now);
             self.say_before(first, key, change.old);
@@ -418,7 +419,7 @@ impl Shard {
     fn is_valid(&self, at: PrefixRef, path: PathRef) -> bool {
         let is_set = self.rib.paths.odd(path).is_some_and(|odd| !odd.as_path.origin_set().is_empty());
         let origin_as = self.rib.paths.origin_as(path).filter(|_| !is_set);
-        self.rpki_usable && self.rpki.vrps.validate(&self.rib.entry(at).prefix, origin_as).state() == RovState::Valid
+        self.rpki_usable && self.rpki.vrps.state(&self.rib.entry(at).prefix, origin_as) == RovState::Valid
     }
 
     fn judge(&mut self, key: RouteKey, path: PathRef, was_valid: bool, seen: Timestamp, cause: Cause, now: Timestamp) {
@@ -598,7 +599,7 @@ impl Shard {
         let origin_as = attributes.as_path.origin_as();
         let entry = self.rib.entry(at);
         let Some(asn) = origin_as else {
-            return self.rov.count(self.rpki.vrps.validate(&entry.prefix, None).state());
+            return self.rov.count(self.rpki.vrps.state(&entry.prefix, None));
         };
         let state = self.rov_of(entry, asn);
         self.rib.entry_mut(at).rov = Some((asn, state, self.vrp_generation));
@@ -616,7 +617,7 @@ impl Shard {
                 continue;
             }
             let state = match self.rpki_usable {
-                true => self.rpki.vrps.validate(&nlri.prefix, origin_as).state(),
+                true => self.rpki.vrps.state(&nlri.prefix, origin_as),
                 false => RovState::NotEvaluated,
             };
             self.rov.count(state);
@@ -647,9 +648,10 @@ impl Shard {
             }
             let takes_place = self.rib.entry(change.prefix).offending > 0 && change.old.is_some();
             let key = (change.prefix, update.vantage, nlri.path_id);
-            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(key, path, now) {
-                let first = self.out.len();
-                self.judge(key, path, self.stood_as_hijack(key, path), update.seen, Cause::Update, now);
+            let stood = || self.stood_as_hijack(key, path);
+            if (is_news || takes_place) && change.old != Some(path) && !self.is_plainly_fine(key, path, stood, now) {
+                let (first, stood) = (self.out.len(), stood());
+                self.judge(key, path, stood, update.seen, Cause::Update, now);
                 self.say_before(first, key, change.old);
             }
             if let Some(old) = change.old {
@@ -768,7 +770,7 @@ impl Shard {
     /// On a watched prefix whose ROA says who is right, a foreign origin of the dump is no baseline.
     fn drop_unsigned(&self, at: PrefixRef, seen_by: &mut Vec<(Adjacency, Asn)>) {
         let prefix = &self.rib.entry(at).prefix;
-        let state = |a: &Adjacency| self.rpki.vrps.validate(prefix, Some(a.origin_as)).state();
+        let state = |a: &Adjacency| self.rpki.vrps.state(prefix, Some(a.origin_as));
         if self.rpki_usable && seen_by.iter().any(|(a, _)| state(a) == RovState::Valid) {
             seen_by.retain(|(a, _)| state(a) == RovState::Valid);
         }
@@ -789,7 +791,7 @@ impl Shard {
     fn judge_prefix(&mut self, at: PrefixRef, code: ReasonCode, now: Timestamp) {
         for route in self.rib.entry(at).routes.to_vec() {
             let key = (at, route.vantage, route.path_id);
-            if !self.is_plainly_fine(key, route.path, now) {
+            if !self.is_plainly_fine(key, route.path, || false, now) {
                 self.judge(key, route.path, false, now, Cause::Data(code), now);
             }
         }

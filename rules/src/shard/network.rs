@@ -78,7 +78,7 @@ impl Shard {
                 }
             }
             let rov = match self.rpki_usable {
-                true => self.rpki.vrps.validate(&entry.prefix, Some(asn)).state(),
+                true => self.rpki.vrps.state(&entry.prefix, Some(asn)),
                 false => RovState::NotEvaluated,
             };
             found.prefix_count += 1;

@@ -13,9 +13,12 @@ impl Shard {
         for at in self.rib.all() {
             for route in &self.rib.entry(at).routes {
                 let key: RouteKey = (at, route.vantage, route.path_id);
-                if self.is_plainly_fine(key, route.path, now) {
-                    let prefix = self.rib.entry(at).prefix;
-                    overlooked.extend(self.findings(at, route.path, true, now).into_iter().map(|f| (prefix, f)));
+                // Once there is a baseline, an origin that stood in the dump is history, whatever it takes the place of.
+                for was_valid in [false, self.learning] {
+                    if self.is_plainly_fine(key, route.path, || was_valid, now) {
+                        let findings = self.findings(at, route.path, was_valid, now);
+                        overlooked.extend(findings.into_iter().map(|f| (self.rib.entry(at).prefix, f)));
+                    }
                 }
             }
         }

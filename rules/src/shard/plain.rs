@@ -10,7 +10,14 @@ use crate::rib::{Entry, PathRef};
 
 impl Shard {
     /// A normal origin behind a known neighbor, on a path nothing is wrong with, in the place of a route nothing was wrong with.
-    pub(super) fn is_plainly_fine(&self, key: RouteKey, path: PathRef, now: Timestamp) -> bool {
+    /// `was_valid` is asked where it matters; it is what [`Self::judge`] would be told.
+    pub(super) fn is_plainly_fine(
+        &self,
+        key: RouteKey,
+        path: PathRef,
+        was_valid: impl FnOnce() -> bool,
+        now: Timestamp,
+    ) -> bool {
         let entry = self.rib.entry(key.0);
         if !self.rib.paths.is_plain(path) || (entry.offending > 0 && self.active.contains_key(&key)) {
             return false;
@@ -20,7 +27,8 @@ impl Shard {
             return false;
         }
         if self.learning {
-            return registry::bogon_prefix(&entry.prefix).is_none() && !self.may_be_invalid(entry, path, origin_as);
+            let turned_invalid = || self.may_be_invalid(entry, path, origin_as) && was_valid();
+            return registry::bogon_prefix(&entry.prefix).is_none() && !turned_invalid();
         }
         entry.is_history(origin_as) || entry.is_normal(origin_as, now)
     }
@@ -56,7 +64,7 @@ impl Shard {
     pub(super) fn rov_of(&self, entry: &Entry, origin_as: Asn) -> RovState {
         match entry.rov {
             Some((asn, state, generation)) if (asn, generation) == (origin_as, self.vrp_generation) => state,
-            _ => self.rpki.vrps.validate(&entry.prefix, Some(origin_as)).state(),
+            _ => self.rpki.vrps.state(&entry.prefix, Some(origin_as)),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Shard {
             let by_aspa = paths.contains(route.path);
             let is_touched = by_aspa || matches!(which, Touched::All);
             let key = (at, route.vantage, route.path_id);
-            if !is_touched || self.is_plainly_fine(key, route.path, now) {
+            if !is_touched || self.is_plainly_fine(key, route.path, || false, now) {
                 continue;
             }
             self.judge(key, route.path, false, now, Cause::Rpki { by_aspa }, now);

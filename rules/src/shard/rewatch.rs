@@ -85,7 +85,7 @@ impl Shard {
     /// Those whose origin a ROA names; all of them, if none does.
     fn signed_of(&self, at: PrefixRef, adjacencies: &[Adjacency]) -> Vec<Adjacency> {
         let prefix = &self.rib.entry(at).prefix;
-        let is_signed = |a: &&Adjacency| self.rpki.vrps.validate(prefix, Some(a.origin_as)).state() == RovState::Valid;
+        let is_signed = |a: &&Adjacency| self.rpki.vrps.state(prefix, Some(a.origin_as)) == RovState::Valid;
         let signed: Vec<Adjacency> = adjacencies.iter().filter(is_signed).copied().collect();
         if self.rpki_usable && !signed.is_empty() { signed } else { adjacencies.to_vec() }
     }

@@ -137,7 +137,7 @@ impl Shard {
         }
         let full = &full_feed[Family::of(&prefix) as usize];
         let rov = |asn| match self.rpki_usable {
-            true => self.rpki.vrps.validate(&prefix, Some(asn)).state(),
+            true => self.rpki.vrps.state(&prefix, Some(asn)),
             false => RovState::NotEvaluated,
         };
         WatchedPrefix {

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use prefix_trie::joint::map::JointPrefixMap;
 
 use crate::alert::Tlp;
-use crate::bgp::Asn;
+use crate::bgp::{Asn, nearest_first};
 use crate::desk::Settings;
 
 /// A network somebody answers for.
@@ -125,9 +125,7 @@ impl Watch {
     /// Whatever resource over `prefix` names origins or upstreams names these. With `exactly`, one that names origins stands at the
     /// prefix itself.
     pub fn allows(&self, prefix: &IpNet, origin_as: Asn, neighbor: impl Fn() -> Option<Asn>, exactly: bool) -> bool {
-        let nearest = |inner: &IpNet| self.by_prefix.get_lpm(inner);
-        let mut over = std::iter::successors(nearest(prefix), |(outer, _)| nearest(&outer.supernet()?));
-        over.all(|(outer, at)| {
+        nearest_first(&self.by_prefix, *prefix).all(|(outer, at)| {
             at.iter().map(|at| self.resource(at).1).all(|resource| {
                 let (origins, upstreams) = (&resource.expected_origins, &resource.upstreams);
                 (origins.is_empty() || (origins.contains(&origin_as) && !(exactly && outer != *prefix)))
