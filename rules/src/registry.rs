@@ -50,7 +50,29 @@ pub struct SpecialAsn {
     pub private: bool,
 }
 
+/// A bit for every number below 131,072, where nearly all ASes are: set where some table names it. Asked several times of each AS of
+/// each new path.
+struct Low(Vec<u64>);
+
+impl Low {
+    const END: u32 = 131_072;
+
+    fn new(special: impl Iterator<Item = (Asn, Asn)>) -> Self {
+        let mut bits = vec![0; Self::END as usize / 64];
+        for (first, last) in special {
+            (first.0..=last.0.min(Self::END - 1)).for_each(|asn| bits[asn as usize / 64] |= 1 << (asn % 64));
+        }
+        Self(bits)
+    }
+
+    /// Some table may name it.
+    fn is_special(&self, asn: Asn) -> bool {
+        self.0.get(asn.0 as usize / 64).is_none_or(|bits| bits >> (asn.0 % 64) & 1 == 1)
+    }
+}
+
 struct Registry {
+    low: Low,
     special_prefixes: JointPrefixMap<IpNet, SpecialPrefix>,
     /// Ascending; no two overlap.
     special_asns: Vec<SpecialAsn>,
@@ -65,10 +87,13 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let special_prefixes = rows(SPECIAL_PREFIXES).filter_map(special_prefix);
     let mut special_asns: Vec<_> = rows(SPECIAL_ASNS).filter_map(special_asn).collect();
     special_asns.sort_by_key(|special| special.first);
+    let route_servers = asns(ROUTE_SERVERS);
+    let ranges = special_asns.iter().map(|special| (special.first, special.last));
     Registry {
+        low: Low::new(ranges.chain(route_servers.iter().map(|asn| (*asn, *asn)))),
         special_prefixes: special_prefixes.map(|special| (special.prefix, special)).collect(),
         special_asns,
-        route_servers: asns(ROUTE_SERVERS),
+        route_servers,
         scrubbers: asns(SCRUBBERS),
         beacons: rows(BEACONS).filter_map(|[prefix, name]| Some((prefix.parse().ok()?, name))).collect(),
         exchange_lans: rows(EXCHANGE_LANS)
@@ -87,13 +112,16 @@ pub fn bogon_prefix(prefix: &IpNet) -> Option<&'static SpecialPrefix> {
 
 /// Why an AS number cannot stand for a network of the Internet.
 pub fn bogon_asn(asn: Asn) -> Option<&'static SpecialAsn> {
+    if !REGISTRY.low.is_special(asn) {
+        return None;
+    }
     let before = REGISTRY.special_asns.partition_point(|special| special.first <= asn);
     REGISTRY.special_asns[..before].last().filter(|special| asn <= special.last)
 }
 
 /// A route server of an exchange point: it passes routes between its members and is no party to them.
 pub fn is_route_server(asn: Asn) -> bool {
-    REGISTRY.route_servers.binary_search(&asn).is_ok()
+    REGISTRY.low.is_special(asn) && REGISTRY.route_servers.binary_search(&asn).is_ok()
 }
 
 /// A network that is paid to announce other people's prefixes when they are attacked.

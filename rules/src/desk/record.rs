@@ -305,6 +305,9 @@ impl Desk {
 
     /// Once an event, however many it were.
     pub(super) fn tell_left_out(&mut self) {
+        if self.left_out.is_empty() {
+            return;
+        }
         for story in std::mem::take(&mut self.left_out) {
             let incident = &self.incidents[story.0 as usize];
             let news = RouteNews::LeftOut { incident: incident.id.clone(), count: incident.recorded.left_out };

@@ -463,6 +463,9 @@ impl Desk {
 
     /// Tells what changed in this event, once per incident.
     pub(super) fn flush(&mut self) {
+        if self.dirty.is_empty() {
+            return;
+        }
         for story in std::mem::take(&mut self.dirty) {
             self.refresh(story);
             let due = std::mem::take(&mut self.incidents[story.0 as usize].due);

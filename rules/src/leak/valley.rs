@@ -144,8 +144,9 @@ fn hop(from: Asn, to: Asn, relations: &Relations) -> Option<Hop> {
 
 /// The ASes of a compressed path that do business with each other: no route servers, no private ASNs. Wire order.
 pub(super) fn parties(compressed: &[Asn], relations: &Relations) -> SmallVec<[Asn; 16]> {
-    let is_party = |asn: &&Asn| !asn.is_private_or_trans() && !relations.is_route_server(**asn);
-    let mut parties: SmallVec<[Asn; 16]> = compressed.iter().filter(is_party).copied().collect();
+    let is_party = |asn: &Asn| !asn.is_private_or_trans() && !relations.is_route_server(*asn);
+    let mut parties = SmallVec::from_slice(compressed);
+    parties.retain(|asn| is_party(asn));
     parties.dedup();
     parties
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
+use smallvec::SmallVec;
 
 use crate::bgp::{AsPath, Asn, PathAttributes, Timestamp};
 use crate::event::Role;
@@ -106,7 +107,8 @@ impl Evidence {
         if !self.is_news(&attributes.as_path, last) {
             return;
         }
-        let hops = attributes.as_path.compressed();
+        let mut hops: SmallVec<[Asn; 16]> = SmallVec::from_slice(attributes.as_path.ases());
+        hops.dedup();
         let parties = parties(&hops);
         // Made by hand (poisoning): its steps were never walked.
         if has_loop(&parties) {
@@ -176,9 +178,10 @@ fn hour(at: Timestamp) -> Hour {
 }
 
 /// Those of a path that do business with each other.
-fn parties(hops: &[Asn]) -> Vec<Asn> {
-    let is_party = |asn: &&Asn| registry::bogon_asn(**asn).is_none() && !registry::is_route_server(**asn);
-    let mut parties: Vec<Asn> = hops.iter().filter(is_party).copied().collect();
+fn parties(hops: &[Asn]) -> SmallVec<[Asn; 16]> {
+    let is_party = |asn: &Asn| registry::bogon_asn(*asn).is_none() && !registry::is_route_server(*asn);
+    let mut parties = SmallVec::from_slice(hops);
+    parties.retain(|asn| is_party(asn));
     parties.dedup();
     parties
 }

@@ -1,6 +1,6 @@
 //! What does the table know of a prefix beyond its routes, and how does it get that back after a restart?
 
-use super::{Entry, HeldOrigin, Rib};
+use super::{Entry, HeldOrigin, PrefixRef, Rib};
 use crate::checkpoint::{OriginMemory, PrefixMemory};
 
 impl Rib {
@@ -24,9 +24,12 @@ impl Rib {
 
     /// Origins whose routes did not come back are gone.
     pub fn forget_carried(&mut self) {
-        for entry in &mut self.entries {
+        for (i, entry) in (0..).zip(&mut self.entries) {
             entry.origins.iter_mut().for_each(|o| o.carried = false);
             entry.origins.retain(|o| o.routes > 0 || o.seeded);
+            if entry.is_blank() {
+                self.blank.push(PrefixRef(i));
+            }
         }
     }
 }

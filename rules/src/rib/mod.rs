@@ -25,7 +25,7 @@ use crate::bgp::{Asn, Family, Timestamp, VantageId, nearest_first};
 use crate::gradual::GradualTable;
 use crate::limits;
 
-/// Index of a prefix in the RIB; stays the same for the life of the process.
+/// Index of a prefix in the RIB; the same for as long as there is something to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrefixRef(u32);
 
@@ -97,6 +97,10 @@ pub struct Rib {
     exact: GradualTable<PrefixRef>,
     hasher: RandomState,
     entries: Vec<Entry>,
+    /// Places in `entries` that nothing refers to.
+    free: Vec<PrefixRef>,
+    /// Entries that had nothing left to remember when they were looked at last.
+    blank: Vec<PrefixRef>,
     pub paths: PathTable,
     sizes: [Sizes; 2],
     held: held::Held,
@@ -119,7 +123,7 @@ impl Rib {
     }
 
     pub fn prefix_count(&self) -> usize {
-        self.entries.len()
+        self.entries.len() - self.free.len()
     }
 
     pub fn find(&self, prefix: &IpNet) -> Option<PrefixRef> {
@@ -135,7 +139,7 @@ impl Rib {
         &mut self.entries[at.0 as usize]
     }
 
-    /// All entries, in the order in which their prefixes were first seen; none ever moves.
+    /// All entries; none ever moves, and those of prefixes that are forgotten have no routes.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -176,7 +180,8 @@ impl Rib {
         let entry = &mut self.entries[at.0 as usize];
         match entry.routes.insert(vantage, path_id, path) {
             Some(old) => {
-                if old != path {
+                // From the same origin it is no pause.
+                if old != path && self.paths.origin_as(old) != self.paths.origin_as(path) {
                     self.count_origin(at, old, -1, seen);
                     self.count_origin(at, path, 1, seen);
                 }
@@ -202,6 +207,9 @@ impl Rib {
         self.sizes[Family::of(prefix) as usize].routes -= 1;
         self.held.lost(vantage);
         self.count_origin(at, old, -1, seen);
+        if self.entry(at).is_blank() {
+            self.blank.push(at);
+        }
         Some(Change { prefix: at, old: Some(old), new: None, table })
     }
 
@@ -224,18 +232,38 @@ impl Rib {
         self.entry(at).routes.of(vantage).collect()
     }
 
+    /// Forgets prefixes that came and went and left nothing to remember. No `PrefixRef` of them is good after it.
+    pub fn sweep(&mut self) {
+        for at in std::mem::take(&mut self.blank) {
+            let entry = &self.entries[at.0 as usize];
+            let prefix = entry.prefix;
+            if !entry.is_blank() || self.find(&prefix) != Some(at) {
+                continue;
+            }
+            self.index.remove(&prefix);
+            if let Ok(found) = self.exact.find_entry(hash(&self.hasher, &prefix), |found| *found == at) {
+                found.remove();
+            }
+            self.sizes[Family::of(&prefix) as usize].prefixes -= 1;
+            self.free.push(at);
+        }
+    }
+
     fn place(&mut self, prefix: IpNet) -> PrefixRef {
         if let Some(at) = self.find(&prefix) {
             return at;
         }
-        let at = PrefixRef(self.entries.len() as u32);
+        let at = self.vacant(prefix);
         self.index.insert(prefix, at);
         self.sizes[Family::of(&prefix) as usize].prefixes += 1;
         let (entries, hasher) = (&self.entries, &self.hasher);
         let rehash = |at: &PrefixRef| entries.get(at.0 as usize).map_or(0, |e| hash(hasher, &e.prefix));
         self.exact.insert_unique(hash(hasher, &prefix), at, rehash);
-        room::make_room(&mut self.entries, 1);
-        self.entries.push(Entry {
+        at
+    }
+
+    fn vacant(&mut self, prefix: IpNet) -> PrefixRef {
+        let entry = Entry {
             prefix,
             routes: Routes::default(),
             origins: SmallVec::new(),
@@ -244,8 +272,14 @@ impl Rib {
             vacated: 0,
             told_tenure: Tenure::Held,
             rov: None,
-        });
-        at
+        };
+        if let Some(at) = self.free.pop() {
+            self.entries[at.0 as usize] = entry;
+            return at;
+        }
+        room::make_room(&mut self.entries, 1);
+        self.entries.push(entry);
+        PrefixRef(self.entries.len() as u32 - 1)
     }
 
     fn count_origin(&mut self, at: PrefixRef, path: PathRef, by: i32, seen: Timestamp) {
@@ -297,6 +331,11 @@ impl Entry {
         learned.chain(stable)
     }
 
+    /// It has no route, and nothing is to be remembered of those that it had.
+    fn is_blank(&self) -> bool {
+        self.routes.is_empty() && self.origins.is_empty() && self.baseline.is_none() && self.offending == 0
+    }
+
     pub fn is_in_baseline(&self, origin_as: Asn) -> bool {
         self.baseline.as_ref().is_some_and(|b| b.origins().any(|o| o == origin_as))
     }
@@ -338,3 +377,6 @@ impl HeldOrigin {
             && now.secs_since(self.since) >= limits::STABLE_SECS as f64
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,20 +95,25 @@ impl Row {
     }
 }
 
-/// Two ASes at a time; the derived hash goes one by one.
-fn hash(hasher: &RandomState, attributes: &PathAttributes) -> u64 {
-    let mut state = hasher.build_hasher();
+/// Two ASes at a time, under both keys at once; the derived hash goes one by one.
+fn name(hashers: &(RandomState, RandomState), attributes: &PathAttributes) -> Name {
+    let (mut first, mut second) = (hashers.0.build_hasher(), hashers.1.build_hasher());
+    let mut write = |word| {
+        first.write_u64(word);
+        second.write_u64(word);
+    };
     let path = &attributes.as_path;
     for pair in path.ases().chunks(2) {
-        state.write_u64(u64::from(pair[0].0) << 32 | pair.get(1).map_or(0, |a| u64::from(a.0)));
+        write(u64::from(pair[0].0) << 32 | pair.get(1).map_or(0, |a| u64::from(a.0)));
     }
     let otc = attributes.only_to_customer.map_or(0, |a| u64::from(a.0) + 1);
     let flags = u64::from(attributes.blackhole) << 1 | u64::from(path.is_plain_sequence());
-    state.write_u64(otc << 32 | (path.ases().len() as u64) << 2 | flags);
+    write(otc << 32 | (path.ases().len() as u64) << 2 | flags);
     if !path.is_plain_sequence() {
-        path.hash(&mut state);
+        path.hash(&mut first);
+        path.hash(&mut second);
     }
-    state.finish()
+    (first.finish(), second.finish() as u32)
 }
 
 /// What tells whether a path is to be worked out again.
@@ -171,7 +176,7 @@ impl PathTable {
         attributes: &Arc<PathAttributes>,
         brief: impl FnOnce(&PathAttributes) -> Brief,
     ) -> PathRef {
-        let name = (hash(&self.hashers.0, attributes), hash(&self.hashers.1, attributes) as u32);
+        let name = name(&self.hashers, attributes);
         if let Some(&i) = self.index.find(name.0, |i| self.rows[*i as usize].name() == name) {
             self.rows[i as usize].refs += 1;
             return PathRef(i);

@@ -87,7 +87,7 @@ impl Routes {
                 Ok(i) => Some(std::mem::replace(&mut few[i].1, path)),
                 Err(i) => {
                     if few.len() == few.capacity() {
-                        few.reserve_exact(room(few.len()));
+                        few.reserve_exact(room::<(VantageId, PathRef)>(few.len(), few.len()));
                     }
                     few.insert(i, (vantage, path));
                     None
@@ -98,7 +98,7 @@ impl Routes {
                 Ok(i) => Some(std::mem::replace(&mut several[i].path, path)),
                 Err(i) => {
                     if several.len() == several.capacity() {
-                        several.reserve_exact(room(several.len()));
+                        several.reserve_exact(room::<Route>(several.len(), several.len()));
                     }
                     several.insert(i, Route { vantage, path_id, path });
                     None
@@ -180,9 +180,11 @@ impl<'a> IntoIterator for &'a Routes {
     }
 }
 
-/// Doubling would leave half of a full table empty.
-fn room(len: usize) -> usize {
-    (len / 8).max(1)
+/// By how much room for `held` grows. Doubling would leave half of a full table empty; an eighth more, and what comes with it since
+/// allocators give 16 octets at a time and keep 8.
+fn room<T>(held: usize, routes: usize) -> usize {
+    let wanted = (held + (routes / 8).max(1)) * size_of::<T>();
+    ((wanted + 8).next_multiple_of(16) - 8) / size_of::<T>() - held
 }
 
 fn words_of(last: VantageId) -> u32 {
@@ -201,7 +203,8 @@ fn search(several: &[Route], vantage: VantageId, path_id: u32) -> Result<usize, 
 impl Many {
     fn of(few: &[(VantageId, PathRef)]) -> Self {
         let words = few.last().map_or(0, |(last, _)| words_of(*last));
-        let mut data = Vec::with_capacity(words as usize + few.len() + room(few.len()));
+        let held = words as usize + few.len();
+        let mut data = Vec::with_capacity(held + room::<u32>(held, few.len()));
         data.resize(words as usize, 0);
         few.iter().for_each(|(vantage, _)| data[vantage.0 as usize / 32] |= 1 << (vantage.0 % 32));
         data.extend(few.iter().map(|(_, path)| path.0));
@@ -233,7 +236,7 @@ impl Many {
             Ok(at) => Some(PathRef(std::mem::replace(&mut self.data[at], path.0))),
             Err(at) => {
                 if self.data.len() == self.data.capacity() {
-                    self.data.reserve_exact(room(self.len()));
+                    self.data.reserve_exact(room::<u32>(self.data.len(), self.len()));
                 }
                 self.data.insert(at, path.0);
                 self.data[vantage.0 as usize / 32] |= 1 << (vantage.0 % 32);

@@ -345,7 +345,7 @@ impl Shard {
     fn announce(&mut self, update: &Update, nlri: &Nlri, path: PathRef, now: Timestamp) {
         self.rib.paths.retain(path);
         let since = self.since(update.seen, now);
-        let own = self.own_route(nlri, Some(path), update.vantage, now);
+        let own = if self.watch.is_empty() { None } else { self.own_route(nlri, Some(path), update.vantage, now) };
         let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, &update.attributes);
@@ -356,8 +356,10 @@ impl Shard {
         if is_news {
             self.judge_news((change.prefix, update.vantage, nlri.path_id), &change, update, now);
         }
-        self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
-        self.own_route_is_back(nlri.prefix, (change.old, path), update.vantage, update.seen, now);
+        if !self.watch.is_empty() {
+            self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
+            self.own_route_is_back(nlri.prefix, (change.old, path), update.vantage, update.seen, now);
+        }
         self.part_is_gone(&nlri.prefix, update.vantage, update.seen, now);
         if let Some(old) = change.old {
             self.rib.paths.release(old);
@@ -387,7 +389,7 @@ impl Shard {
 
     /// Gives back what may be missed now, with a hold on its path.
     fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) -> Option<(PrefixRef, OwnRoute)> {
-        let own = self.own_route(nlri, None, update.vantage, now);
+        let own = if self.watch.is_empty() { None } else { self.own_route(nlri, None, update.vantage, now) };
         let change = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen)?;
         if let Some(own) = &own {
             self.rib.paths.retain(own.path);
@@ -829,6 +831,7 @@ impl Shard {
         self.settle_restart(now);
         self.roas_expire(now);
         self.report_tables();
+        self.rib.sweep();
     }
 
     fn report_tables(&mut self) {

@@ -80,10 +80,14 @@ impl Shard {
     }
 
     /// A session may have lost a part of networks that it had in parts.
+    #[inline]
     pub(super) fn part_is_gone(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
-        if self.in_parts.is_empty() || !self.range.holds(part) {
-            return;
+        if !self.in_parts.is_empty() && self.range.holds(part) {
+            self.look_for_wholes(part, vantage, seen, now);
         }
+    }
+
+    fn look_for_wholes(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
         let peer_as = self.peer_as[vantage.0 as usize];
         let is_missed = |whole: &IpNet| {
             let missed = self.in_parts.get(&(*whole, peer_as));
