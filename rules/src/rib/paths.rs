@@ -1,4 +1,4 @@
-//! Which sets of attributes do the routes carry? Each is kept once, in about 60 octets: a row of 32, its ASes, and a place in the
+//! Which sets of attributes do the routes carry? Each is kept once, in about 56 octets: a row of 28, its ASes, and a place in the
 //! index. What a path says by itself is worked out anew whenever a rule asks; the row keeps what nearly every update asks.
 
 mod arena;
@@ -26,15 +26,14 @@ use arena::{Arena, Run};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathRef(pub(super) u32);
 
-/// 96 bits under two secret keys stand for the attributes themselves: among four million paths, two that share a name are less
-/// likely than 1 in 10^15. To compare them octet by octet costs another cache miss an update.
-type Name = (u64, u32);
+/// 64 bits under a secret key; with the number of ASes and the origin they stand for the attributes themselves: among twelve million
+/// paths, two that share all three are less likely than 1 in 10^9. To compare them octet by octet costs another cache miss an update.
+type Name = u64;
 
-/// What nearly every update asks of a path: half a cache line.
+/// What nearly every update asks of a path: less than half a cache line.
 struct Row {
-    name: u64,
-    /// The rest of the name.
-    more: u32,
+    /// High and low half, since eight octets in one would be padded to 32 in all.
+    name: [u32; 2],
     /// Of what it proves, see [`crate::proofs::PathProofs::digest`].
     digest: u32,
     /// Routes that carry it, and whoever else holds it.
@@ -66,11 +65,19 @@ mod flag {
 impl Row {
     fn new(name: Name, run: Run) -> Self {
         let Run { start, len } = run;
-        Self { name: name.0, more: name.1, digest: 0, refs: 1, origin_as: Asn(0), start, len, flags: 0, idled: 0 }
+        let name = [(name >> 32) as u32, name as u32];
+        Self { name, digest: 0, refs: 1, origin_as: Asn(0), start, len, flags: 0, idled: 0 }
     }
 
     fn name(&self) -> Name {
-        (self.name, self.more)
+        u64::from(self.name[0]) << 32 | u64::from(self.name[1])
+    }
+
+    /// What stands in the row speaks for it, beyond the name. A private tail hides the origin, and an AS_SET may name one.
+    fn may_be(&self, attributes: &PathAttributes) -> bool {
+        let ases = attributes.as_path.ases();
+        let is_origin = |last: &Asn| last.is_private_or_trans() || self.origin_as == *last;
+        usize::from(self.len) == ases.len() && (self.has(flag::ODD) || ases.last().is_none_or(is_origin))
     }
 
     fn run(&self) -> Run {
@@ -95,25 +102,20 @@ impl Row {
     }
 }
 
-/// Two ASes at a time, under both keys at once; the derived hash goes one by one.
-fn name(hashers: &(RandomState, RandomState), attributes: &PathAttributes) -> Name {
-    let (mut first, mut second) = (hashers.0.build_hasher(), hashers.1.build_hasher());
-    let mut write = |word| {
-        first.write_u64(word);
-        second.write_u64(word);
-    };
+/// Two ASes at a time; the derived hash goes one by one.
+fn name(hasher: &RandomState, attributes: &PathAttributes) -> Name {
+    let mut state = hasher.build_hasher();
     let path = &attributes.as_path;
     for pair in path.ases().chunks(2) {
-        write(u64::from(pair[0].0) << 32 | pair.get(1).map_or(0, |a| u64::from(a.0)));
+        state.write_u64(u64::from(pair[0].0) << 32 | pair.get(1).map_or(0, |a| u64::from(a.0)));
     }
     let otc = attributes.only_to_customer.map_or(0, |a| u64::from(a.0) + 1);
     let flags = u64::from(attributes.blackhole) << 1 | u64::from(path.is_plain_sequence());
-    write(otc << 32 | (path.ases().len() as u64) << 2 | flags);
+    state.write_u64(otc << 32 | (path.ases().len() as u64) << 2 | flags);
     if !path.is_plain_sequence() {
-        path.hash(&mut first);
-        path.hash(&mut second);
+        path.hash(&mut state);
     }
-    (first.finish(), second.finish() as u32)
+    state.finish()
 }
 
 /// What tells whether a path is to be worked out again.
@@ -137,7 +139,7 @@ pub struct PathTable {
     /// Paths that no route carries, oldest first: most come back, and to work them out costs more than their memory.
     idle: VecDeque<(u32, u8)>,
     index: GradualTable<u32>,
-    hashers: (RandomState, RandomState),
+    hasher: RandomState,
     most_idle: usize,
 }
 
@@ -157,7 +159,7 @@ impl PathTable {
             free: Vec::new(),
             idle: VecDeque::new(),
             index: GradualTable::default(),
-            hashers: Default::default(),
+            hasher: RandomState::default(),
             most_idle,
         }
     }
@@ -176,14 +178,15 @@ impl PathTable {
         attributes: &Arc<PathAttributes>,
         brief: impl FnOnce(&PathAttributes) -> Brief,
     ) -> PathRef {
-        let name = name(&self.hashers, attributes);
-        if let Some(&i) = self.index.find(name.0, |i| self.rows[*i as usize].name() == name) {
+        let name = name(&self.hasher, attributes);
+        let is_it = |row: &Row| row.name() == name && row.may_be(attributes);
+        if let Some(&i) = self.index.find(name, |i| is_it(&self.rows[*i as usize])) {
             self.rows[i as usize].refs += 1;
             return PathRef(i);
         }
         let i = self.place(name, attributes);
         self.rows[i as usize].update(&brief(attributes));
-        self.index.insert_unique(name.0, i, |i| self.rows[*i as usize].name);
+        self.index.insert_unique(name, i, |i| self.rows[*i as usize].name());
         PathRef(i)
     }
 
@@ -247,7 +250,7 @@ impl PathTable {
         }
         row.flags |= flag::FREE;
         self.arena.give_back(row.run());
-        self.index.remove(row.name, |j| *j == i);
+        self.index.remove(row.name(), |j| *j == i);
         self.odd.remove(&i);
         self.free.push(i);
     }

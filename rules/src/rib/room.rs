@@ -3,6 +3,6 @@
 /// Doubling would leave half of a large table empty.
 pub(in crate::rib) fn make_room<T>(vec: &mut Vec<T>, more: usize) {
     if vec.capacity() - vec.len() < more {
-        vec.reserve_exact(more.max(vec.len() / 8).max(64));
+        vec.reserve_exact(more.max(vec.len() / 16).max(64));
     }
 }

@@ -229,6 +229,9 @@ impl Many {
         let words = words_of(vantage);
         if words > self.words {
             let (end, more) = (self.words as usize, (words - self.words) as usize);
+            if self.data.capacity() - self.data.len() < more {
+                self.data.reserve_exact(more + room::<u32>(self.data.len() + more, self.len()));
+            }
             self.data.splice(end..end, std::iter::repeat_n(0, more));
             self.words = words;
         }
