@@ -12,6 +12,7 @@ use rules::bgp::Timestamp;
 use rules::desk::{Output, Settings};
 use rules::engine::Engine;
 use rules::event::{Batch, Event};
+use rules::limits;
 
 use crate::measure::data;
 use crate::wire::event;
@@ -104,9 +105,12 @@ impl Player {
     fn flush(&mut self) {
         let Some(batch) = self.sequencer.take() else { return };
         let batch: &Batch = &batch;
-        for stamped in batch {
-            let outputs = black_box(self.engine.handle(stamped));
-            self.alerts += outputs.iter().filter(|output| matches!(output, Output::Alert(_))).count();
+        for some in batch.chunks(limits::LOOK_AHEAD) {
+            self.engine.look_ahead(some);
+            for stamped in some {
+                let outputs = black_box(self.engine.handle(stamped));
+                self.alerts += outputs.iter().filter(|output| matches!(output, Output::Alert(_))).count();
+            }
         }
     }
 }

@@ -320,7 +320,10 @@ fn run_shard(
     while let Some(batch) = batches.blocking_recv() {
         let begun = Instant::now();
         let (mut reports, mut memories) = (Vec::new(), Vec::new());
-        for stamped in batch.iter() {
+        for (i, stamped) in batch.iter().enumerate() {
+            if i.is_multiple_of(limits::LOOK_AHEAD) {
+                shard.look_ahead(&batch[i..batch.len().min(i + limits::LOOK_AHEAD)]);
+            }
             shard.handle(stamped, &mut reports);
             if extras.memory && matches!(stamped.event, Event::Checkpoint) {
                 memories.push((stamped.seq, shard.memory()));

@@ -39,6 +39,11 @@ impl Engine {
         out
     }
 
+    /// See [`Shard::look_ahead`].
+    pub fn look_ahead(&self, events: &[Stamped]) {
+        self.shards.iter().for_each(|shard| shard.look_ahead(events));
+    }
+
     /// See [`Desk::record`].
     pub fn record(&mut self, recording: Recording) {
         self.desk.record(recording);

@@ -2,6 +2,11 @@
 
 /// Events of one batch: at the 4,000 UPDATE/s of all of RIS Live this is 64 ms of traffic, and a batch never waits to fill.
 pub const BATCH_EVENTS: usize = 256;
+/// Events whose memory is touched together before they are worked off: sixteen have some fifty places, about as many as a core waits for
+/// at once.
+pub const LOOK_AHEAD: usize = 16;
+/// Routes of a shard from which that pays: less lies in the caches anyway.
+pub const NEAR_ROUTES: usize = 500_000;
 /// Batches that may wait for a shard: 64 x 256 = 16,384 updates, about four seconds of RIS Live.
 pub const SHARD_QUEUE_BATCHES: usize = 64;
 /// Sightings a shard hands over at once: about 128 KiB.

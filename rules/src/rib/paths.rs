@@ -179,8 +179,7 @@ impl PathTable {
         brief: impl FnOnce(&PathAttributes) -> Brief,
     ) -> PathRef {
         let name = name(&self.hasher, attributes);
-        let is_it = |row: &Row| row.name() == name && row.may_be(attributes);
-        if let Some(&i) = self.index.find(name, |i| is_it(&self.rows[*i as usize])) {
+        if let Some(i) = self.find(name, attributes) {
             self.rows[i as usize].refs += 1;
             return PathRef(i);
         }
@@ -188,6 +187,16 @@ impl PathTable {
         self.rows[i as usize].update(&brief(attributes));
         self.index.insert_unique(name, i, |i| self.rows[*i as usize].name());
         PathRef(i)
+    }
+
+    /// The attributes have a row.
+    pub fn holds(&self, attributes: &PathAttributes) -> bool {
+        self.find(name(&self.hasher, attributes), attributes).is_some()
+    }
+
+    fn find(&self, name: Name, attributes: &PathAttributes) -> Option<u32> {
+        let is_it = |row: &Row| row.name() == name && row.may_be(attributes);
+        self.index.find(name, |i| is_it(&self.rows[*i as usize])).copied()
     }
 
     fn place(&mut self, name: Name, attributes: &Arc<PathAttributes>) -> u32 {

@@ -3,6 +3,7 @@
 //! The key is the first octet (IPv4) or the first 16 bits (IPv6), so a prefix, what covers it and what lies inside
 //! it are always in one shard. A shard may report too much ("this adjacency is new to me"), never decide.
 
+mod ahead;
 mod before;
 mod context;
 mod expiry;
