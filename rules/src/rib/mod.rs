@@ -241,9 +241,7 @@ impl Rib {
                 continue;
             }
             self.index.remove(&prefix);
-            if let Ok(found) = self.exact.find_entry(hash(&self.hasher, &prefix), |found| *found == at) {
-                found.remove();
-            }
+            self.exact.remove(hash(&self.hasher, &prefix), |found| *found == at);
             self.sizes[Family::of(&prefix) as usize].prefixes -= 1;
             self.free.push(at);
         }

@@ -28,6 +28,9 @@ struct Args {
     pass: Option<String>,
     #[arg(long, default_value_t = 1)]
     times: usize,
+    /// What a pass reads in place of its file: the same, unpacked.
+    #[arg(long)]
+    input: Option<std::path::PathBuf>,
 }
 
 /// What is promised, in the order it is.
@@ -71,8 +74,8 @@ fn do_pass(name: &str, args: &Args) -> Result<(), Failure> {
         "cold" => mrt::pass_cold(args.times),
         "hostile" => mrt::pass_hostile(args),
         "ris_live" => ris_live::pass(args.times),
-        "bytes2014" => memory::pass(memory::RIB_2014),
-        "bytes2010" => memory::pass(memory::RIB_2010),
+        "bytes2014" => memory::pass(memory::RIB_2014, args),
+        "bytes2010" => memory::pass(memory::RIB_2010, args),
         _ => Err("a pass is one of decode, steady, cold, hostile, ris_live, bytes2014, bytes2010".into()),
     }
 }
