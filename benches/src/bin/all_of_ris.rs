@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use benches::latency::Latencies;
-use benches::measure::{resident, threads_cpu};
+use benches::measure::{resident, stolen, threads_cpu};
 use benches::wire::event;
 use benches::world::stream::{self, Said};
 use benches::world::{Plan, START, World};
@@ -139,7 +139,7 @@ impl Run {
     /// At their moments, whatever the engine does. A batch is what is due.
     fn paced(&mut self, mut news: impl Iterator<Item = Item>, args: &Args) -> Result<(), Failure> {
         const PULSE: Duration = Duration::from_micros(500);
-        let cpu = threads_cpu();
+        let (cpu, stolen_before) = (threads_cpu(), stolen());
         let began = Instant::now();
         let watch = Latencies::watch(self.status.clone());
         let mut said = 0;
@@ -165,6 +165,9 @@ impl Run {
         println!("{said} UPDATEs in {:.1} s: {}", began.elapsed().as_secs_f64(), self.size());
         println!("from due to judged and handed on: {latencies}");
         println!("stalls of 1 ms or more: {}, {:?} together", self.stalls.0, self.stalls.1);
+        if let Some(stolen) = stolen().zip(stolen_before).map(|(after, before)| after - before) {
+            println!("CPU that the host gave to others meanwhile: {stolen:?}");
+        }
         self.print_cpu(&cpu, began.elapsed());
         Ok(())
     }

@@ -24,6 +24,8 @@ pub struct Told {
 pub struct Usage {
     pub cpu: Duration,
     pub resident: usize,
+    /// CPU seconds that the host gave to others.
+    pub stolen: Duration,
     pub when: Instant,
 }
 
@@ -94,7 +96,8 @@ impl Bgpwarden {
         let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
         let pages: usize = of("statm")?.split(' ').nth(1).ok_or("no resident memory")?.parse()?;
         let cpu = Duration::from_secs_f64(ticks / TICKS_A_SECOND);
-        Ok(Usage { cpu, resident: pages * 4_096, when: Instant::now() })
+        let stolen = benches::measure::stolen().unwrap_or_default();
+        Ok(Usage { cpu, resident: pages * 4_096, stolen, when: Instant::now() })
     }
 
     /// Asks it to stop, and gives all alerts that it told.

@@ -40,6 +40,7 @@ pub fn print(args: &Args, script: &Script, sent: &Sent, told: &[Told], stages: &
     stages.iter().for_each(|stage| println!("  {stage}"));
     let (cpu, wall) = ((after.cpu - before.cpu).as_secs_f64(), (after.when - before.when).as_secs_f64());
     println!("  CPU {:.0} % of one core over {wall:.0} s, resident {} MB", 100.0 * cpu / wall, after.resident >> 20);
+    println!("  CPU that the host gave to others meanwhile: {:?}", after.stolen - before.stolen);
 }
 
 /// How long each stage took, out of the histograms of its metrics: in which bucket the quantiles lie.
