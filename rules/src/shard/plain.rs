@@ -50,7 +50,7 @@ impl Shard {
             return false;
         }
         let may_end = || !self.expiry.ends.is_empty() && self.rov_of(entry, origin_as) == RovState::Valid;
-        !self.may_be_invalid(entry, path, origin_as) && !(self.rpki_usable && may_end())
+        !(self.may_be_invalid(entry, path, origin_as) || self.rpki_usable && may_end())
     }
 
     /// Not known to be anything better. An AS_SET has no origin to validate, whoever it names.
