@@ -191,7 +191,7 @@ pub const RELATIONS_STALE_SECS: i64 = 90 * 86_400;
 pub const ROUTE_BYTES: u64 = 5;
 /// A prefix: its entry, its place in the trie and in the index, and its row.
 pub const PREFIX_BYTES: u64 = 300;
-/// A path: a row of 32, its ASes, a place in the index, and what growing tables leave empty.
+/// A path: a row of 28, its ASes, a place in the index, and what growing tables leave empty.
 pub const PATH_BYTES: u64 = 80;
 /// A VRP, in each shard that holds it.
 pub const VRP_BYTES: u64 = 100;

@@ -29,7 +29,7 @@ use crate::limits;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub routes: u64,
-    /// Distinct prefixes ever seen: they are never forgotten.
+    /// Distinct prefixes; those with nothing to remember are forgotten.
     pub prefixes: u64,
     /// Distinct paths, those that no route carries included.
     pub paths: u64,

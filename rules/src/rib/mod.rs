@@ -180,9 +180,12 @@ impl Rib {
         let entry = &mut self.entries[at.0 as usize];
         match entry.routes.insert(vantage, path_id, path) {
             Some(old) => {
-                // From the same origin it is no pause.
-                if old != path && self.paths.origin_as(old) != self.paths.origin_as(path) {
+                let origin_as = self.paths.origin_as(path);
+                if old != path && self.paths.origin_as(old) != origin_as {
                     self.count_origin(at, old, -1, seen);
+                    self.count_origin(at, path, 1, seen);
+                // From the same origin it is no pause; one that found no place before may find one now.
+                } else if !self.entry(at).origins.iter().any(|o| Some(o.asn) == origin_as) {
                     self.count_origin(at, path, 1, seen);
                 }
                 Change { prefix: at, old: Some(old), new: Some(path), table: 0 }
@@ -207,7 +210,8 @@ impl Rib {
         self.sizes[Family::of(prefix) as usize].routes -= 1;
         self.held.lost(vantage);
         self.count_origin(at, old, -1, seen);
-        if self.entry(at).is_blank() {
+        // Whoever was told of an offence here is told of its end behind this; the sweep looks again.
+        if self.entry(at).is_bare() {
             self.blank.push(at);
         }
         Some(Change { prefix: at, old: Some(old), new: None, table })
@@ -292,7 +296,8 @@ impl Rib {
                 origins[i].routes += 1;
             }
             Some(i) => {
-                origins[i].routes -= 1;
+                // A route that came when there was no place for its origin was not counted.
+                origins[i].routes = origins[i].routes.saturating_sub(1);
                 // History that pauses stays history.
                 if origins[i].routes == 0 && !origins[i].seeded {
                     origins.remove(i);
@@ -331,7 +336,11 @@ impl Entry {
 
     /// It has no route, and nothing is to be remembered of those that it had.
     fn is_blank(&self) -> bool {
-        self.routes.is_empty() && self.origins.is_empty() && self.baseline.is_none() && self.offending == 0
+        self.is_bare() && self.offending == 0
+    }
+
+    fn is_bare(&self) -> bool {
+        self.routes.is_empty() && self.origins.is_empty() && self.baseline.is_none()
     }
 
     pub fn is_in_baseline(&self, origin_as: Asn) -> bool {

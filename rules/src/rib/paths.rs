@@ -109,9 +109,10 @@ fn name(hasher: &RandomState, attributes: &PathAttributes) -> Name {
     for pair in path.ases().chunks(2) {
         state.write_u64(u64::from(pair[0].0) << 32 | pair.get(1).map_or(0, |a| u64::from(a.0)));
     }
-    let otc = attributes.only_to_customer.map_or(0, |a| u64::from(a.0) + 1);
-    let flags = u64::from(attributes.blackhole) << 1 | u64::from(path.is_plain_sequence());
-    state.write_u64(otc << 32 | (path.ases().len() as u64) << 2 | flags);
+    let otc = attributes.only_to_customer;
+    let flags = [otc.is_some(), attributes.blackhole, path.is_plain_sequence()];
+    let flags = flags.iter().fold(0, |all, flag| all << 1 | u64::from(*flag));
+    state.write_u64(otc.map_or(0, |asn| u64::from(asn.0)) << 32 | (path.ases().len() as u64) << 3 | flags);
     if !path.is_plain_sequence() {
         path.hash(&mut state);
     }

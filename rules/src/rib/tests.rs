@@ -10,9 +10,13 @@ const VANTAGE: VantageId = VantageId(0);
 
 /// Of 64496.
 fn path(rib: &mut Rib, neighbor: u32) -> PathRef {
-    let attributes = PathAttributes { as_path: AsPath::sequence([Asn(neighbor), Asn(64_496)]), ..Default::default() };
+    path_of(rib, neighbor, 64_496)
+}
+
+fn path_of(rib: &mut Rib, neighbor: u32, origin: u32) -> PathRef {
+    let attributes = PathAttributes { as_path: AsPath::sequence([Asn(neighbor), Asn(origin)]), ..Default::default() };
     rib.paths.intern(&Arc::new(attributes), |_| Brief {
-        origin_as: Some(Asn(64_496)),
+        origin_as: Some(Asn(origin)),
         digest: 0,
         is_clean: true,
         is_known_adjacency: true,
@@ -82,6 +86,37 @@ fn prefixes_that_come_and_go_take_no_more_room() {
         rib.sweep();
     }
     assert_eq!((rib.prefix_count(), rib.entries().len()), (0, 64));
+}
+
+#[test]
+fn what_was_an_offence_is_forgotten_once_it_is_over() {
+    let mut rib = Rib::default();
+    announce(&mut rib, prefix(0, 32), VANTAGE);
+    let at = rib.find(&prefix(0, 32)).expect("it is held");
+    rib.entry_mut(at).offending = 1;
+    // In this order a shard does it.
+    withdraw(&mut rib, &prefix(0, 32), VANTAGE);
+    rib.entry_mut(at).offending = 0;
+    rib.sweep();
+    assert_eq!(rib.prefix_count(), 0);
+}
+
+#[test]
+fn an_origin_that_found_no_place_is_counted_once_there_is_one() {
+    let mut rib = Rib::default();
+    let place = prefix(0, 24);
+    for i in 0..=limits::ORIGINS_PER_PREFIX as u32 {
+        let path = path_of(&mut rib, 64_500, 64_496 + i);
+        rib.announce(place, VantageId(i), 0, path, Timestamp::from_secs(1));
+    }
+    let last = limits::ORIGINS_PER_PREFIX as u32;
+    let origins =
+        |rib: &Rib| rib.entry(rib.find(&place).expect("held")).origins.iter().map(|o| o.asn.0).collect::<Vec<_>>();
+    assert!(!origins(&rib).contains(&(64_496 + last)));
+    rib.withdraw(&place, VANTAGE, 0, Timestamp::from_secs(2));
+    let path = path_of(&mut rib, 64_501, 64_496 + last);
+    rib.announce(place, VantageId(last), 0, path, Timestamp::from_secs(3));
+    assert!(origins(&rib).contains(&(64_496 + last)));
 }
 
 #[test]

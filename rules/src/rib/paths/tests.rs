@@ -24,7 +24,7 @@ fn attributes() -> impl Strategy<Value = PathAttributes> {
         let kind = |k| if k == "set" { SegmentKind::Set } else { SegmentKind::Sequence };
         AsPath::from_segments(segments.into_iter().map(|(k, ases)| Segment { kind: kind(k), ases }))
     });
-    let rest = prop_oneof![8 => Just((None, false)), 1 => Just((Some(Asn(64_496)), false)), 1 => Just((None, true))];
+    let rest = prop_oneof![8 => Just((None, false)), 1 => Just((Some(Asn(64_496)), false)), 1 => Just((Some(Asn(u32::MAX)), false)), 1 => Just((None, true))];
     (path, rest).prop_map(|(as_path, (only_to_customer, blackhole))| PathAttributes {
         as_path,
         only_to_customer,
