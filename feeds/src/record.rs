@@ -92,6 +92,12 @@ impl Recorded {
                 self.counts.routes(update);
             }
             Event::Restore(checkpoint) if checkpoint.check().is_err() => return self.counts.error(kind::BAD_JSON),
+            Event::Session(standing) if standing.vantage.0 as usize >= self.vantage_points => {
+                return self.counts.error(kind::UNKNOWN_PEER);
+            }
+            Event::Shed(shed) if shed.sessions.iter().any(|(v, _)| v.0 as usize >= self.vantage_points) => {
+                return self.counts.error(kind::UNKNOWN_PEER);
+            }
             Event::PeerUp { vantage, .. } | Event::PeerDown { vantage, .. } | Event::EndOfRib { vantage, .. } => {
                 if vantage.0 as usize >= self.vantage_points {
                     return self.counts.error(kind::UNKNOWN_PEER);

@@ -143,7 +143,7 @@ fn roa_ends() -> RoaEnds {
 }
 
 fn shed() -> Shed {
-    let sessions = vec![(VantageId(0), Worth::Partial), (VantageId(7), Worth::FullFeed)];
+    let sessions = vec![(VantageId(0), Worth::FullFeed)];
     Shed { estimated: 9 << 30, budget: 8 << 30, history: true, sessions }
 }
 
@@ -248,6 +248,16 @@ fn lines_that_are_none_are_counted_and_the_others_come() {
     assert_eq!(reader.by_ref().count(), 2);
     let errors: Vec<_> = reader.counts().errors.iter().map(|(kind, n)| (*kind, *n)).collect();
     assert_eq!(errors, [(kind::BAD_JSON, 3), (kind::UNKNOWN_PEER, 1)]);
+}
+
+#[test]
+fn what_is_decided_of_a_session_that_was_never_told_of_is_left_out() {
+    let of_another = Shed { sessions: vec![(VantageId(0), Worth::Partial), (VantageId(1), Worth::Partial)], ..shed() };
+    let standing = Standing { vantage: VantageId(1), set_aside: None };
+    let told = [events()[0].clone(), Event::Shed(Arc::new(of_another)), Event::Session(standing)];
+    let mut reader = from_bytes(record(&told).into(), "x", Use::Updates).expect("a recording");
+    assert_eq!(reader.by_ref().count(), 1);
+    assert_eq!(reader.counts().errors.get(kind::UNKNOWN_PEER), Some(&2));
 }
 
 #[test]

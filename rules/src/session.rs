@@ -91,8 +91,8 @@ struct Session {
 pub struct Sessions {
     known: Vec<Option<Session>>,
     aside: BTreeSet<VantageId>,
-    /// Not heard any more, see [`crate::shed`].
-    shed: BTreeSet<VantageId>,
+    /// By number: not heard any more, see [`crate::shed`].
+    shed: Vec<bool>,
 }
 
 impl Sessions {
@@ -197,12 +197,16 @@ impl Sessions {
     pub fn shed(&mut self, shed: &Shed) {
         for (vantage, _) in &shed.sessions {
             self.aside.remove(vantage);
-            self.shed.insert(*vantage);
+            let i = vantage.0 as usize;
+            if self.shed.len() <= i {
+                self.shed.resize(i + 1, false);
+            }
+            self.shed[i] = true;
         }
     }
 
     pub fn is_shed(&self, vantage: VantageId) -> bool {
-        self.shed.contains(&vantage)
+        self.shed.get(vantage.0 as usize).is_some_and(|is_shed| *is_shed)
     }
 
     fn session(&mut self, vantage: VantageId, at: Timestamp) -> &mut Session {

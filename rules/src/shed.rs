@@ -12,7 +12,8 @@
 //! lost; then the largest: a peer AS counts once, whatever it holds, so the fewest go blind for the same memory. Of sessions
 //! of one size the one that came last goes first.
 //!
-//! Sessions go until 90 % of the budget are left over, so that it is not a few each second. Whoever was shed stays so
+//! Sessions go until less than 90 % of the budget are held, so that it is not a few each second. How many paths go with them is
+//! known only afterwards, so it may take several rounds. Whoever was shed stays so
 //! for the life of the process: what would come back on a quiet day would be shed again on the next busy one, and its
 //! routes would be told as gone and as new by turns. Where nothing is left to shed, the budget cannot be kept.
 
@@ -115,13 +116,28 @@ pub enum Decision {
     NothingLeft,
 }
 
+/// What was decided until now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoFar {
+    pub history_is_shed: bool,
+    /// Sessions were shed, and it is not known yet whether they were enough.
+    pub is_under_way: bool,
+}
+
+impl SoFar {
+    pub fn note(&mut self, decision: &Decision) {
+        self.history_is_shed |= matches!(decision, Decision::Shed(shed) if shed.history);
+        self.is_under_way = matches!(decision, Decision::Shed(shed) if !shed.sessions.is_empty());
+    }
+}
+
 /// What goes, if anything has to. History goes first and alone: what it held is known by what is left.
-pub fn decide(counts: &Counts, tables: &[Table], history_is_shed: bool, budget: u64) -> Decision {
+pub fn decide(counts: &Counts, tables: &[Table], so_far: SoFar, budget: u64) -> Decision {
     let estimated = counts.estimate();
-    if estimated <= budget {
+    if estimated <= if so_far.is_under_way { limits::shed_to(budget) } else { budget } {
         return Decision::Fits;
     }
-    if !history_is_shed {
+    if !so_far.history_is_shed {
         return Decision::Shed(Shed { estimated, budget, history: true, sessions: Vec::new() });
     }
     let mut left = estimated;
@@ -137,7 +153,7 @@ pub fn decide(counts: &Counts, tables: &[Table], history_is_shed: bool, budget: 
         }
     }
     if sessions.is_empty() {
-        return Decision::NothingLeft;
+        return if estimated > budget { Decision::NothingLeft } else { Decision::Fits };
     }
     Decision::Shed(Shed { estimated, budget, history: false, sessions })
 }

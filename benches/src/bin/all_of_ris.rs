@@ -20,6 +20,7 @@ use feeds::input::Item;
 use rules::bgp::VantageId;
 use rules::desk::{Output, Settings};
 use rules::event::Event;
+use rules::shed::{Decision, SoFar, decide};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -46,6 +47,9 @@ struct Args {
     full: usize,
     #[arg(long, default_value_t = 1_000)]
     partial: usize,
+    /// After the dumps: shed until what is held is estimated to fit.
+    #[arg(long, value_name = "MB")]
+    budget: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -64,6 +68,9 @@ fn main() -> Result<(), Failure> {
     println!("{} prefixes, {} ASes, {} sessions", world.space.prefixes.len(), plan.ases, world.sessions.len());
     let mut run = Run::start(&args)?;
     run.load(&world)?;
+    if let Some(budget) = args.budget {
+        run.shed(budget << 20)?;
+    }
     let stream: Box<dyn Iterator<Item = Said>> = match args.stream {
         Kind::Quiet => Box::new(stream::quiet(&world, 1, args.rate)),
         Kind::Busy => Box::new(stream::busy(&world, 1, args.rate)),
@@ -98,7 +105,7 @@ impl Run {
         let before = resident().ok_or("this system does not say how much memory a process has")?;
         let shards = pipeline::shards(args.shards);
         let Pipeline { intake, mut outputs, status, threads, .. } =
-            pipeline::start(Settings::default(), shards, Extras::default())?;
+            pipeline::start(Settings::default(), shards, Extras { tables: true, ..Extras::default() })?;
         let alerts = |outputs: Vec<Output>| outputs.iter().filter(|output| matches!(output, Output::Alert(_))).count();
         let drain = std::thread::spawn(move || {
             let mut told = 0;
@@ -134,6 +141,30 @@ impl Run {
         println!("loaded in {:.0} s: {}", began.elapsed().as_secs_f64(), self.size());
         self.print_cpu(&cpu, began.elapsed());
         Ok(())
+    }
+
+    /// As `run` does once a second, and how long the engine takes for it.
+    fn shed(&mut self, budget: u64) -> Result<(), Failure> {
+        let mut so_far = SoFar::default();
+        loop {
+            self.own(Event::Tick)?;
+            self.until_judged()?;
+            let tables = self.status.desk.lock().map_err(|_| "the desk is gone")?.tables.clone();
+            let decision = decide(&self.status.counts(), &tables, so_far, budget);
+            so_far.note(&decision);
+            let shed = match decision {
+                Decision::Shed(shed) => shed,
+                end => {
+                    println!("{end:?}: {}", self.size());
+                    return Ok(());
+                }
+            };
+            let sessions = shed.sessions.len();
+            let began = Instant::now();
+            self.own(Event::Shed(Arc::new(shed)))?;
+            self.until_judged()?;
+            println!("shed {sessions} sessions in {:.2} s: {}", began.elapsed().as_secs_f64(), self.size());
+        }
     }
 
     /// At their moments, whatever the engine does. A batch is what is due.
@@ -271,8 +302,9 @@ impl Run {
         let counts = self.status.counts();
         let (paths, estimated) = (counts.paths, counts.estimate() >> 20);
         format!(
-            "{routes} routes of {prefixes} prefixes, {paths} paths, {} MB resident ({estimated} estimated), {each:.1} bytes a route",
-            resident >> 20
+            "{routes} routes of {prefixes} prefixes, {paths} paths, {} MB resident, {} MB of it ours, {estimated} MB estimated, {each:.1} bytes a route",
+            resident >> 20,
+            resident.saturating_sub(self.before) >> 20
         )
     }
 

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rules::bgp::Timestamp;
-use rules::shed::{Decision, Shed, decide};
+use rules::shed::{Decision, Shed, SoFar, decide};
 
 use crate::pipeline::Status;
 
@@ -25,13 +25,14 @@ pub struct Room {
 pub struct Shedding {
     room: Room,
     told: Arc<Mutex<Room>>,
+    so_far: SoFar,
     /// When something was shed last. Counts of before that say nothing.
     last: Timestamp,
 }
 
 impl Shedding {
     pub fn new(budget: Option<u64>, told: Arc<Mutex<Room>>) -> Self {
-        Self { room: Room { budget, ..Room::default() }, told, last: Timestamp::MIN }
+        Self { room: Room { budget, ..Room::default() }, told, so_far: SoFar::default(), last: Timestamp::MIN }
     }
 
     /// What has to go now.
@@ -45,10 +46,11 @@ impl Shedding {
         self.room.estimated = counts.estimate();
         let mut shed = None;
         if let Some(budget) = self.room.budget.filter(|_| as_of > self.last) {
-            let decision = decide(&counts, &tables, self.room.history_is_shed, budget);
+            let decision = decide(&counts, &tables, self.so_far, budget);
+            self.so_far.note(&decision);
+            self.room.history_is_shed = self.so_far.history_is_shed;
             self.room.is_too_small = decision == Decision::NothingLeft;
             if let Decision::Shed(decided) = decision {
-                self.room.history_is_shed |= decided.history;
                 shed = Some(Arc::new(decided));
             }
         }

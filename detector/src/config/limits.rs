@@ -12,9 +12,9 @@ pub struct Limits {
 }
 
 const EXPECTED: &str = "a size such as \"8GiB\" or \"512MiB\", or \"none\"";
-/// Longer units first: the end of each is a unit of its own.
+/// The first that leaves nothing over is shown; the last is the end of all others.
 const UNITS: [(&str, u64); 6] =
-    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("GB", 1_000_000_000), ("MB", 1_000_000), ("B", 1)];
+    [("GiB", 1 << 30), ("GB", 1_000_000_000), ("MiB", 1 << 20), ("MB", 1_000_000), ("KiB", 1 << 10), ("B", 1)];
 
 pub(super) fn read(mut section: Section<'_>) -> Limits {
     let memory = match section.text("memory", EXPECTED).as_deref() {
@@ -41,7 +41,7 @@ fn size(text: &str) -> Option<u64> {
     number.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// In the largest unit that leaves nothing over, so that it is read back as it was.
+/// In a unit that leaves nothing over, so that it is read back as it was.
 pub fn shown(octets: u64) -> String {
     let fits = |(_, unit): &&(&str, u64)| octets > 0 && octets.is_multiple_of(*unit);
     let (word, unit) = UNITS.iter().find(fits).copied().unwrap_or(("B", 1));
@@ -65,10 +65,13 @@ mod tests {
             [("8GiB", 8 << 30), ("512MiB", 512 << 20), ("70000 KiB", 70_000 << 10), ("2GB", 2_000_000_000)]
         {
             assert_eq!(memory(&format!("\"{text}\"")), Ok(Some(octets)), "{text}");
-            let config = Config::parse("c", &format!("[limits]\nmemory = \"{}\"", shown(octets)), Path::new(""));
-            assert_eq!(config.expect("fine").limits.memory, Some(octets));
+            let limits = Limits { memory: Some(octets) };
+            let said = Config { limits, ..Config::default() }.to_string();
+            assert!(said.contains(&format!("[limits]\nmemory = \"{}\"", shown(octets))), "{said}");
+            assert_eq!(Config::parse("c", &said, Path::new("")).expect("fine").limits, limits);
         }
         assert_eq!(memory("\"none\""), Ok(None));
+        assert!(Config::default().to_string().contains("# memory: no budget, so nothing is shed"));
     }
 
     #[test]

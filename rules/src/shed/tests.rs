@@ -2,6 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+const BEFORE: SoFar = SoFar { history_is_shed: false, is_under_way: false };
+const SESSIONS: SoFar = SoFar { history_is_shed: true, ..BEFORE };
+
 /// AS, prefixes of each family, believed.
 fn tables(rows: &[(u32, u64, u64, bool)]) -> Vec<Table> {
     let table = |(i, row): (usize, &(u32, u64, u64, bool))| {
@@ -24,7 +27,7 @@ fn shed(rows: &[(u32, u64, u64, bool)], routes: u64) -> Vec<(u32, Worth)> {
     let tables = tables(&rows);
     let counts = counts(&tables);
     let budget = (counts.estimate() - counts.of_routes(counts.routes - routes * 1_000)) / 9 * 10;
-    match decide(&counts, &tables, true, budget) {
+    match decide(&counts, &tables, SESSIONS, budget) {
         Decision::Shed(shed) => shed.sessions.into_iter().map(|(vantage, worth)| (vantage.0, worth)).collect(),
         _ => Vec::new(),
     }
@@ -35,10 +38,10 @@ fn what_fits_stays_and_history_goes_before_any_session() {
     let tables = tables(&[(64496, 1_000_000, 0, true)]);
     let counts = counts(&tables);
     let held = counts.estimate();
-    assert_eq!(decide(&counts, &tables, false, held), Decision::Fits);
+    assert_eq!(decide(&counts, &tables, BEFORE, held), Decision::Fits);
     let history = Shed { estimated: held, budget: held - 1, history: true, sessions: Vec::new() };
-    assert_eq!(decide(&counts, &tables, false, held - 1), Decision::Shed(history));
-    assert_eq!(decide(&counts, &tables, true, held - 1), Decision::NothingLeft, "the last full feed");
+    assert_eq!(decide(&counts, &tables, BEFORE, held - 1), Decision::Shed(history));
+    assert_eq!(decide(&counts, &tables, SESSIONS, held - 1), Decision::NothingLeft, "the last full feed");
 }
 
 #[test]
@@ -98,6 +101,28 @@ fn one_full_feed_among_the_members_of_an_exchange_is_the_last_to_go() {
     assert_eq!(shed(&rows, 0), [(1, Worth::Partial), (2, Worth::Partial), (3, Worth::Partial)]);
 }
 
+#[test]
+fn once_sessions_go_they_go_until_nine_tenths_and_then_only_what_is_too_much_goes_again() {
+    let rows: Vec<_> = (0..10).map(|i| (64496 + i, if i < 3 { 100_000_000 } else { 10_000_000 }, 0, true)).collect();
+    let all = tables(&rows);
+    let held = |routes: u64| Counts { routes, ..Counts::default() };
+    let budget = held(370_000_000).estimate() - 1;
+    let mut so_far = BEFORE;
+    let mut say = |routes: u64| {
+        let decision = decide(&held(routes), &all, so_far, budget);
+        so_far.note(&decision);
+        match decision {
+            Decision::Shed(shed) if shed.history => "history",
+            Decision::Shed(_) => "sessions",
+            Decision::Fits => "fits",
+            Decision::NothingLeft => "nothing left",
+        }
+    };
+    // After history, what fits fits; after sessions it has to be nine tenths.
+    let said = [370, 369, 370, 360, 350, 310, 360, 371].map(|millions| say(millions * 1_000_000));
+    assert_eq!(said, ["history", "fits", "sessions", "sessions", "sessions", "fits", "fits", "sessions"]);
+}
+
 fn some_tables() -> impl Strategy<Value = Vec<Table>> {
     let size = prop_oneof![3 => Just(1_000_000u64), 2 => 0u64..1_200_000, 1 => Just(0)];
     let row = (64496u32..64511, size.clone(), size, prop::bool::weighted(0.9));
@@ -110,8 +135,8 @@ proptest! {
         mut tables in some_tables(), budget in (1u64 << 26)..(1 << 30),
     ) {
         let counts = counts(&tables);
-        let decision = decide(&counts, &tables, true, budget);
-        prop_assert_eq!(&decision, &decide(&counts, &tables, true, budget));
+        let decision = decide(&counts, &tables, SESSIONS, budget);
+        prop_assert_eq!(&decision, &decide(&counts, &tables, SESSIONS, budget));
         let Decision::Shed(shed) = decision else {
             let fits = counts.estimate() <= budget;
             prop_assert_eq!(fits, decision == Decision::Fits);
