@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_size_has_a_unit_and_is_shown_as_it_is_read() {
         for (text, octets) in
-            [("8GiB", 8 << 30), ("512MiB", 512 << 20), ("70000 KiB", 70_000 << 10), ("2GB", 2_000_000_000)]
+            [("8GiB", 8 << 30), ("512MiB", 512 << 20), ("700000 KiB", 700_000 << 10), ("2GB", 2_000_000_000)]
         {
             assert_eq!(memory(&format!("\"{text}\"")), Ok(Some(octets)), "{text}");
             let limits = Limits { memory: Some(octets) };
