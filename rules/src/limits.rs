@@ -208,3 +208,8 @@ pub const FULL_FEEDS_KEPT: usize = 3;
 pub const fn shed_to(budget: u64) -> u64 {
     budget / 10 * 9
 }
+
+/// Routes after which it is counted again before more is shed: a twentieth of all. A second later it goes on.
+pub const fn shed_at_once(routes: u64) -> u64 {
+    routes.div_ceil(20)
+}

@@ -8,8 +8,8 @@
 //! 3. sessions with a part of the table only;
 //! 4. sessions with all of it, as long as [`limits::FULL_FEEDS_KEPT`] peer ASes with a full table are left of each family.
 //!
-//! Among sessions of one worth first those whose AS is heard over another session that holds no less, so that no witness is
-//! lost; then the largest: a peer AS counts once, whatever it holds, so the fewest go blind for the same memory. Of sessions
+//! Among sessions of one worth first those whose AS is heard over another session that holds no less of the same family, so that no
+//! witness is lost; then the largest: a peer AS counts once, whatever it holds, so the fewest go blind for the same memory. Of sessions
 //! of one size the one that came last goes first.
 //!
 //! Sessions go until less than 90 % of the budget are held, so that it is not a few each second. How many paths go with them is
@@ -140,15 +140,16 @@ pub fn decide(counts: &Counts, tables: &[Table], so_far: SoFar, budget: u64) -> 
     if !so_far.history_is_shed {
         return Decision::Shed(Shed { estimated, budget, history: true, sessions: Vec::new() });
     }
-    let mut left = estimated;
+    let (mut left, mut gone) = (estimated, 0);
     let mut sessions = Vec::new();
     let mut full = FullFeeds::of(tables);
     for (worth, table) in by_worth(tables, &full) {
-        if left < limits::shed_to(budget) {
+        if left < limits::shed_to(budget) || gone >= limits::shed_at_once(counts.routes) {
             break;
         }
         if table.routes() > 0 && full.can_spare(table) {
             left = left.saturating_sub(counts.of_routes(table.routes()));
+            gone += table.routes();
             sessions.push((table.vantage, worth));
         }
     }
@@ -160,14 +161,17 @@ pub fn decide(counts: &Counts, tables: &[Table], so_far: SoFar, budget: u64) -> 
 
 /// The least valuable first.
 fn by_worth<'t>(tables: &'t [Table], full: &FullFeeds) -> Vec<(Worth, &'t Table)> {
-    // Of each AS that is believed the session that holds most, of equal ones the first.
-    let mut most: BTreeMap<Asn, (u64, std::cmp::Reverse<VantageId>)> = BTreeMap::new();
-    let size = |t: &Table| (t.routes(), std::cmp::Reverse(t.vantage));
+    // Of each AS that is believed the session that holds most of a family, of equal ones the first.
+    let mut most: BTreeMap<(Asn, usize), (u64, std::cmp::Reverse<VantageId>)> = BTreeMap::new();
+    let held = |t: &Table| (0..2).filter(|i| t.prefixes[*i] > 0).collect::<Vec<_>>();
+    let size = |t: &Table, family: usize| (t.prefixes[family], std::cmp::Reverse(t.vantage));
     for table in tables.iter().filter(|t| t.is_believed) {
-        let held = most.entry(table.peer_as).or_insert(size(table));
-        *held = size(table).max(*held);
+        for family in held(table) {
+            let largest = most.entry((table.peer_as, family)).or_insert(size(table, family));
+            *largest = size(table, family).max(*largest);
+        }
     }
-    let is_only = |t: &Table| most.get(&t.peer_as) == Some(&size(t));
+    let is_only = |t: &Table| held(t).into_iter().any(|i| most.get(&(t.peer_as, i)) == Some(&size(t, i)));
     let mut all: Vec<_> = tables.iter().map(|t| (full.worth(t), t)).collect();
     all.sort_by_key(|(worth, t)| (*worth, is_only(t), std::cmp::Reverse((t.routes(), t.vantage))));
     all

@@ -19,18 +19,55 @@ fn counts(tables: &[Table]) -> Counts {
     Counts { routes, paths: routes / 10, ..Counts::default() }
 }
 
-/// What goes so that no more than so many of these routes are left, at most nine tenths of them; a thousandfold, so that what does
-/// not depend on them is next to nothing.
+/// What goes, round by round, so that no more than so many of these routes are left, at most nine tenths of them; a thousandfold, so
+/// that what does not depend on them is next to nothing.
 fn shed(rows: &[(u32, u64, u64, bool)], routes: u64) -> Vec<(u32, Worth)> {
     let rows: Vec<_> =
         rows.iter().map(|(asn, v4, v6, is_believed)| (*asn, v4 * 1_000, v6 * 1_000, *is_believed)).collect();
-    let tables = tables(&rows);
-    let counts = counts(&tables);
-    let budget = (counts.estimate() - counts.of_routes(counts.routes - routes * 1_000)) / 9 * 10;
-    match decide(&counts, &tables, SESSIONS, budget) {
-        Decision::Shed(shed) => shed.sessions.into_iter().map(|(vantage, worth)| (vantage.0, worth)).collect(),
-        _ => Vec::new(),
+    let mut tables = tables(&rows);
+    let held = counts(&tables);
+    let budget = (held.estimate() - held.of_routes(held.routes - routes * 1_000)) / 9 * 10;
+    let (mut gone, mut so_far) = (Vec::new(), SESSIONS);
+    loop {
+        let decision = decide(&counts(&tables), &tables, so_far, budget);
+        so_far.note(&decision);
+        let Decision::Shed(shed) = decision else { return gone };
+        tables
+            .iter_mut()
+            .filter(|t| shed.sessions.iter().any(|(v, _)| *v == t.vantage))
+            .for_each(|t| t.prefixes = [0, 0]);
+        gone.extend(shed.sessions.into_iter().map(|(vantage, worth)| (vantage.0, worth)));
     }
+}
+
+#[test]
+fn one_that_floods_takes_no_other_with_it() {
+    let rows =
+        [(64496, 900_000, 0, true), (64497, 900_000, 0, true), (64498, 900_000, 0, true), (64499, 8_000, 0, true)];
+    let mut tables = tables(&[&rows[..], &[(64500, 600_000, 0, true)]].concat());
+    let mut held = counts(&tables);
+    // All that it says is its own.
+    held.prefixes = 1_500_000;
+    let decision = decide(&held, &tables, SESSIONS, held.estimate() - 1);
+    let Decision::Shed(shed) = decision else { panic!("{decision:?}") };
+    assert_eq!(shed.sessions, [(VantageId(4), Worth::Partial)]);
+    tables[4].prefixes = [0, 0];
+    let after = Counts { prefixes: 900_000, ..counts(&tables) };
+    let so_far = SoFar { is_under_way: true, ..SESSIONS };
+    assert_eq!(decide(&after, &tables, so_far, held.estimate() - 1), Decision::Fits);
+}
+
+#[test]
+fn the_session_of_the_other_family_is_a_witness_of_its_own() {
+    let rows = [
+        (64496, 1_000_000, 0, true),
+        (64497, 1_000_000, 0, true),
+        (64498, 1_000_000, 0, true),
+        (64500, 500_000, 0, true),
+        (64500, 0, 100_000, true),
+        (64501, 400_000, 0, true),
+    ];
+    assert_eq!(shed(&rows, 3_400_000)[..2], [(3, Worth::Partial), (5, Worth::Partial)]);
 }
 
 #[test]
@@ -161,7 +198,8 @@ proptest! {
         }
         let freed: u64 = tables.iter().filter(|t| gone.contains(&t.vantage)).map(|t| counts.of_routes(t.routes())).sum();
         let left = counts.estimate() - freed;
-        if left >= limits::shed_to(budget) {
+        let routes: u64 = tables.iter().filter(|t| gone.contains(&t.vantage)).map(Table::routes).sum();
+        if left >= limits::shed_to(budget) && routes < limits::shed_at_once(counts.routes) {
             // Nothing that could go was left; the measure of a full table stays the one it was made by.
             let mut again = FullFeeds::of(&tables);
             prop_assert!(tables.iter().filter(|t| gone.contains(&t.vantage)).all(|t| again.can_spare(t)));
