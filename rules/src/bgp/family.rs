@@ -40,8 +40,8 @@ pub fn canonical(prefix: IpNet) -> IpNet {
     prefix.trunc()
 }
 
-/// What a map has over `prefix`, itself included, the longest first. Where little lies over each other, this beats the walk from the
-/// top, which allocates on its way.
+/// What a map has over `prefix`, itself included, the longest first. No allocation on the way, unlike the walk from
+/// the top.
 pub fn nearest_first<T>(map: &JointPrefixMap<IpNet, T>, prefix: IpNet) -> impl Iterator<Item = (IpNet, &T)> {
     std::iter::successors(map.get_lpm(&prefix), |(outer, _)| map.get_lpm(&outer.supernet()?))
 }

@@ -99,7 +99,7 @@ pub struct Rib {
     entries: Vec<Entry>,
     /// Places in `entries` that nothing refers to.
     free: Vec<PrefixRef>,
-    /// Entries that had nothing left to remember when they were looked at last.
+    /// Entries that lost their last route and may have nothing left to remember; the sweep looks again.
     blank: Vec<PrefixRef>,
     pub paths: PathTable,
     sizes: [Sizes; 2],

@@ -95,6 +95,7 @@ impl PathContext {
         adjacency.neighbor == adjacency.origin_as || self.known.contains(&adjacency.into())
     }
 
+    /// All that a path says, with its proofs.
     pub fn facts(&self, attributes: &PathAttributes, aspas: &AspaTable) -> PathFacts {
         let (hops, private_tail) = strip_private_tail(&attributes.as_path);
         // A set of one may name the origin, whatever ROV makes of it; a private member is a customer of who aggregated.
