@@ -193,7 +193,7 @@ pub const RELATIONS_STALE_SECS: i64 = 90 * 86_400;
 pub const ROUTE_BYTES: u64 = 5;
 /// A prefix: its entry, its place in the trie and in the index, its row, its baseline, and what is known of its adjacencies.
 pub const PREFIX_BYTES: u64 = 550;
-/// A path: a row of 28, its ASes, a place in the index, and what growing tables leave empty.
+/// A path: a row of 24, its ASes, a place in the index, and what growing tables leave empty.
 pub const PATH_BYTES: u64 = 70;
 /// A VRP, in each shard that holds it.
 pub const VRP_BYTES: u64 = 100;

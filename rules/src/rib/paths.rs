@@ -1,4 +1,4 @@
-//! Which sets of attributes do the routes carry? Each is kept once, in about 56 octets: a row of 28, its ASes, and a place in the
+//! Which sets of attributes do the routes carry? Each is kept once, in about 52 octets: a row of 24, its ASes, and a place in the
 //! index. What a path says by itself is worked out anew whenever a rule asks; the row keeps what nearly every update asks.
 
 mod arena;
@@ -26,14 +26,18 @@ use arena::{Arena, Run};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathRef(pub(super) u32);
 
-/// 64 bits under a secret key; with the number of ASes and the origin they stand for the attributes themselves: among twelve million
-/// paths, two that share all three are less likely than 1 in 10^9. To compare them octet by octet costs another cache miss an update.
-type Name = u64;
+/// 32 bits under a secret key: enough to look in the right place. Among fifty million paths one in a hundred meets another of the
+/// same name, so what has the name is compared with the attributes themselves, and two that differ are never taken for one.
+type Name = u32;
+
+/// A name on everything that the index looks at: the lowest bits, the seven highest, and those in between that choose a part.
+fn spread(name: Name) -> u64 {
+    u64::from(name).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
 
 /// What nearly every update asks of a path: less than half a cache line.
 struct Row {
-    /// High and low half, since eight octets in one would be padded to 32 in all.
-    name: [u32; 2],
+    name: Name,
     /// Of what it proves, see [`crate::proofs::PathProofs::digest`].
     digest: u32,
     /// Routes that carry it, and whoever else holds it.
@@ -65,19 +69,7 @@ mod flag {
 impl Row {
     fn new(name: Name, run: Run) -> Self {
         let Run { start, len } = run;
-        let name = [(name >> 32) as u32, name as u32];
         Self { name, digest: 0, refs: 1, origin_as: Asn(0), start, len, flags: 0, idled: 0 }
-    }
-
-    fn name(&self) -> Name {
-        u64::from(self.name[0]) << 32 | u64::from(self.name[1])
-    }
-
-    /// What stands in the row speaks for it, beyond the name. A private tail hides the origin, and an AS_SET may name one.
-    fn may_be(&self, attributes: &PathAttributes) -> bool {
-        let ases = attributes.as_path.ases();
-        let is_origin = |last: &Asn| last.is_private_or_trans() || self.origin_as == *last;
-        usize::from(self.len) == ases.len() && (self.has(flag::ODD) || ases.last().is_none_or(is_origin))
     }
 
     fn run(&self) -> Run {
@@ -103,7 +95,7 @@ impl Row {
 }
 
 /// Two ASes at a time; the derived hash goes one by one.
-fn name(hasher: &RandomState, attributes: &PathAttributes) -> Name {
+fn name(hasher: &impl BuildHasher, attributes: &PathAttributes) -> Name {
     let mut state = hasher.build_hasher();
     let path = &attributes.as_path;
     for pair in path.ases().chunks(2) {
@@ -116,7 +108,7 @@ fn name(hasher: &RandomState, attributes: &PathAttributes) -> Name {
     if !path.is_plain_sequence() {
         path.hash(&mut state);
     }
-    state.finish()
+    state.finish() as Name
 }
 
 /// What tells whether a path is to be worked out again.
@@ -131,7 +123,7 @@ pub struct Sight<'t> {
 
 /// All attribute sets that some route carries, each once. The hash is keyed anew in every process: paths are
 /// chosen by strangers.
-pub struct PathTable {
+pub struct PathTable<H = RandomState> {
     rows: Vec<Row>,
     arena: Arena,
     /// Those that are more than an AS_SEQUENCE.
@@ -140,17 +132,17 @@ pub struct PathTable {
     /// Paths that no route carries, oldest first: most come back, and to work them out costs more than their memory.
     idle: VecDeque<(u32, u8)>,
     index: GradualTable<u32>,
-    hasher: RandomState,
+    hasher: H,
     most_idle: usize,
 }
 
-impl Default for PathTable {
+impl<H: BuildHasher + Default> Default for PathTable<H> {
     fn default() -> Self {
         Self::keeping(limits::IDLE_PATHS)
     }
 }
 
-impl PathTable {
+impl<H: BuildHasher + Default> PathTable<H> {
     /// Keeps so many paths that no route carries.
     fn keeping(most_idle: usize) -> Self {
         Self {
@@ -160,7 +152,7 @@ impl PathTable {
             free: Vec::new(),
             idle: VecDeque::new(),
             index: GradualTable::default(),
-            hasher: RandomState::default(),
+            hasher: H::default(),
             most_idle,
         }
     }
@@ -186,7 +178,7 @@ impl PathTable {
         }
         let i = self.place(name, attributes);
         self.rows[i as usize].update(&brief(attributes));
-        self.index.insert_unique(name, i, |i| self.rows[*i as usize].name());
+        self.index.insert_unique(spread(name), i, |i| spread(self.rows[*i as usize].name));
         PathRef(i)
     }
 
@@ -196,8 +188,17 @@ impl PathTable {
     }
 
     fn find(&self, name: Name, attributes: &PathAttributes) -> Option<u32> {
-        let is_it = |row: &Row| row.name() == name && row.may_be(attributes);
-        self.index.find(name, |i| is_it(&self.rows[*i as usize])).copied()
+        let is_it = |i: &u32| self.rows[*i as usize].name == name && self.is(*i, attributes);
+        self.index.find(spread(name), is_it).copied()
+    }
+
+    /// The row stands for these attributes, whatever its name.
+    fn is(&self, i: u32, attributes: &PathAttributes) -> bool {
+        let path = PathRef(i);
+        match self.odd(path) {
+            Some(odd) => **odd == *attributes,
+            None => self.ases(path) == attributes.as_path.ases() && is_sequence(attributes),
+        }
     }
 
     fn place(&mut self, name: Name, attributes: &Arc<PathAttributes>) -> u32 {
@@ -260,7 +261,7 @@ impl PathTable {
         }
         row.flags |= flag::FREE;
         self.arena.give_back(row.run());
-        self.index.remove(row.name(), |j| *j == i);
+        self.index.remove(spread(row.name), |j| *j == i);
         self.odd.remove(&i);
         self.free.push(i);
     }
