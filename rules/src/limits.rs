@@ -189,7 +189,7 @@ pub const RELATIONS_STALE_SECS: i64 = 90 * 86_400;
 
 /// What memory is estimated by, see [`crate::shed`]; fitted to what `all_of_ris` of the benches had resident with 4.2 M routes of
 /// 12,300 prefixes and 408,000 paths (65 MiB), 3.5 M of 123,000 and 740,000 (146), 0.7 M of 246,000 and 154,000 (157): with 10 MB for all
-/// else they come out within 5 %. A route: four octets in a dense row, and an eighth of room to grow.
+/// else they come out within 5 %. A route: four octets in a dense row, and room to grow.
 pub const ROUTE_BYTES: u64 = 5;
 /// A prefix: its entry, its place in the trie and in the index, its row, its baseline, and what is known of its adjacencies.
 pub const PREFIX_BYTES: u64 = 550;
