@@ -303,6 +303,10 @@ impl Shard {
         }
         let first = out.len();
         out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));
+        // A dump has more to tell than anything that comes after it.
+        if self.out.capacity() > limits::SIGHTINGS_PER_CHUNK {
+            self.out = Vec::new();
+        }
         out[first..].sort_by(Keyed::order);
     }
 
