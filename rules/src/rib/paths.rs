@@ -188,17 +188,15 @@ impl<H: BuildHasher + Default> PathTable<H> {
     }
 
     fn find(&self, name: Name, attributes: &PathAttributes) -> Option<u32> {
-        let is_it = |i: &u32| self.rows[*i as usize].name == name && self.is(*i, attributes);
+        let (ases, is_odd) = (attributes.as_path.ases(), !is_sequence(attributes));
+        let is_it = |i: &u32| {
+            let row = &self.rows[*i as usize];
+            row.name == name
+                && row.has(flag::ODD) == is_odd
+                && self.arena.get(row.run()) == ases
+                && (!is_odd || *self.odd[i] == *attributes)
+        };
         self.index.find(spread(name), is_it).copied()
-    }
-
-    /// The row stands for these attributes, whatever its name.
-    fn is(&self, i: u32, attributes: &PathAttributes) -> bool {
-        let path = PathRef(i);
-        match self.odd(path) {
-            Some(odd) => **odd == *attributes,
-            None => self.ases(path) == attributes.as_path.ases() && is_sequence(attributes),
-        }
     }
 
     fn place(&mut self, name: Name, attributes: &Arc<PathAttributes>) -> u32 {
