@@ -122,7 +122,8 @@ fn names_fill_all_parts_of_the_index_and_all_places_of_a_part() {
         parts[(hash >> 48) as usize % 256] += 1;
         places[hash as usize % 256] += 1;
         tags[(hash >> 57) as usize] += 1;
-        both[((hash >> 48) as usize % 256) << 10 | hash as usize % 1_024] += 1;
+        let (part, place) = ((hash >> 48) as usize % 256, hash as usize % 1_024);
+        both[part * 1_024 + place] += 1;
     }
     let is_even = |counts: &[u32]| {
         let mean = (1 << 18) / counts.len() as u32;
