@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use rules::alert::{Class, Tlp, Transition};
-use rules::bgp::{AsPath, Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use rules::bgp::{AsPath, Asn, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use rules::desk::Settings;
 use rules::event::Event;
 use rules::finding::Kind;
@@ -119,11 +119,11 @@ fn replay(messages: &[Value]) -> Run {
             events.push((seen, Event::Vantage(next, Arc::new(point))));
             next
         });
-        let nlri = vec![Nlri { prefix: prefix_of(send), path_id: 0 }];
+        let nlri = Nlris::from([Nlri { prefix: prefix_of(send), path_id: 0 }]);
         let is_withdrawal = send["type"] == "W";
         let hops: Vec<Asn> = send["path"].as_array().into_iter().flatten().map(|a| Asn(number(a) as u32)).collect();
         let attributes = PathAttributes { as_path: AsPath::sequence(hops), ..Default::default() };
-        let (withdrawn, announced) = if is_withdrawal { (nlri, Vec::new()) } else { (Vec::new(), nlri) };
+        let (withdrawn, announced) = if is_withdrawal { (nlri, Nlris::new()) } else { (Nlris::new(), nlri) };
         let update = Update { vantage, seen, withdrawn, announced, attributes: Arc::new(attributes) };
         events.push((seen, Event::Update(update)));
     }

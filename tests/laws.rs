@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rules::alert::{Alert, Class, Source, SourceState, Tlp, Transition};
-use rules::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use rules::bgp::{AsPath, Asn, Family, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use rules::desk::Settings;
 use rules::engine::Engine;
 use rules::event::Event;
@@ -228,15 +228,15 @@ impl Step {
             Self::Announce(peer, announced, attributes) => Event::Update(Update {
                 vantage: VantageId(peer),
                 seen,
-                withdrawn: Vec::new(),
-                announced,
+                withdrawn: Nlris::new(),
+                announced: announced.into(),
                 attributes: Arc::new(attributes),
             }),
             Self::Withdraw(peer, withdrawn) => Event::Update(Update {
                 vantage: VantageId(peer),
                 seen,
-                withdrawn,
-                announced: Vec::new(),
+                withdrawn: withdrawn.into(),
+                announced: Nlris::new(),
                 attributes: Arc::default(),
             }),
             Self::Up(peer) => Event::PeerUp { vantage: VantageId(peer), seen },

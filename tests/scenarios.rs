@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use rules::bgp::{Nlri, VantageId};
+use rules::bgp::{Nlris, VantageId};
 use rules::desk::Settings;
 use rules::event::Event;
 use rules::testing::scenario::Scenario;
@@ -167,7 +167,7 @@ fn a_network_is_replaced_by_its_halves_in_one_message() {
     let path = folder().join("variants/a_network_taken_back_before_its_halves_come.scn");
     let text = std::fs::read_to_string(&path).expect("the story is there");
     let mut scenario: Scenario = text.parse().expect("a story");
-    let mut withdrawn: BTreeMap<VantageId, Vec<Nlri>> = BTreeMap::new();
+    let mut withdrawn: BTreeMap<VantageId, Nlris> = BTreeMap::new();
     let mut merged = 0;
     scenario.lives[0].retain_mut(|(_, event)| {
         let Event::Update(update) = event else { return true };

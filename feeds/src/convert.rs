@@ -18,8 +18,9 @@ use bytes::Bytes;
 pub(crate) use fields::prefix_of;
 use fields::{Fields, MP_REACH, MP_UNREACH, attributes_fit, family};
 use foldhash::{HashSet, HashSetExt};
+use ipnet::IpNet;
 use known::Known;
-use rules::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
+use rules::bgp::{Asn, Family, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId};
 use rules::event::Event;
 
 use crate::counts::kind;
@@ -70,8 +71,8 @@ impl From<bool> for AddPath {
 /// One UPDATE, treated as RFC 7606 demands.
 #[derive(Debug)]
 pub(crate) struct Heard {
-    pub withdrawn: Vec<Nlri>,
-    pub announced: Vec<Nlri>,
+    pub withdrawn: Nlris,
+    pub announced: Nlris,
     pub attributes: Arc<PathAttributes>,
     pub end_of_rib: Option<Family>,
     /// As on the wire, before malformed announcements became withdrawals.
@@ -227,8 +228,8 @@ fn without_routes(fields: &Fields<'_>, routes: &Routes) -> Heard {
         _ => None,
     };
     Heard {
-        withdrawn: Vec::new(),
-        announced: Vec::new(),
+        withdrawn: Nlris::new(),
+        announced: Nlris::new(),
         attributes: no_attributes(),
         end_of_rib,
         announced_on_wire: 0,
@@ -240,7 +241,7 @@ fn without_routes(fields: &Fields<'_>, routes: &Routes) -> Heard {
 }
 
 /// Removes repeats, keeping the order: a prefix may come once per next hop.
-pub(crate) fn dedup(routes: &mut Vec<Nlri>) {
+pub(crate) fn dedup(routes: &mut Nlris) {
     if routes.is_sorted_by(|a, b| a < b) {
         return;
     }
@@ -248,15 +249,41 @@ pub(crate) fn dedup(routes: &mut Vec<Nlri>) {
     if few && !routes.iter().enumerate().any(|(i, route)| routes[..i].contains(route)) {
         return;
     }
+    if !few && are_clearly_distinct(routes) {
+        return;
+    }
     let mut seen = HashSet::with_capacity(routes.len());
     routes.retain(|route| seen.insert(*route));
+}
+
+/// No two are the same, which a few bits of each show. False also for some lists in which all are different: two hundred prefixes, or what
+/// somebody chose to look alike.
+fn are_clearly_distinct(routes: &[Nlri]) -> bool {
+    let mut taken = [0_u64; 256];
+    routes.iter().all(|route| {
+        let bit = few_bits(route);
+        let word = &mut taken[bit / 64];
+        let is_new = *word >> (bit % 64) & 1 == 0;
+        *word |= 1 << (bit % 64);
+        is_new
+    })
+}
+
+/// Fourteen, the same of the same route.
+fn few_bits(route: &Nlri) -> usize {
+    let address = match route.prefix {
+        IpNet::V4(p) => u64::from(p.addr().to_bits()),
+        IpNet::V6(p) => (p.addr().to_bits() >> 64) as u64 ^ p.addr().to_bits() as u64,
+    };
+    let all = address ^ u64::from(route.prefix.prefix_len()) << 32 ^ u64::from(route.path_id) << 40;
+    (all.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as usize
 }
 
 /// IPv4 and IPv6 unicast routes of one UPDATE.
 #[derive(Default)]
 struct Routes {
-    announced: Vec<Nlri>,
-    withdrawn: Vec<Nlri>,
+    announced: Nlris,
+    withdrawn: Nlris,
     /// A field ended in something that is no prefix.
     broken: bool,
     /// Another address family is in it.

@@ -10,12 +10,23 @@ use rules::limits;
 
 use crate::input::Item;
 
+/// Collector, family and AS, then the address: quicker to hash than what they are.
+type Key = (u64, u128);
+
+fn key(collector: u32, peer_as: Asn, peer_address: IpAddr) -> Key {
+    let (is_ipv6, address) = match peer_address {
+        IpAddr::V4(address) => (false, address.to_bits().into()),
+        IpAddr::V6(address) => (true, address.to_bits()),
+    };
+    (u64::from(collector) << 33 | u64::from(is_ipv6) << 32 | u64::from(peer_as.0), address)
+}
+
 /// The vantage points of one reader, numbered from 0 in the order of their first word.
 #[derive(Default)]
 pub(crate) struct Vantages {
     collectors: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
-    ids: HashMap<(u32, Asn, IpAddr), VantageId>,
+    ids: HashMap<Key, VantageId>,
 }
 
 impl Vantages {
@@ -38,7 +49,7 @@ impl Vantages {
             None if full => return None,
             None => self.add_collector(collector),
         };
-        let key = (number, peer_as, peer_address);
+        let key = key(number, peer_as, peer_address);
         if let Some(&id) = self.ids.get(&key) {
             return Some(id);
         }

@@ -8,7 +8,7 @@ use feeds::input::{Item, Kind, Use, from_bytes};
 use feeds::record::Writer;
 use rules::alert::{Class, Source, SourceState, Tlp};
 use rules::bgp::{
-    AsPath, Asn, Family, Nlri, PathAttributes, Segment, SegmentKind, Timestamp, Update, VantageId, VantagePoint,
+    AsPath, Asn, Family, Nlri, Nlris, PathAttributes, Segment, SegmentKind, Timestamp, Update, VantageId, VantagePoint,
 };
 use rules::checkpoint::Checkpoint;
 use rules::desk::{Output, Settings};
@@ -28,8 +28,8 @@ fn update(path: AsPath) -> Update {
     Update {
         vantage: VantageId(0),
         seen: Timestamp(1_700_000_000_000_001),
-        withdrawn: vec![route("198.51.100.0/24", 0)],
-        announced: vec![route("192.0.2.0/24", 0), route("2001:db8::/32", 7)],
+        withdrawn: Nlris::from([route("198.51.100.0/24", 0)]),
+        announced: [route("192.0.2.0/24", 0), route("2001:db8::/32", 7)].into_iter().collect(),
         attributes: Arc::new(PathAttributes { as_path: path, only_to_customer: Some(Asn(64500)), blackhole: true }),
     }
 }
@@ -114,7 +114,7 @@ fn checkpoint() -> Checkpoint {
     let heard = |vantage: u32, prefix: &str, path: &[u32]| {
         let ases: Vec<Asn> = path.iter().copied().map(Asn).collect();
         let attributes = PathAttributes { as_path: AsPath::sequence(ases), ..PathAttributes::default() };
-        let (withdrawn, announced, attributes) = (Vec::new(), vec![route(prefix, 0)], Arc::new(attributes));
+        let (withdrawn, announced, attributes) = (Nlris::new(), Nlris::from([route(prefix, 0)]), Arc::new(attributes));
         Update { vantage: VantageId(vantage), seen: Timestamp(0), withdrawn, announced, attributes }
     };
     let events = [

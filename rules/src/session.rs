@@ -246,7 +246,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::bgp::PathAttributes;
+    use crate::bgp::{Nlris, PathAttributes};
 
     fn announce(prefixes: &[(&str, u32)]) -> Event {
         let nlri =
@@ -254,7 +254,7 @@ mod tests {
         Event::Update(Update {
             vantage: VantageId(0),
             seen: Timestamp::from_secs(0),
-            withdrawn: Vec::new(),
+            withdrawn: Nlris::new(),
             announced: prefixes.iter().map(nlri).collect(),
             attributes: Arc::new(PathAttributes::default()),
         })

@@ -47,8 +47,8 @@ fn told_again(events: &Events, at: Timestamp) -> Events {
     again.extend(rpki.into_iter().chain(relations).chain(watch));
     let had_dump = events.iter().any(|(_, event)| matches!(event, Event::SeedDone { .. }));
     for ((prefix, vantage, path_id), attributes) in table {
-        let announced = vec![Nlri { prefix, path_id }];
-        let update = Update { vantage, seen: at, withdrawn: Vec::new(), announced, attributes };
+        let announced = Nlris::from([Nlri { prefix, path_id }]);
+        let update = Update { vantage, seen: at, withdrawn: Nlris::new(), announced, attributes };
         again.push(if had_dump { Event::Seed(update) } else { Event::Update(update) });
     }
     if had_dump {

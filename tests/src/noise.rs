@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use feeds::input::{Item, Use};
 use rules::alert::{Alert, Severity};
-use rules::bgp::{Nlri, Timestamp, Update, VantageId};
+use rules::bgp::{Nlri, Nlris, Timestamp, Update, VantageId};
 use rules::event::Event;
 use rules::finding::Code;
 use rules::limits;
@@ -130,7 +130,7 @@ fn keep(update: Update, held: &mut BTreeMap<(VantageId, Nlri), Update>) {
         held.remove(&(update.vantage, *nlri));
     }
     for nlri in &update.announced {
-        let seed = Update { announced: vec![*nlri], withdrawn: Vec::new(), ..update.clone() };
+        let seed = Update { announced: Nlris::from([*nlri]), withdrawn: Nlris::new(), ..update.clone() };
         held.insert((update.vantage, *nlri), seed);
     }
 }

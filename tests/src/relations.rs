@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use feeds::input::{Item, Use};
 use rules::alert::Class;
-use rules::bgp::{AsPath, Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use rules::bgp::{AsPath, Asn, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use rules::event::Event;
 use rules::leak::valley;
 use rules::relations::evidence::{Evidence, Shown};
@@ -300,8 +300,8 @@ fn recorded(file: &Path) -> Result<(Vec<Item>, Vec<Item>), String> {
             next
         });
         let attributes = Arc::new(PathAttributes { as_path, ..PathAttributes::default() });
-        let announced = vec![Nlri { prefix, path_id: 0 }];
-        let update = Update { vantage, seen: time, withdrawn: Vec::new(), announced, attributes };
+        let announced = Nlris::from([Nlri { prefix, path_id: 0 }]);
+        let update = Update { vantage, seen: time, withdrawn: Nlris::new(), announced, attributes };
         match text("type") {
             "rib" => dump.push(Item { time, event: Event::Seed(update) }),
             _ => news.push(Item { time, event: Event::Update(update) }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use benches::measure::cpu;
-use rules::bgp::{AsPath, Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use rules::bgp::{AsPath, Asn, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use rules::checkpoint::Parts;
 use rules::desk::{Output, Settings};
 use rules::engine::Engine;
@@ -53,9 +53,9 @@ fn loaded() -> Engine {
         for session in 0..SESSIONS {
             let as_path = AsPath::sequence(vec![Asn(3_000 + session), neighbor, origin_as]);
             let attributes = Arc::new(PathAttributes { as_path, ..PathAttributes::default() });
-            let announced = vec![Nlri { prefix, path_id: 0 }];
+            let announced = Nlris::from([Nlri { prefix, path_id: 0 }]);
             let (vantage, seen) = (VantageId(session), Timestamp::from_secs(0));
-            tell(&mut engine, Event::Seed(Update { vantage, seen, withdrawn: Vec::new(), announced, attributes }));
+            tell(&mut engine, Event::Seed(Update { vantage, seen, withdrawn: Nlris::new(), announced, attributes }));
         }
     }
     tell(&mut engine, Event::SeedDone { as_of: Timestamp::from_secs(0) });

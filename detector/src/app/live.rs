@@ -253,7 +253,7 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
-    use rules::bgp::{Nlri, Update};
+    use rules::bgp::{Nlri, Nlris, Update};
 
     use super::*;
 
@@ -281,8 +281,8 @@ mod tests {
         Event::Update(Update {
             vantage: VantageId(0),
             seen: at(secs),
-            withdrawn: Vec::new(),
-            announced: vec![Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }],
+            withdrawn: Nlris::new(),
+            announced: Nlris::from([Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }]),
             attributes: Arc::default(),
         })
     }

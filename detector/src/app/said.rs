@@ -96,8 +96,9 @@ impl Said {
             update.withdrawn.clear();
         }
         if session.spoke {
-            let is_news =
-                |nlri: &Nlri| self.routes.get(&self.key(vantage, session.life, nlri)).is_none_or(|said| *said < second);
+            let is_news = |nlri: &mut Nlri| {
+                self.routes.get(&self.key(vantage, session.life, nlri)).is_none_or(|said| *said < second)
+            };
             update.announced.retain(is_news);
             update.withdrawn.retain(is_news);
         }

@@ -84,7 +84,7 @@ impl Interest {
             update.announced.iter().for_each(|nlri| self.add(nlri.prefix));
             self.tell();
         }
-        let concerns = |nlri: &Nlri| self.concerns(&nlri.prefix);
+        let concerns = |nlri: &mut Nlri| self.concerns(&nlri.prefix);
         update.announced.retain(concerns);
         update.withdrawn.retain(concerns);
         !(update.announced.is_empty() && update.withdrawn.is_empty())
@@ -110,7 +110,7 @@ impl Interest {
 
 #[cfg(test)]
 mod tests {
-    use rules::bgp::{AsPath, PathAttributes, Timestamp, Update, VantageId};
+    use rules::bgp::{AsPath, Nlris, PathAttributes, Timestamp, Update, VantageId};
     use rules::watch::Constituent;
 
     use super::*;
@@ -122,7 +122,7 @@ mod tests {
         Event::Update(Update {
             vantage: VantageId(0),
             seen: Timestamp::default(),
-            withdrawn: vec![nlri(&"198.51.100.0/24")],
+            withdrawn: Nlris::from([nlri(&"198.51.100.0/24")]),
             announced: prefixes.iter().map(nlri).collect(),
             attributes: Arc::new(attributes),
         })

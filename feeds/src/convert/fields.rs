@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rules::bgp::{Family, Nlri};
+use rules::bgp::{Family, Nlri, Nlris};
 
 use super::{AddPath, Routes};
 
@@ -94,7 +94,7 @@ pub(super) fn attributes_fit(section: &[u8]) -> bool {
 
 /// Reads a field of prefixes. Some collectors store ADD-PATH sessions under subtypes that deny it; then the
 /// field makes no sense without path identifiers (several default routes, or a bad length) and sense with them.
-fn read_prefixes(field: &[u8], family: Family, add_path: bool, into: &mut Vec<Nlri>) -> bool {
+fn read_prefixes(field: &[u8], family: Family, add_path: bool, into: &mut Nlris) -> bool {
     let (mut prefixes, mut whole) = prefixes(field, family, add_path);
     let defaults = prefixes.iter().filter(|route| route.prefix.prefix_len() == 0).count();
     if !add_path && (!whole || defaults > 1) {
@@ -108,8 +108,8 @@ fn read_prefixes(field: &[u8], family: Family, add_path: bool, into: &mut Vec<Nl
 }
 
 /// The prefixes of a field up to the first bad one, and whether that was all of it.
-fn prefixes(mut field: &[u8], family: Family, add_path: bool) -> (Vec<Nlri>, bool) {
-    let mut found = Vec::new();
+fn prefixes(mut field: &[u8], family: Family, add_path: bool) -> (Nlris, bool) {
+    let mut found = Nlris::new();
     while !field.is_empty() {
         let Some((route, rest)) = prefix(field, family, add_path) else { return (found, false) };
         found.push(route);
@@ -118,36 +118,55 @@ fn prefixes(mut field: &[u8], family: Family, add_path: bool) -> (Vec<Nlri>, boo
     (found, true)
 }
 
+#[inline]
 pub(super) fn prefix(field: &[u8], family: Family, add_path: bool) -> Option<(Nlri, &[u8])> {
     let (path_id, field) = match add_path {
         true => field.split_first_chunk::<4>().map(|(id, rest)| (u32::from_be_bytes(*id), rest))?,
         false => (0, field),
     };
     let (&length, rest) = field.split_first()?;
-    let (octets, rest) = rest.split_at_checked(usize::from(length).div_ceil(8))?;
-    let prefix = prefix_of(octets, length, family)?;
-    Some((Nlri { prefix, path_id }, rest))
+    let (octets, behind) = rest.split_at_checked(usize::from(length).div_ceil(8))?;
+    let prefix = match (family, rest.first_chunk()) {
+        // Whatever stands behind it is masked.
+        (Family::Ipv4, Some(four)) => ipv4(u32::from_be_bytes(*four), length)?,
+        _ => prefix_of(octets, length, family)?,
+    };
+    Some((Nlri { prefix, path_id }, behind))
 }
 
 /// The prefix of `length` bits that `octets` begin; bits behind the length are irrelevant (RFC 4271 section 4.3).
 pub(crate) fn prefix_of(octets: &[u8], length: u8, family: Family) -> Option<IpNet> {
     match family {
-        Family::Ipv4 => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
-            let address = (leading(octets, 4)? >> 96) as u32 & mask;
-            Ipv4Net::new(Ipv4Addr::from(address), length).ok().map(IpNet::V4)
-        }
+        Family::Ipv4 => ipv4(leading_four(octets)?, length),
         Family::Ipv6 => {
             let mask = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0);
-            Ipv6Net::new(Ipv6Addr::from(leading(octets, 16)? & mask), length).ok().map(IpNet::V6)
+            Ipv6Net::new(Ipv6Addr::from(leading_sixteen(octets)? & mask), length).ok().map(IpNet::V6)
         }
     }
 }
 
-/// At most `most` octets as the first of sixteen.
-fn leading(octets: &[u8], most: usize) -> Option<u128> {
-    if octets.len() > most {
-        return None;
-    }
-    Some(octets.iter().rev().fold(0, |number, octet| number >> 8 | u128::from(*octet) << 120))
+#[inline]
+fn ipv4(address: u32, length: u8) -> Option<IpNet> {
+    let mask = u32::MAX.checked_shl(32_u32.checked_sub(length.into())?).unwrap_or(0);
+    Ipv4Net::new(Ipv4Addr::from(address & mask), length).ok().map(IpNet::V4)
+}
+
+/// At most four octets as the first of four.
+fn leading_four(octets: &[u8]) -> Option<u32> {
+    let four = match *octets {
+        [] => [0; 4],
+        [a] => [a, 0, 0, 0],
+        [a, b] => [a, b, 0, 0],
+        [a, b, c] => [a, b, c, 0],
+        [a, b, c, d] => [a, b, c, d],
+        _ => return None,
+    };
+    Some(u32::from_be_bytes(four))
+}
+
+/// The same of sixteen.
+fn leading_sixteen(octets: &[u8]) -> Option<u128> {
+    let mut sixteen = [0; 16];
+    sixteen.get_mut(..octets.len())?.copy_from_slice(octets);
+    Some(u128::from_be_bytes(sixteen))
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use rules::bgp::{Asn, Family, Nlri, PathAttributes};
+use rules::bgp::{Asn, Family, Nlri, Nlris, PathAttributes};
 
 use super::fields::{EXTENDED_LENGTH, Fields, MP_REACH, MP_UNREACH, family, prefix};
 use super::known::Known;
@@ -29,8 +29,8 @@ struct Walked<'a> {
     path: &'a [u8],
     only_to_customer: Option<Asn>,
     blackhole: bool,
-    announced: Vec<Nlri>,
-    withdrawn: Vec<Nlri>,
+    announced: Nlris,
+    withdrawn: Nlris,
 }
 
 /// The UPDATE, or none if it is not ordinary.
@@ -196,15 +196,38 @@ fn is_blackhole(community: &[u8]) -> bool {
 }
 
 /// All prefixes of a field; none if one is odd, or a default route (which may be a path identifier in disguise).
-fn prefixes(mut field: &[u8], family: Family, into: &mut Vec<Nlri>) -> Option<()> {
-    // Most fields hold one prefix of about four octets.
-    into.reserve(field.len().div_ceil(5));
-    while !field.is_empty() {
-        let (route, rest) = prefix(field, family, false).filter(|(route, _)| route.prefix.prefix_len() > 0)?;
-        into.push(route);
-        field = rest;
+fn prefixes(field: &[u8], family: Family, into: &mut Nlris) -> Option<()> {
+    let mut walk = PrefixWalk { field, family };
+    into.extend(&mut walk);
+    walk.field.is_empty().then_some(())
+}
+
+/// The prefixes of a field up to the first odd one, which stays.
+struct PrefixWalk<'a> {
+    field: &'a [u8],
+    family: Family,
+}
+
+impl Iterator for PrefixWalk<'_> {
+    type Item = Nlri;
+
+    fn next(&mut self) -> Option<Nlri> {
+        let (route, rest) = prefix(self.field, self.family, false)?;
+        if route.prefix.prefix_len() == 0 {
+            return None;
+        }
+        self.field = rest;
+        Some(route)
     }
-    Some(())
+
+    /// Rightly said of ordinary fields, where a prefix takes no more than four octets (IPv4) or seven, and its length.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let most = match self.family {
+            Family::Ipv4 => 5,
+            Family::Ipv6 => 8,
+        };
+        (self.field.len().div_ceil(most), None)
+    }
 }
 
 #[cfg(test)]

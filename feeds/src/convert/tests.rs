@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use rules::bgp::{AsPath, Segment, SegmentKind};
 use rules::limits;
 
@@ -166,4 +167,33 @@ fn repeats_in_one_announcement_are_one() {
     many.extend([24, 192, 0, 3]);
     assert_eq!(heard(&[ORIGIN, PATH], &many, &WIDE).announced.len(), 40);
     assert_eq!(heard(&[ORIGIN, PATH], &[PREFIX, PREFIX].concat(), &WIDE).announced.len(), 1);
+}
+
+/// Few addresses, so that some come again, and more routes than the sieve has room for.
+fn some_routes() -> impl Strategy<Value = Vec<Nlri>> {
+    let prefix = |text: String| text.parse().expect("a prefix");
+    let route = (0..600_u32, any::<bool>(), 0..2_u32).prop_map(move |(i, is_ipv6, path_id)| {
+        let prefix = if is_ipv6 {
+            prefix(format!("2001:db8:{i:x}::/48"))
+        } else {
+            prefix(format!("10.{}.{}.0/24", i / 256, i % 256))
+        };
+        Nlri { prefix, path_id }
+    });
+    prop::collection::vec(route, 0..400)
+}
+
+proptest! {
+    #[test]
+    fn of_each_route_the_first_one_stays(routes in some_routes()) {
+        let mut first: Vec<Nlri> = Vec::new();
+        for route in &routes {
+            if !first.contains(route) {
+                first.push(*route);
+            }
+        }
+        let mut rid = Nlris::from_vec(routes);
+        dedup(&mut rid);
+        prop_assert_eq!(rid.into_vec(), first);
+    }
 }

@@ -11,7 +11,7 @@ use crate::counts::{Counts, kind};
 use crate::source::Stream;
 
 /// Octets asked of the stream at once.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 32 << 10;
 
 /// Cuts a stream into records.
 pub(super) struct Frames {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use bytes::Buf;
-use rules::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId};
+use rules::bgp::{Asn, Family, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId};
 use rules::event::Event;
 
 use super::{BGP, BGP4MP, BGP4MP_ET, Record, TABLE_DUMP, TABLE_DUMP_V2};
@@ -306,7 +306,7 @@ impl Routes {
 }
 
 fn seed(time: Timestamp, vantage: VantageId, route: Nlri, attributes: Arc<PathAttributes>) -> Item {
-    let update = Update { vantage, seen: time, withdrawn: Vec::new(), announced: vec![route], attributes };
+    let update = Update { vantage, seen: time, withdrawn: Nlris::new(), announced: Nlris::from([route]), attributes };
     Item { time, event: Event::Seed(update) }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rules::bgp::{Asn, Family, Nlri, PathAttributes, Segment, SegmentKind, canonical};
+use rules::bgp::{Asn, Family, Nlri, Nlris, PathAttributes, Segment, SegmentKind, canonical};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::frame::{Data, Json};
@@ -102,8 +102,8 @@ fn parsed<'a, T: Deserialize<'a> + Default>(field: Option<Json<'a>>) -> serde_js
 
 #[derive(Default)]
 struct Prefixes {
-    announced: Vec<Nlri>,
-    withdrawn: Vec<Nlri>,
+    announced: Nlris,
+    withdrawn: Nlris,
     end_of_rib: Option<Family>,
     errors: Vec<&'static str>,
 }

@@ -11,5 +11,5 @@ pub use as_path::{AsPath, BadPath, Segment, SegmentKind};
 pub use asn::{Asn, BadAsn};
 pub use family::{Family, canonical, nearest_first};
 pub use time::Timestamp;
-pub use update::{Nlri, PathAttributes, Update};
+pub use update::{Nlri, Nlris, PathAttributes, Update};
 pub use vantage::{VantageId, VantagePoint};

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{AsPath, Asn, Timestamp, VantageId};
 
@@ -11,6 +12,9 @@ pub struct Nlri {
     pub prefix: IpNet,
     pub path_id: u32,
 }
+
+/// Destinations of one UPDATE. Most have one, which needs no allocation.
+pub type Nlris = SmallVec<[Nlri; 1]>;
 
 /// The attributes that can change a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,8 +33,8 @@ pub struct Update {
     pub vantage: VantageId,
     /// The collector's time.
     pub seen: Timestamp,
-    pub withdrawn: Vec<Nlri>,
-    pub announced: Vec<Nlri>,
+    pub withdrawn: Nlris,
+    pub announced: Nlris,
     /// Attributes of everything in `announced`.
     pub attributes: Arc<PathAttributes>,
 }

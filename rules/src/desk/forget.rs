@@ -144,7 +144,7 @@ fn is_held_or_awaited(offence: &Offence) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bgp::{Asn, Nlri, PathAttributes, Update, VantageId, VantagePoint};
+    use crate::bgp::{Asn, Nlri, Nlris, PathAttributes, Update, VantageId, VantagePoint};
     use crate::desk::{Recording, Settings};
     use crate::event::{Event, Stamped};
     use crate::shard::{KeyRange, Keyed, Shard};
@@ -155,8 +155,8 @@ mod tests {
         let mut shard = Shard::new(KeyRange { index: 0, count: 1 });
         let mut events: Vec<(i64, Event)> = Vec::new();
         let update = |peer: u32, secs: i64, path: &str, announce: bool| {
-            let nlri = vec![Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }];
-            let (announced, withdrawn) = if announce { (nlri, Vec::new()) } else { (Vec::new(), nlri) };
+            let nlri = Nlris::from([Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }]);
+            let (announced, withdrawn) = if announce { (nlri, Nlris::new()) } else { (Nlris::new(), nlri) };
             let as_path = format!("{} 64510 {path}", 64_500 + peer).parse().expect("a path");
             let attributes = Arc::new(PathAttributes { as_path, ..PathAttributes::default() });
             Update { vantage: VantageId(peer), seen: Timestamp::from_secs(secs), withdrawn, announced, attributes }

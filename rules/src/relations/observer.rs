@@ -133,7 +133,7 @@ impl Observer {
 mod tests {
     use super::*;
     use crate::alert::{Source, SourceState};
-    use crate::bgp::{AsPath, Asn, Nlri, PathAttributes, Update, VantageId};
+    use crate::bgp::{AsPath, Asn, Nlri, Nlris, PathAttributes, Update, VantageId};
     use crate::desk::{Desk, Output};
     use crate::event::Stamped;
     use crate::relations::Relation;
@@ -148,9 +148,9 @@ mod tests {
 
     fn update(path: &[u32], day: i64) -> Update {
         let as_path = AsPath::sequence(path.iter().copied().map(Asn).collect::<Vec<_>>());
-        let announced = vec![Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }];
+        let announced = Nlris::from([Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }]);
         let attributes = Arc::new(PathAttributes { as_path, ..PathAttributes::default() });
-        Update { vantage: VantageId(0), seen: at(day), withdrawn: Vec::new(), announced, attributes }
+        Update { vantage: VantageId(0), seen: at(day), withdrawn: Nlris::new(), announced, attributes }
     }
 
     fn file() -> Event {

@@ -96,7 +96,7 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bgp::{Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+    use crate::bgp::{Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
     use crate::event::{Event, Stamped};
     use crate::shard::KeyRange;
 
@@ -112,11 +112,11 @@ mod tests {
             ("203.0.113.0/24", "64500 64510 64496 64496"),
             ("2001:db8::/32", "64500 64512 64496"),
         ] {
-            let announced = vec![Nlri { prefix: prefix.parse().expect("a prefix"), path_id: 0 }];
+            let announced = Nlris::from([Nlri { prefix: prefix.parse().expect("a prefix"), path_id: 0 }]);
             let as_path = path.parse().expect("a path");
             let attributes = Arc::new(PathAttributes { as_path, ..PathAttributes::default() });
             let (vantage, seen) = (VantageId(0), Timestamp::from_secs(1));
-            events.push(Event::Update(Update { vantage, seen, withdrawn: Vec::new(), announced, attributes }));
+            events.push(Event::Update(Update { vantage, seen, withdrawn: Nlris::new(), announced, attributes }));
         }
         for (seq, event) in (0..).zip(events) {
             shard.handle(&Stamped { seq, at: Timestamp::from_secs(1), event }, &mut Vec::new());

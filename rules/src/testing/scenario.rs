@@ -47,7 +47,7 @@ use ipnet::IpNet;
 
 use super::demand::{self, Beside, Demand};
 use crate::alert::{Alert, Class, Source, SourceState, Tlp};
-use crate::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use crate::bgp::{AsPath, Asn, Family, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::Event;
 use crate::relations::{Relation, Relations};
 use crate::rpki::{Delta, RoaEnds, Vrp};
@@ -490,7 +490,7 @@ impl Reader {
                 let told = Told::read(rest)?;
                 let attributes = Arc::default();
                 let withdrawn = told.nlri;
-                vec![Event::Update(Update { vantage, seen, withdrawn, announced: Vec::new(), attributes })]
+                vec![Event::Update(Update { vantage, seen, withdrawn, announced: Nlris::new(), attributes })]
             }
             "peer_down" => vec![Event::PeerDown { vantage, seen }],
             "peer_up" => vec![Event::PeerUp { vantage, seen }],
@@ -514,7 +514,7 @@ impl Reader {
             format!("{} {path}", peer_as.0).parse().map_err(|e| format!("{e}"))?
         };
         let attributes = PathAttributes { as_path, only_to_customer: told.otc, blackhole: told.blackhole };
-        Ok(Update { vantage, seen, withdrawn: Vec::new(), announced: told.nlri, attributes: Arc::new(attributes) })
+        Ok(Update { vantage, seen, withdrawn: Nlris::new(), announced: told.nlri, attributes: Arc::new(attributes) })
     }
 
     /// One line of `then`: words of an alert, or facts that are demanded; a story has one kind of them.
@@ -656,7 +656,7 @@ const FACTS: [&str; 23] = [
 /// Prefixes, and what is said with them.
 #[derive(Default)]
 struct Told<'w> {
-    nlri: Vec<Nlri>,
+    nlri: Nlris,
     path: Vec<&'w str>,
     otc: Option<Asn>,
     blackhole: bool,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::alert::{Source, SourceState};
-use crate::bgp::{AsPath, Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use crate::bgp::{AsPath, Asn, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::Event;
 use crate::registry;
 use crate::relations::{Relation, Relations};
@@ -359,14 +359,14 @@ pub fn witnesses(heard: &[Heard]) -> BTreeSet<Asn> {
 /// An announcement of one prefix.
 pub fn update(vantage: VantageId, prefix: IpNet, path: &[Asn], seen: Timestamp) -> Update {
     let attributes = PathAttributes { as_path: AsPath::sequence(path.to_vec()), ..Default::default() };
-    let announced = vec![Nlri { prefix, path_id: 0 }];
-    Update { vantage, seen, withdrawn: Vec::new(), announced, attributes: Arc::new(attributes) }
+    let announced = Nlris::from([Nlri { prefix, path_id: 0 }]);
+    Update { vantage, seen, withdrawn: Nlris::new(), announced, attributes: Arc::new(attributes) }
 }
 
 /// The withdrawal of one prefix.
 pub fn withdrawal(vantage: VantageId, prefix: IpNet, seen: Timestamp) -> Update {
-    let withdrawn = vec![Nlri { prefix, path_id: 0 }];
-    Update { vantage, seen, withdrawn, announced: Vec::new(), attributes: Arc::default() }
+    let withdrawn = Nlris::from([Nlri { prefix, path_id: 0 }]);
+    Update { vantage, seen, withdrawn, announced: Nlris::new(), attributes: Arc::default() }
 }
 
 /// The lower half of a prefix of a world, down to what is normally accepted.

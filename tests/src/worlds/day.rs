@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use rules::alert::{Alert, Source, SourceState};
-use rules::bgp::{AsPath, Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+use rules::bgp::{AsPath, Asn, Family, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use rules::desk::{Output, Settings, Suppressed};
 use rules::engine::Engine;
 use rules::event::Event;
@@ -144,9 +144,10 @@ impl Day {
     }
 
     /// One message as it came, whatever the session holds. No path: it only withdraws.
-    pub fn send(&mut self, session: usize, announced: Vec<Nlri>, withdrawn: Vec<Nlri>, path: &[Asn]) {
+    pub fn send(&mut self, session: usize, announced: impl Into<Nlris>, withdrawn: impl Into<Nlris>, path: &[Asn]) {
         let attributes = PathAttributes { as_path: AsPath::sequence(path.to_vec()), ..PathAttributes::default() };
         let vantage = VantageId(session as u32);
+        let (withdrawn, announced) = (withdrawn.into(), announced.into());
         let update = Update { vantage, seen: self.now, withdrawn, announced, attributes: Arc::new(attributes) };
         self.updates += 1;
         self.say(Event::Update(update));
@@ -173,14 +174,14 @@ impl Day {
 
 fn update(session: usize, prefix: IpNet, path: Option<&[Asn]>, seen: Timestamp) -> Update {
     // Every tenth session sends path identifiers.
-    let nlri = vec![Nlri { prefix, path_id: if session % 10 == 9 { 7 } else { 0 } }];
+    let nlri = Nlris::from([Nlri { prefix, path_id: if session % 10 == 9 { 7 } else { 0 } }]);
     let vantage = VantageId(session as u32);
     match path {
         Some(path) => {
             let attributes = PathAttributes { as_path: AsPath::sequence(path.to_vec()), ..Default::default() };
-            Update { vantage, seen, withdrawn: Vec::new(), announced: nlri, attributes: Arc::new(attributes) }
+            Update { vantage, seen, withdrawn: Nlris::new(), announced: nlri, attributes: Arc::new(attributes) }
         }
-        None => Update { vantage, seen, withdrawn: nlri, announced: Vec::new(), attributes: Arc::default() },
+        None => Update { vantage, seen, withdrawn: nlri, announced: Nlris::new(), attributes: Arc::default() },
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use rules::alert::{Alert, Status, Transition};
-use rules::bgp::Nlri;
+use rules::bgp::{Nlri, Nlris};
 use rules::limits;
 use rules::session::Cause;
 use rules::testing::world::Dice;
@@ -173,9 +173,9 @@ fn make(graph: &Graph, day: &mut Day, watched: &[usize], noise: Noise, session: 
             let rounds = limits::FLOOD_ROUTES as usize / PARTS + 200;
             for i in 0..rounds {
                 let prepends = vec![peer; 1 + i / ALIKE % 3];
-                day.send(session, own.clone(), Vec::new(), &prepends);
+                day.send(session, own.clone(), Nlris::new(), &prepends);
             }
-            day.send(session, Vec::new(), own, &[]);
+            day.send(session, Nlris::new(), own, &[]);
         }
         Noise::Resets => {
             for _ in 0..RESETS {
@@ -201,7 +201,7 @@ fn make(graph: &Graph, day: &mut Day, watched: &[usize], noise: Noise, session: 
             for _ in 0..MISREAD {
                 let read = misread(&encoded(&any_message(dice), was_sent_with), was_sent_with);
                 if let Some(read) = read {
-                    day.send(session, read, Vec::new(), &[peer, graph.ases[dice.roll(graph.ases.len())]]);
+                    day.send(session, read, Nlris::new(), &[peer, graph.ases[dice.roll(graph.ases.len())]]);
                 }
             }
             day.wait(1);
