@@ -433,7 +433,8 @@ impl Shard {
         let before = self.active.get(&key).cloned().unwrap_or_default();
         // A session that turned Invalid stays so until something better comes.
         let turned = before.iter().any(|a| a.class == Class::OriginHijack);
-        let findings = self.findings(key.0, path, was_valid || turned, now);
+        let is_over = !before.is_empty() && !turned && self.is_nothing(key.0, path, || was_valid, now);
+        let findings = if is_over { Vec::new() } else { self.findings(key.0, path, was_valid || turned, now) };
         self.judged += 1;
         let mut after: SmallVec<[Active; 1]> = SmallVec::new();
         for old in &before {

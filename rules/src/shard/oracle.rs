@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{RouteKey, Shard};
+use super::Shard;
 use crate::bgp::Timestamp;
 use crate::finding::Finding;
 
@@ -12,10 +12,9 @@ impl Shard {
         let mut overlooked = Vec::new();
         for at in self.rib.all() {
             for route in &self.rib.entry(at).routes {
-                let key: RouteKey = (at, route.vantage, route.path_id);
                 // Once there is a baseline, an origin that stood in the dump is history, whatever it takes the place of.
                 for was_valid in [false, self.learning] {
-                    if self.is_plainly_fine(key, route.path, || was_valid, now) {
+                    if self.is_nothing(at, route.path, || was_valid, now) {
                         let findings = self.findings(at, route.path, was_valid, now);
                         overlooked.extend(findings.into_iter().map(|f| (self.rib.entry(at).prefix, f)));
                     }

@@ -6,11 +6,10 @@ use super::{RouteKey, Shard};
 use crate::alert::RovState;
 use crate::bgp::{Asn, Timestamp};
 use crate::registry;
-use crate::rib::{Entry, PathRef};
+use crate::rib::{Entry, PathRef, PrefixRef};
 
 impl Shard {
-    /// A normal origin behind a known neighbor, on a path nothing is wrong with, in the place of a route nothing was wrong with.
-    /// `was_valid` is asked where it matters; it is what [`Self::judge`] would be told.
+    /// A route that is nothing to any rule, and none was told of as an offence: there is nothing to report.
     pub(super) fn is_plainly_fine(
         &self,
         key: RouteKey,
@@ -18,10 +17,23 @@ impl Shard {
         was_valid: impl FnOnce() -> bool,
         now: Timestamp,
     ) -> bool {
-        let entry = self.rib.entry(key.0);
-        if !self.rib.paths.is_plain(path) || (entry.offending > 0 && self.active.contains_key(&key)) {
+        let is_offending = || self.rib.entry(key.0).offending > 0 && self.active.contains_key(&key);
+        self.rib.paths.is_plain(path) && !is_offending() && self.is_nothing(key.0, path, was_valid, now)
+    }
+
+    /// No rule has anything to say: a normal origin behind a known neighbor, on a path nothing is wrong with. `was_valid` is asked where it matters; it is what
+    /// [`Self::judge`] would be told.
+    pub(super) fn is_nothing(
+        &self,
+        at: PrefixRef,
+        path: PathRef,
+        was_valid: impl FnOnce() -> bool,
+        now: Timestamp,
+    ) -> bool {
+        if !self.rib.paths.is_plain(path) {
             return false;
         }
+        let entry = self.rib.entry(at);
         let Some(origin_as) = self.rib.paths.origin_as(path) else { return !self.concerns_watched(entry, None) };
         if self.concerns_watched(entry, Some(origin_as)) && !self.satisfies_watchers(entry, path, origin_as, now) {
             return false;
@@ -43,7 +55,7 @@ impl Shard {
     fn satisfies_watchers(&self, entry: &Entry, path: PathRef, origin_as: Asn, now: Timestamp) -> bool {
         let paths = &self.rib.paths;
         let is_usual = self.learning || entry.is_normal(origin_as, now);
-        if !is_usual || paths.has_leak(path) || self.usable_aspas().providers_of(origin_as).is_some() {
+        if !is_usual || paths.has_leak(path) || !self.is_as_signed(path, origin_as) {
             return false;
         }
         if !self.watch.allows(&entry.prefix, origin_as, || paths.adjacency(path).map(|a| a.neighbor), self.learning) {
@@ -51,6 +63,13 @@ impl Shard {
         }
         let may_end = || !self.expiry.ends.is_empty() && self.rov_of(entry, origin_as) == RovState::Valid;
         !(self.may_be_invalid(entry, path, origin_as) || self.rpki_usable && may_end())
+    }
+
+    /// The origin signed no ASPA, or one that makes sense and lists the neighbor.
+    fn is_as_signed(&self, path: PathRef, origin_as: Asn) -> bool {
+        let Some(providers) = self.usable_aspas().providers_of(origin_as) else { return true };
+        let makes_sense = !providers.contains(&origin_as) && (providers.len() == 1 || !providers.contains(&Asn(0)));
+        makes_sense && self.rib.paths.adjacency(path).is_some_and(|a| providers.contains(&a.neighbor))
     }
 
     /// Not known to be anything better. An AS_SET has no origin to validate, whoever it names.
