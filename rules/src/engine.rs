@@ -40,8 +40,8 @@ impl Engine {
     }
 
     /// See [`Shard::look_ahead`].
-    pub fn look_ahead(&self, events: &[Stamped]) {
-        self.shards.iter().for_each(|shard| shard.look_ahead(events));
+    pub fn look_ahead(&mut self, events: &[Stamped]) {
+        self.shards.iter_mut().for_each(|shard| shard.look_ahead(events));
     }
 
     /// See [`Desk::record`].
@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::alert::{Alert, Class};
-    use crate::bgp::{Asn, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
+    use crate::bgp::{Asn, Nlri, Nlris, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
     use crate::event::{Event, FeedChange};
     use crate::stamp::Stamper;
     use crate::watch::Watch;
@@ -103,8 +103,8 @@ mod tests {
         Update {
             vantage: VantageId(id),
             seen: Timestamp::from_secs(secs),
-            withdrawn: Vec::new(),
-            announced: vec![Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }],
+            withdrawn: Nlris::new(),
+            announced: Nlris::from([Nlri { prefix: "192.0.2.0/24".parse().expect("a prefix"), path_id: 0 }]),
             attributes: Arc::new(PathAttributes { as_path, ..PathAttributes::default() }),
         }
     }

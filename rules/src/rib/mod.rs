@@ -131,6 +131,11 @@ impl Rib {
         self.exact.find(hash(&self.hasher, prefix), same).copied()
     }
 
+    /// The prefix has that place. For places that were found since the last [`Self::sweep`].
+    pub fn is_at(&self, prefix: &IpNet, at: PrefixRef) -> bool {
+        self.entries[at.0 as usize].prefix == *prefix
+    }
+
     pub fn entry(&self, at: PrefixRef) -> &Entry {
         &self.entries[at.0 as usize]
     }
@@ -177,6 +182,18 @@ impl Rib {
         seen: Timestamp,
     ) -> Change {
         let at = self.place(prefix);
+        self.announce_at(at, vantage, path_id, path, seen)
+    }
+
+    /// The same at a place that is known.
+    pub fn announce_at(
+        &mut self,
+        at: PrefixRef,
+        vantage: VantageId,
+        path_id: u32,
+        path: PathRef,
+        seen: Timestamp,
+    ) -> Change {
         let entry = &mut self.entries[at.0 as usize];
         match entry.routes.insert(vantage, path_id, path) {
             Some(old) => {
@@ -192,7 +209,7 @@ impl Rib {
             }
             None => {
                 let table = i8::from(entry.routes.of(vantage).nth(1).is_none());
-                self.sizes[Family::of(&prefix) as usize].routes += 1;
+                self.sizes[Family::of(&entry.prefix) as usize].routes += 1;
                 let entries = &self.entries;
                 self.held.gained(vantage, at, |at| entries[at.0 as usize].routes.has(vantage));
                 self.count_origin(at, path, 1, seen);
@@ -251,7 +268,8 @@ impl Rib {
         }
     }
 
-    fn place(&mut self, prefix: IpNet) -> PrefixRef {
+    /// The place of a prefix, which is made if there is none.
+    pub fn place(&mut self, prefix: IpNet) -> PrefixRef {
         if let Some(at) = self.find(&prefix) {
             return at;
         }

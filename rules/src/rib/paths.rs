@@ -172,7 +172,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
         brief: impl FnOnce(&PathAttributes) -> Brief,
     ) -> PathRef {
         let name = name(&self.hasher, attributes);
-        if let Some(i) = self.find(name, attributes) {
+        if let Some(i) = self.find_named(name, attributes) {
             self.rows[i as usize].refs += 1;
             return PathRef(i);
         }
@@ -182,21 +182,31 @@ impl<H: BuildHasher + Default> PathTable<H> {
         PathRef(i)
     }
 
-    /// The attributes have a row.
-    pub fn holds(&self, attributes: &PathAttributes) -> bool {
-        self.find(name(&self.hasher, attributes), attributes).is_some()
+    /// The row of the attributes, if they have one. No reference is taken on it.
+    pub fn find(&self, attributes: &PathAttributes) -> Option<PathRef> {
+        self.find_named(name(&self.hasher, attributes), attributes).map(PathRef)
     }
 
-    fn find(&self, name: Name, attributes: &PathAttributes) -> Option<u32> {
-        let (ases, is_odd) = (attributes.as_path.ases(), !is_sequence(attributes));
-        let is_it = |i: &u32| {
-            let row = &self.rows[*i as usize];
-            row.name == name
-                && row.has(flag::ODD) == is_odd
-                && self.arena.get(row.run()) == ases
-                && (!is_odd || *self.odd[i] == *attributes)
-        };
+    /// Takes a reference on a row if it still is that of the attributes, and says whether it did.
+    pub fn retain_if(&mut self, path: PathRef, attributes: &PathAttributes) -> bool {
+        let is_it = !self.row(path).has(flag::FREE) && self.is(path.0, attributes);
+        if is_it {
+            self.retain(path);
+        }
+        is_it
+    }
+
+    fn find_named(&self, name: Name, attributes: &PathAttributes) -> Option<u32> {
+        let is_it = |i: &u32| self.rows[*i as usize].name == name && self.is(*i, attributes);
         self.index.find(spread(name), is_it).copied()
+    }
+
+    /// The row stands for these attributes, whatever its name.
+    fn is(&self, i: u32, attributes: &PathAttributes) -> bool {
+        let (row, is_odd) = (&self.rows[i as usize], !is_sequence(attributes));
+        row.has(flag::ODD) == is_odd
+            && self.arena.get(row.run()) == attributes.as_path.ases()
+            && (!is_odd || *self.odd[&i] == *attributes)
     }
 
     fn place(&mut self, name: Name, attributes: &Arc<PathAttributes>) -> u32 {

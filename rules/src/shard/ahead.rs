@@ -1,5 +1,7 @@
-//! Which memory will the next events need? Touched for several of them at once, the waits for it pass together and not one behind the
-//! other; waiting is most of what an update costs where the table is larger than the caches.
+//! Where in memory is what the next events ask for? Found for several of them at once, the waits for it pass together and not one behind
+//! the other; waiting is most of what an update costs.
+//!
+//! What was found is a hint: it is looked at again before it is used, and nothing else follows from it.
 
 use std::hint::black_box;
 
@@ -11,18 +13,78 @@ use crate::event::{Event, Stamped};
 use crate::limits;
 use crate::rib::{PathRef, PrefixRef};
 
-impl Shard {
-    /// Brings near what the events will ask for. Changes nothing and tells nothing.
-    pub fn look_ahead(&self, events: &[Stamped]) {
-        if self.rib.route_count() < limits::NEAR_ROUTES {
-            return;
+/// What was found for some events, in their order.
+#[derive(Default)]
+pub(super) struct Ahead {
+    messages: Vec<Message>,
+    /// Of everything that they announce here.
+    places: Vec<Option<PrefixRef>>,
+    /// The first message that was not worked off.
+    next: usize,
+}
+
+struct Message {
+    seq: u64,
+    path: Option<PathRef>,
+    /// The first of its places.
+    first: usize,
+}
+
+/// What was found for one message.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hint {
+    pub path: Option<PathRef>,
+    /// The place of the first prefix it announces here, if there are any.
+    first: Option<usize>,
+}
+
+impl Ahead {
+    /// To be done wherever places are forgotten.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.places.clear();
+        self.next = 0;
+    }
+
+    /// What was found for the message of that number. What was found for those before it is over.
+    pub fn of(&mut self, seq: u64) -> Hint {
+        while let Some(message) = self.messages.get(self.next).filter(|message| message.seq <= seq) {
+            self.next += 1;
+            if message.seq == seq {
+                return Hint { path: message.path, first: Some(message.first) };
+            }
         }
-        let updates = events.iter().filter_map(|stamped| match &stamped.event {
-            Event::Update(update) | Event::Seed(update) => Some(update),
-            _ => None,
-        });
+        Hint::default()
+    }
+
+    /// The place of the prefix that the message announces here as the `i`th.
+    pub fn place(&self, hint: Hint, i: usize) -> Option<PrefixRef> {
+        self.places.get(hint.first? + i).copied().flatten()
+    }
+}
+
+impl Shard {
+    /// Brings near what the events will ask for. Tells nothing, and changes nothing that is told.
+    pub fn look_ahead(&mut self, events: &[Stamped]) {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        ahead.clear();
+        for (seq, update) in events.iter().filter_map(routes_of) {
+            let announced = update.announced.iter().filter(|nlri| self.range.holds(&nlri.prefix));
+            let first = ahead.places.len();
+            ahead.places.extend(announced.map(|nlri| self.rib.find(&nlri.prefix)));
+            let path = (ahead.places.len() > first).then(|| self.rib.paths.find(&update.attributes)).flatten();
+            ahead.messages.push(Message { seq, path, first });
+        }
+        if self.rib.route_count() >= limits::NEAR_ROUTES {
+            self.touch(events);
+        }
+        self.ahead = ahead;
+    }
+
+    /// Rows and paths of what is held now.
+    fn touch(&self, events: &[Stamped]) {
         let mut places: SmallVec<[(PrefixRef, VantageId, u32); 64]> = SmallVec::new();
-        for update in updates.clone() {
+        for (_, update) in events.iter().filter_map(routes_of) {
             places.extend(self.nlri_ahead(update).filter_map(|nlri| {
                 let at = self.rib.find(&nlri.prefix)?;
                 Some((at, update.vantage, nlri.path_id))
@@ -33,12 +95,17 @@ impl Shard {
             .filter_map(|(at, vantage, path_id)| self.rib.entry(*at).routes.get(*vantage, *path_id))
             .collect();
         black_box(held.iter().filter(|path| self.rib.paths.is_plain(**path)).count());
-        let announcing = updates.filter(|update| !update.announced.is_empty());
-        black_box(announcing.filter(|update| self.rib.paths.holds(&update.attributes)).count());
     }
 
     fn nlri_ahead<'u>(&self, update: &'u Update) -> impl Iterator<Item = &'u Nlri> {
         let range = self.range;
         update.withdrawn.iter().chain(&update.announced).filter(move |nlri| range.holds(&nlri.prefix))
+    }
+}
+
+fn routes_of(stamped: &Stamped) -> Option<(u64, &Update)> {
+    match &stamped.event {
+        Event::Update(update) | Event::Seed(update) => Some((stamped.seq, update)),
+        _ => None,
     }
 }

@@ -25,6 +25,7 @@ mod standing;
 mod tenure;
 mod watched;
 
+use ahead::{Ahead, Hint};
 use context::PathContext;
 use expiry::Expiry;
 use memory::Before;
@@ -71,10 +72,10 @@ impl KeyRange {
 
     fn is_mine(self, prefix: &IpNet) -> bool {
         let key = match prefix {
-            IpNet::V4(p) => usize::from(p.addr().octets()[0]),
-            IpNet::V6(p) => usize::from(p.addr().segments()[0]),
+            IpNet::V4(p) => u32::from(p.addr().octets()[0]),
+            IpNet::V6(p) => u32::from(p.addr().segments()[0]),
         };
-        key % self.count == self.index
+        self.count == 1 || key % self.count as u32 == self.index as u32
     }
 
     /// VRPs shorter than any key cover prefixes of every shard.
@@ -164,6 +165,7 @@ pub struct Shard {
     /// Watched networks that peer ASes have in parts only.
     in_parts: InParts,
     before: Option<Before>,
+    ahead: Ahead,
     out: Vec<Report>,
 }
 
@@ -233,6 +235,7 @@ impl Shard {
             judged: 0,
             in_parts: InParts::new(),
             before: None,
+            ahead: Ahead::default(),
             out: Vec::new(),
         }
     }
@@ -285,8 +288,14 @@ impl Shard {
                 self.peer_as.push(point.peer_as);
                 self.points.push(point.clone());
             }
-            Event::Update(update) => self.update(update, now),
-            Event::Seed(update) => self.seed(update, now),
+            Event::Update(update) => {
+                let hint = self.ahead.of(stamped.seq);
+                self.update(update, hint, now);
+            }
+            Event::Seed(update) => {
+                let hint = self.ahead.of(stamped.seq);
+                self.seed(update, hint, now);
+            }
             Event::SeedDone { .. } => self.seed_done(now),
             Event::PeerDown { vantage, seen } => self.peer_down(*vantage, *seen),
             Event::Session(standing) => self.session_changed(*standing, now),
@@ -310,7 +319,7 @@ impl Shard {
         out[first..].sort_by(Keyed::order);
     }
 
-    fn update(&mut self, update: &Update, now: Timestamp) {
+    fn update(&mut self, update: &Update, hint: Hint, now: Timestamp) {
         if self.void.contains(&update.vantage) {
             return;
         }
@@ -322,7 +331,7 @@ impl Shard {
         }
         self.count_short_rov(update);
         if update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
-            self.announce_all(update, now);
+            self.announce_all(update, hint, now);
         }
         // What the same message announces may be in the place of what it withdrew.
         for (at, was) in gone {
@@ -334,24 +343,36 @@ impl Shard {
         }
     }
 
-    fn announce_all(&mut self, update: &Update, now: Timestamp) {
-        let path = self.intern(&update.attributes);
+    fn announce_all(&mut self, update: &Update, hint: Hint, now: Timestamp) {
+        let path = self.intern(&update.attributes, hint);
         if self.learning {
             self.learn_path(path);
         }
-        for nlri in &update.announced {
-            if self.range.holds(&nlri.prefix) {
-                self.announce(update, nlri, path, now);
-            }
+        let range = self.range;
+        for (i, nlri) in update.announced.iter().filter(|n| range.holds(&n.prefix)).enumerate() {
+            let at = self.place(nlri, hint, i);
+            self.announce(update, (at, nlri), path, now);
         }
         self.rib.paths.release(path);
     }
 
-    fn announce(&mut self, update: &Update, nlri: &Nlri, path: PathRef, now: Timestamp) {
+    /// The place of a prefix that a message announces here as the `i`th.
+    fn place(&mut self, nlri: &Nlri, hint: Hint, i: usize) -> PrefixRef {
+        match self.ahead.place(hint, i).filter(|at| self.rib.is_at(&nlri.prefix, *at)) {
+            Some(at) => at,
+            None => self.rib.place(nlri.prefix),
+        }
+    }
+
+    fn announce(&mut self, update: &Update, (at, nlri): (PrefixRef, &Nlri), path: PathRef, now: Timestamp) {
         self.rib.paths.retain(path);
         let since = self.since(update.seen, now);
-        let own = if self.watch.is_empty() { None } else { self.own_route(nlri, Some(path), update.vantage, now) };
-        let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
+        let own = if self.watch.is_empty() {
+            None
+        } else {
+            self.own_route(at, nlri.path_id, Some(path), update.vantage, now)
+        };
+        let change = self.rib.announce_at(at, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
         self.count_rov(change.prefix, &update.attributes);
         if change.old.is_none() {
@@ -363,7 +384,7 @@ impl Shard {
         }
         if !self.watch.is_empty() {
             self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
-            self.own_route_is_back(nlri.prefix, (change.old, path), update.vantage, update.seen, now);
+            self.own_route_is_back(change.prefix, (change.old, path), update.vantage, update.seen, now);
         }
         self.part_is_gone(&nlri.prefix, update.vantage, update.seen, now);
         if let Some(old) = change.old {
@@ -394,7 +415,10 @@ impl Shard {
 
     /// Gives back what may be missed now, with a hold on its path.
     fn withdraw(&mut self, update: &Update, nlri: &Nlri, now: Timestamp) -> Option<(PrefixRef, OwnRoute)> {
-        let own = if self.watch.is_empty() { None } else { self.own_route(nlri, None, update.vantage, now) };
+        let own = match self.watch.is_empty() {
+            true => None,
+            false => self.own_route(self.rib.find(&nlri.prefix)?, nlri.path_id, None, update.vantage, now),
+        };
         let change = self.rib.withdraw(&nlri.prefix, update.vantage, nlri.path_id, update.seen)?;
         if let Some(own) = &own {
             self.rib.paths.retain(own.path);
@@ -632,7 +656,12 @@ impl Shard {
         }
     }
 
-    fn intern(&mut self, attributes: &Arc<PathAttributes>) -> PathRef {
+    fn intern(&mut self, attributes: &Arc<PathAttributes>, hint: Hint) -> PathRef {
+        if let Some(path) = hint.path
+            && self.rib.paths.retain_if(path, attributes)
+        {
+            return path;
+        }
         let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
         let context = &self.context;
         self.rib.paths.intern(attributes, |a| context.brief(a, aspas))
@@ -640,16 +669,17 @@ impl Shard {
 
     /// A route of a dump. Dumps may come while news do: what is under suspicion is no history, and a route that takes the
     /// place of an offending one is judged.
-    fn seed(&mut self, update: &Update, now: Timestamp) {
+    fn seed(&mut self, update: &Update, hint: Hint, now: Timestamp) {
         if !update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
             return;
         }
-        let path = self.intern(&update.attributes);
+        let path = self.intern(&update.attributes, hint);
         let range = self.range;
-        for nlri in update.announced.iter().filter(|n| range.holds(&n.prefix)) {
+        for (i, nlri) in update.announced.iter().filter(|n| range.holds(&n.prefix)).enumerate() {
             self.rib.paths.retain(path);
             let since = self.since(update.seen, now);
-            let change = self.rib.announce(nlri.prefix, update.vantage, nlri.path_id, path, since);
+            let at = self.place(nlri, hint, i);
+            let change = self.rib.announce_at(at, update.vantage, nlri.path_id, path, since);
             let is_news = self.is_news_of_dump(update, change.prefix);
             if !is_news && !self.was_disputed(change.prefix) {
                 self.mark_seeded(change.prefix, path);
@@ -838,6 +868,7 @@ impl Shard {
         self.roas_expire(now);
         self.report_tables();
         self.rib.sweep();
+        self.ahead.clear();
     }
 
     fn report_tables(&mut self) {

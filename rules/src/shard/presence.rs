@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::parts::Missed;
 use super::{Report, Shard};
-use crate::bgp::{Asn, Nlri, Timestamp, VantageId};
+use crate::bgp::{Asn, Timestamp, VantageId};
 use crate::own::visibility_loss::{self, Change, Presence};
 use crate::registry;
 use crate::rib::{PathRef, PrefixRef, Route};
@@ -24,17 +24,17 @@ impl Shard {
     /// None as well where `new` takes its place from the same origin: nobody misses anything.
     pub(super) fn own_route(
         &self,
-        nlri: &Nlri,
+        at: PrefixRef,
+        path_id: u32,
         new: Option<PathRef>,
         vantage: VantageId,
         now: Timestamp,
     ) -> Option<OwnRoute> {
-        if self.watch.is_empty() || !visibility_loss::is_meant_to_be_seen(&nlri.prefix) {
+        let entry = self.rib.entry(at);
+        if self.watch.is_empty() || !visibility_loss::is_meant_to_be_seen(&entry.prefix) {
             return None;
         }
-        let at = self.rib.find(&nlri.prefix)?;
-        let entry = self.rib.entry(at);
-        let path = entry.routes.get(vantage, nlri.path_id)?;
+        let path = entry.routes.get(vantage, path_id)?;
         let origin_as = self.rib.paths.origin_as(path);
         if new.is_some_and(|new| self.rib.paths.origin_as(new) == origin_as) || !self.is_watched(at) {
             return None;
@@ -45,7 +45,7 @@ impl Shard {
         }
         let right = self.right_origins(at, now);
         let is_right = origin_as.is_some_and(|o| right.contains(&o));
-        (is_right && registry::beacon(&nlri.prefix).is_none()).then_some(OwnRoute { path, right })
+        (is_right && registry::beacon(&entry.prefix).is_none()).then_some(OwnRoute { path, right })
     }
 
     /// Origins that stood long enough to be missed, and that nobody says are wrong.
@@ -115,7 +115,7 @@ impl Shard {
     /// A session that had no route of that origin has one. Reported of everybody; the desk knows who had lost it.
     pub(super) fn own_route_is_back(
         &mut self,
-        prefix: IpNet,
+        at: PrefixRef,
         paths: (Option<PathRef>, PathRef),
         vantage: VantageId,
         seen: Timestamp,
@@ -126,7 +126,8 @@ impl Shard {
         }
         let origin_of = |path: PathRef| self.rib.paths.origin_as(path);
         let Some(origin) = origin_of(paths.1).filter(|o| paths.0.and_then(origin_of) != Some(*o)) else { return };
-        if self.rib.find(&prefix).is_some_and(|at| self.is_watched(at)) {
+        let prefix = self.rib.entry(at).prefix;
+        if self.is_watched(at) {
             self.whole_is_back(prefix, vantage, origin);
             self.out.push(Report::Presence(Presence { prefix, vantage, seen, change: Change::Back(origin) }));
         }

@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoint;
 use crate::desk::{Output, Recording, RouteNews, Settings};
 use crate::engine::Engine;
 use crate::event::{Event, Stamped};
+use crate::limits;
 use crate::stamp::Stamper;
 
 /// An engine that was fed a whole history, and what it said.
@@ -62,7 +63,7 @@ fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() 
         if i + 1 == lives.len() {
             stamper.end(settings.hold_down_secs, &mut stamped);
         }
-        for output in stamped.iter().flat_map(|s| handled(&mut engine, s)) {
+        for output in stamped.chunks(limits::LOOK_AHEAD).flat_map(|some| handled(&mut engine, some)) {
             match output {
                 Output::Alert(alert) => alerts.push(alert),
                 Output::Chapter(chapter) => kept.iter_mut().for_each(|k| k.take_in((*chapter).clone())),
@@ -77,8 +78,16 @@ fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() 
     Run { engine: born(), alerts, routes }
 }
 
-/// Handles one event. Where the table is small, what the shards pass over without judging is judged all the same.
-fn handled(engine: &mut Engine, stamped: &Stamped) -> Vec<Output> {
+/// Handles some events. An engine of one shard does not look ahead, so that it is the twin of those that do.
+fn handled(engine: &mut Engine, some: &[Stamped]) -> Vec<Output> {
+    if engine.shards().len() > 1 {
+        engine.look_ahead(some);
+    }
+    some.iter().flat_map(|stamped| handled_one(engine, stamped)).collect()
+}
+
+/// Where the table is small, what the shards pass over without judging is judged all the same.
+fn handled_one(engine: &mut Engine, stamped: &Stamped) -> Vec<Output> {
     const SMALL: usize = 64;
     let outputs = engine.handle(stamped);
     if engine.sizes().0 <= SMALL {

@@ -64,7 +64,15 @@ fn holds_what_was_put_in<H: BuildHasher + Default>(steps: Vec<Step>, most_idle: 
     let mut table = PathTable::<H>::keeping(most_idle);
     let mut held: BTreeMap<PathAttributes, (PathRef, u32)> = BTreeMap::new();
     for (attributes, is_put, which) in steps {
-        prop_assert!(table.holds(&attributes) || !held.contains_key(&attributes));
+        let found = table.find(&attributes);
+        prop_assert!(found.is_some() || !held.contains_key(&attributes));
+        for path in (0..table.rows.len() as u32).map(PathRef) {
+            let is_retained = table.retain_if(path, &attributes);
+            prop_assert_eq!(is_retained, Some(path) == found);
+            if is_retained {
+                table.release(path);
+            }
+        }
         if is_put || held.is_empty() {
             let path = table.intern(&Arc::new(attributes.clone()), brief);
             let known = held.entry(attributes).or_insert((path, 0));
