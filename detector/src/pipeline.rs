@@ -307,6 +307,18 @@ pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Resul
     Ok(Pipeline { intake, outputs, questions, status, threads: Threads { shards, desk } })
 }
 
+/// Sends all but the last reports, at most [`limits::SIGHTINGS_PER_CHUNK`]; none if nobody listens. Each chunk has room for itself alone:
+/// what is split off a list keeps the room of all that was left of it.
+fn send_in_chunks(reports: Vec<Keyed>, seq: u64, out: &Sender<Chunk>) -> Option<Vec<Keyed>> {
+    let mut rest = reports.into_iter();
+    while rest.len() > limits::SIGHTINGS_PER_CHUNK {
+        let reports: Vec<Keyed> = rest.by_ref().take(limits::SIGHTINGS_PER_CHUNK).collect();
+        let watermark = reports.last().map_or(Mark { seq, prefix: None }, Keyed::mark);
+        out.blocking_send(Chunk { watermark, reports, memories: Vec::new() }).ok()?;
+    }
+    Some(rest.collect())
+}
+
 fn run_shard(
     (index, mut shard): (usize, Shard),
     mut batches: Receiver<Arc<Batch>>,
@@ -328,13 +340,11 @@ fn run_shard(
             if extras.memory && matches!(stamped.event, Event::Checkpoint) {
                 memories.push((stamped.seq, shard.memory()));
             }
-            while reports.len() > limits::SIGHTINGS_PER_CHUNK {
-                let rest = reports.split_off(limits::SIGHTINGS_PER_CHUNK);
-                let watermark = reports.last().map_or(Mark { seq: stamped.seq, prefix: None }, Keyed::mark);
-                if out.blocking_send(Chunk { watermark, reports, memories: Vec::new() }).is_err() {
-                    return shard;
+            if reports.len() > limits::SIGHTINGS_PER_CHUNK {
+                match send_in_chunks(reports, stamped.seq, out) {
+                    Some(rest) => reports = rest,
+                    None => return shard,
                 }
-                reports = rest;
             }
         }
         own.busy.fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);

@@ -12,7 +12,6 @@ use rules::checkpoint::Checkpoint;
 use rules::event::{Batch, Event};
 use rules::limits;
 use rules::relations::task::{Pending, Task};
-use rules::session::Standing;
 use rules::stamp::Stamper;
 
 /// Turns the items of many sources into one stream of events.
@@ -56,9 +55,12 @@ impl Sequencer {
 
     /// Adds one item at the given moment of the engine's clock. False if its vantage point has no number and it was left out.
     pub fn push(&mut self, source: usize, item: Item, at: Timestamp) -> bool {
-        let Some(event) = self.renumber(source, item.event, at) else { return false };
-        self.stamper.push(at, event, &mut self.batch);
-        true
+        let mut event = item.event;
+        let is_placed = self.renumber(source, &mut event, at);
+        if is_placed {
+            self.stamper.push(at, event, &mut self.batch);
+        }
+        is_placed
     }
 
     /// Adds an event of our own.
@@ -103,34 +105,29 @@ impl Sequencer {
         self.push_own(Event::Restore(checkpoint), at);
     }
 
-    fn renumber(&mut self, source: usize, event: Event, at: Timestamp) -> Option<Event> {
-        Some(match event {
+    /// Puts our numbers in the place of those of a source; false if the event is not to be said, or its vantage point has no number.
+    fn renumber(&mut self, source: usize, event: &mut Event, at: Timestamp) -> bool {
+        let vantage = match event {
             Event::Vantage(local, point) => {
-                self.learn(source, local, point, at);
-                return None;
+                self.learn(source, *local, point.clone(), at);
+                return false;
             }
-            Event::Update(mut update) => {
-                update.vantage = self.number(source, update.vantage)?;
-                Event::Update(update)
+            Event::Update(update) | Event::Seed(update) => &mut update.vantage,
+            Event::PeerUp { vantage, .. } | Event::PeerDown { vantage, .. } | Event::EndOfRib { vantage, .. } => {
+                vantage
             }
-            Event::Seed(mut update) => {
-                update.vantage = self.number(source, update.vantage)?;
-                Event::Seed(update)
-            }
-            Event::PeerUp { vantage, seen } => Event::PeerUp { vantage: self.number(source, vantage)?, seen },
-            Event::PeerDown { vantage, seen } => Event::PeerDown { vantage: self.number(source, vantage)?, seen },
-            Event::EndOfRib { vantage, family } => Event::EndOfRib { vantage: self.number(source, vantage)?, family },
-            Event::Session(standing) => {
-                Event::Session(Standing { vantage: self.number(source, standing.vantage)?, ..standing })
-            }
-            Event::Shed(mut shed) => {
+            Event::Session(standing) => &mut standing.vantage,
+            Event::Shed(shed) => {
                 let ours = |(local, worth)| Some((self.number(source, local)?, worth));
                 let sessions = shed.sessions.iter().copied().filter_map(ours).collect();
-                Arc::make_mut(&mut shed).sessions = sessions;
-                Event::Shed(shed)
+                Arc::make_mut(shed).sessions = sessions;
+                return true;
             }
-            other => other,
-        })
+            _ => return true,
+        };
+        let number = self.number(source, *vantage);
+        *vantage = number.unwrap_or(*vantage);
+        number.is_some()
     }
 
     /// The same session in two sources is one vantage point.
