@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use benches::measure::unpacked;
-use benches::player::{reader, real_data};
+use benches::wire::event;
+use benches::world::{Plan, START, World, stream};
 use detector::pipeline::{self, Extras, Pipeline};
 use detector::sequencer::Sequencer;
-use rules::bgp::Timestamp;
+use feeds::input::Item;
 use rules::desk::Settings;
 use rules::event::{Batch, Event};
 
-use crate::mrt::UPDATES;
 use crate::row::Figure;
 use crate::{Args, Failure};
 
-/// Passes over the file that are measured.
-const PASSES: usize = 6;
+/// Messages that are measured.
+const MESSAGES: usize = 100_000;
+/// Of the world of the other rows: it is loaded anew for each pipeline.
+const PART: f64 = 0.2;
 
 /// Batches with dense numbers from 0: what makes an engine warm, and what is measured.
 struct Prepared {
@@ -25,43 +26,49 @@ struct Prepared {
 }
 
 pub fn two(args: &Args) -> Result<Figure, Failure> {
-    let prepared = prepare()?;
+    let world = World::new(Plan::INTERNET.scaled(args.world * PART));
+    let prepared = prepare(&world);
     let mut rounds = Vec::new();
     let mut times = [Duration::ZERO; 2];
     for _ in 0..args.rounds {
         times = [run(&prepared, 1)?, run(&prepared, 2)?];
         rounds.push(times[0].as_secs_f64() / times[1].as_secs_f64());
     }
-    let detail = format!("{PASSES} passes over {UPDATES}; in the last round {:?} against {:?}", times[0], times[1]);
+    let detail =
+        format!("{MESSAGES} messages of the hostile stream; in the last round {:?} against {:?}", times[0], times[1]);
     Ok(Figure::Measured { rounds, detail })
 }
 
-fn prepare() -> Result<Prepared, Failure> {
-    let bytes = unpacked(UPDATES)?;
+fn prepare(world: &World) -> Prepared {
     let mut sequencer = Sequencer::default();
-    let (mut warm_up, mut measured) = (Vec::new(), Vec::new());
-    for event in real_data()? {
-        sequencer.push_own(event, Timestamp::default());
+    let mut warm_up = Vec::new();
+    for event in [world.rpki(), world.relations()] {
+        sequencer.push_own(event, START);
         warm_up.extend(sequencer.take());
     }
-    for pass in 0..PASSES + 2 {
-        let into = if pass < 2 { &mut warm_up } else { &mut measured };
-        for mut item in reader(&bytes) {
-            if let (0, Event::Update(update)) = (pass, &item.event) {
-                item.event = Event::Seed(update.clone());
-            }
-            let at = item.time;
-            sequencer.push(pass, item, at);
-            if sequencer.is_full() {
-                into.extend(sequencer.take());
-            }
-        }
-        if pass == 0 {
-            sequencer.push_own(Event::SeedDone { as_of: Timestamp::default() }, Timestamp::default());
-        }
-        into.extend(sequencer.take());
+    batches(&mut sequencer, event::vantage_points(world), &mut warm_up);
+    for place in 0..world.space.prefixes.len() as u32 {
+        let prefix = world.space.prefixes[place as usize].prefix;
+        let routes = world.routes_of(place, 0..world.sessions.len() as u32);
+        batches(&mut sequencer, routes.map(|(session, path)| event::seed(session, prefix, path)), &mut warm_up);
     }
-    Ok(Prepared { warm_up, measured })
+    sequencer.push_own(Event::SeedDone { as_of: START }, START);
+    warm_up.extend(sequencer.take());
+    let mut measured = Vec::new();
+    let news = stream::hostile(world, 1, 4_000).take(MESSAGES);
+    batches(&mut sequencer, news.map(|said| event::item(world, said)), &mut measured);
+    measured.extend(sequencer.take());
+    Prepared { warm_up, measured }
+}
+
+fn batches(sequencer: &mut Sequencer, items: impl Iterator<Item = Item>, into: &mut Vec<Arc<Batch>>) {
+    for item in items {
+        let at = item.time;
+        sequencer.push(0, item, at);
+        if sequencer.is_full() {
+            into.extend(sequencer.take());
+        }
+    }
 }
 
 fn run(prepared: &Prepared, shards: usize) -> Result<Duration, Failure> {
