@@ -457,9 +457,9 @@ impl Shard {
         let before = self.active.get(&key).cloned().unwrap_or_default();
         // A session that turned Invalid stays so until something better comes.
         let turned = before.iter().any(|a| a.class == Class::OriginHijack);
-        let is_over = !before.is_empty() && !turned && self.is_nothing(key.0, path, || was_valid, now);
+        let is_over = !before.is_empty() && !turned && self.is_over(key.0, path, was_valid, now);
         let findings = if is_over { Vec::new() } else { self.findings(key.0, path, was_valid || turned, now) };
-        self.judged += 1;
+        self.judged += u64::from(!is_over);
         let mut after: SmallVec<[Active; 1]> = SmallVec::new();
         for old in &before {
             let gone = !findings.iter().any(|f| f.class == old.class && f.key_as == old.key_as);

@@ -12,9 +12,11 @@ impl Shard {
         let mut overlooked = Vec::new();
         for at in self.rib.all() {
             for route in &self.rib.entry(at).routes {
-                // Once there is a baseline, an origin that stood in the dump is history, whatever it takes the place of.
-                for was_valid in [false, self.learning] {
-                    if self.is_nothing(at, route.path, || was_valid, now) {
+                for was_valid in [false, true] {
+                    // Once there is a baseline, an origin that stood in the dump is history, whatever it takes the place of.
+                    let is_nothing =
+                        (self.learning || !was_valid) && self.is_nothing(at, route.path, || was_valid, now);
+                    if is_nothing || self.is_over(at, route.path, was_valid, now) {
                         let findings = self.findings(at, route.path, was_valid, now);
                         overlooked.extend(findings.into_iter().map(|f| (self.rib.entry(at).prefix, f)));
                     }

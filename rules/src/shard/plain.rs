@@ -21,8 +21,17 @@ impl Shard {
         self.rib.paths.is_plain(path) && !is_offending() && self.is_nothing(key.0, path, was_valid, now)
     }
 
-    /// No rule has anything to say: a normal origin behind a known neighbor, on a path nothing is wrong with. `was_valid` is asked where it matters; it is what
-    /// [`Self::judge`] would be told.
+    /// Whatever was wrong with the route before is over: it is nothing to any rule, and did not turn from Valid to Invalid with that.
+    pub(super) fn is_over(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> bool {
+        let may_have_turned = || {
+            let origin_as = self.rib.paths.origin_as(path);
+            origin_as.is_some_and(|origin_as| self.may_be_invalid(self.rib.entry(at), path, origin_as))
+        };
+        !(was_valid && may_have_turned()) && self.is_nothing(at, path, || was_valid, now)
+    }
+
+    /// No rule has anything to say: a normal origin behind a known neighbor, on a path nothing is wrong with. `was_valid` is asked
+    /// where it matters; it is what [`Self::judge`] would be told.
     pub(super) fn is_nothing(
         &self,
         at: PrefixRef,

@@ -32,19 +32,20 @@ pub fn run(events: &[(Timestamp, Event)], settings: Settings, shards: usize) -> 
 /// The same for a process that is killed after each list of events but the last one. What was kept until then is taken
 /// back behind the vantage points that the next list begins with.
 pub fn run_lives(lives: &[Vec<(Timestamp, Event)>], settings: Settings, shards: usize) -> Run {
-    lived(lives, settings, || Engine::with_shards(settings, shards))
+    lived(lives, settings, shards > 1, || Engine::with_shards(settings, shards))
 }
 
-/// The same with one shard and a desk that forgets what is over as soon as it can.
+/// The same with one shard that looks ahead and a desk that forgets what is over as soon as it can.
 pub fn run_lives_forgetting(lives: &[Vec<(Timestamp, Event)>], settings: Settings) -> Run {
-    lived(lives, settings, || {
+    lived(lives, settings, true, || {
         let mut engine = Engine::new(settings);
         engine.forget_eagerly();
         engine
     })
 }
 
-fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() -> Engine) -> Run {
+/// Where nobody looks ahead is the twin of where somebody does.
+fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, looks_ahead: bool, born: impl Fn() -> Engine) -> Run {
     let mut kept: Option<Checkpoint> = None;
     let (mut alerts, mut routes) = (Vec::new(), Vec::new());
     for (i, events) in lives.iter().enumerate() {
@@ -63,7 +64,7 @@ fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() 
         if i + 1 == lives.len() {
             stamper.end(settings.hold_down_secs, &mut stamped);
         }
-        for output in stamped.chunks(limits::LOOK_AHEAD).flat_map(|some| handled(&mut engine, some)) {
+        for output in stamped.chunks(limits::LOOK_AHEAD).flat_map(|some| handled(&mut engine, some, looks_ahead)) {
             match output {
                 Output::Alert(alert) => alerts.push(alert),
                 Output::Chapter(chapter) => kept.iter_mut().for_each(|k| k.take_in((*chapter).clone())),
@@ -78,9 +79,8 @@ fn lived(lives: &[Vec<(Timestamp, Event)>], settings: Settings, born: impl Fn() 
     Run { engine: born(), alerts, routes }
 }
 
-/// Handles some events. An engine of one shard does not look ahead, so that it is the twin of those that do.
-fn handled(engine: &mut Engine, some: &[Stamped]) -> Vec<Output> {
-    if engine.shards().len() > 1 {
+fn handled(engine: &mut Engine, some: &[Stamped], looks_ahead: bool) -> Vec<Output> {
+    if looks_ahead {
         engine.look_ahead(some);
     }
     some.iter().flat_map(|stamped| handled_one(engine, stamped)).collect()
