@@ -307,8 +307,8 @@ pub fn start(settings: Settings, count: usize, extras: Extras) -> std::io::Resul
     Ok(Pipeline { intake, outputs, questions, status, threads: Threads { shards, desk } })
 }
 
-/// Sends all but the last reports, at most [`limits::SIGHTINGS_PER_CHUNK`]; none if nobody listens. Each chunk that is sent has room for itself alone:
-/// what is split off a list keeps the room of all that was left of it.
+/// Sends all but the last reports, at most [`limits::SIGHTINGS_PER_CHUNK`]; none if nobody listens. Each chunk that is sent has room
+/// for itself alone: what is split off a list keeps the room of all that was left of it.
 fn send_in_chunks(reports: Vec<Keyed>, seq: u64, out: &Sender<Chunk>) -> Option<Vec<Keyed>> {
     let mut rest = reports.into_iter();
     while rest.len() > limits::SIGHTINGS_PER_CHUNK {

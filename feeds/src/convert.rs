@@ -256,8 +256,8 @@ pub(crate) fn dedup(routes: &mut Nlris) {
     routes.retain(|route| seen.insert(*route));
 }
 
-/// No two are the same, which a few bits of each show. False also for some lists in which all are different: two hundred prefixes, or what
-/// somebody chose to look alike.
+/// No two are the same, which a few bits of each show. False also for some lists in which all are different: two hundred prefixes,
+/// or what somebody chose to look alike.
 fn are_clearly_distinct(routes: &[Nlri]) -> bool {
     let mut taken = [0_u64; 256];
     routes.iter().all(|route| {
