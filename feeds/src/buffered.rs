@@ -1,31 +1,51 @@
 //! Are there enough octets of a stream to go on?
 
-use bytes::BytesMut;
-
 use crate::counts::kind;
 use crate::source::{self, Stream};
 
 /// A stream, and what of it was read and not taken yet.
 pub(crate) struct Buffered {
     stream: Option<Stream>,
-    pub buffer: BytesMut,
-    chunk: Box<[u8]>,
+    /// What was read and not taken stands from `from` to `to`; what is before it makes room for more.
+    octets: Vec<u8>,
+    from: usize,
+    to: usize,
+    chunk: usize,
     failed: Option<&'static str>,
 }
 
 impl Buffered {
     /// Asks the stream for `chunk` octets at once.
     pub fn new(stream: Stream, chunk: usize) -> Self {
-        Self { stream: Some(stream), buffer: BytesMut::new(), chunk: vec![0; chunk].into(), failed: None }
+        Self { stream: Some(stream), octets: vec![0; chunk], from: 0, to: 0, chunk, failed: None }
     }
 
-    /// True once `n` octets are in the buffer.
+    /// What was read and not taken yet.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets[self.from..self.to]
+    }
+
+    /// Takes the first `n` of them; no more than there are.
+    pub fn advance(&mut self, n: usize) {
+        self.from += n;
+        debug_assert!(self.from <= self.to);
+    }
+
+    /// True once `n` octets are there.
     pub fn has(&mut self, n: usize) -> bool {
-        while self.buffer.len() < n {
+        self.to - self.from >= n || self.fill(n)
+    }
+
+    fn fill(&mut self, n: usize) -> bool {
+        self.octets.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        while self.to < n {
             let Some(stream) = &mut self.stream else { return false };
-            match stream.read(&mut self.chunk) {
+            // A record that is larger than a chunk is behind us, or grows by what really comes.
+            self.octets.resize(self.to + self.chunk, 0);
+            match stream.read(&mut self.octets[self.to..]) {
                 Ok(0) => self.stream = None,
-                Ok(read) => self.buffer.extend_from_slice(&self.chunk[..read]),
+                Ok(read) => self.to += read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.failed = Some(source::failure(&error));
@@ -38,14 +58,19 @@ impl Buffered {
 
     /// Nothing more is taken. One error at most for an input that ends where it should not.
     pub fn end(&mut self) -> Option<&'static str> {
-        let cut = (!self.buffer.is_empty()).then_some(kind::TRUNCATED);
+        let cut = (self.from < self.to).then_some(kind::TRUNCATED);
         self.close();
         self.failed.take().or(cut)
     }
 
+    /// Drops what was read and not taken.
+    pub fn clear(&mut self) {
+        (self.from, self.to) = (0, 0);
+    }
+
     /// Leaves the rest unread.
     pub fn close(&mut self) {
-        self.buffer.clear();
+        self.clear();
         self.stream = None;
     }
 }

@@ -26,6 +26,8 @@ fn key(collector: u32, peer_as: Asn, peer_address: IpAddr) -> Key {
 pub(crate) struct Vantages {
     collectors: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
+    /// Of the last word: most readers have one collector.
+    last: u32,
     ids: HashMap<Key, VantageId>,
 }
 
@@ -44,11 +46,14 @@ impl Vantages {
         out: &mut impl Extend<Item>,
     ) -> Option<VantageId> {
         let full = self.ids.len() >= limits::VANTAGE_POINTS;
-        let number = match self.collectors.get(collector) {
-            Some(&number) => number,
-            None if full => return None,
-            None => self.add_collector(collector),
-        };
+        if self.names.get(self.last as usize).is_none_or(|name| **name != *collector) {
+            self.last = match self.collectors.get(collector) {
+                Some(&number) => number,
+                None if full => return None,
+                None => self.add_collector(collector),
+            };
+        }
+        let number = self.last;
         let key = key(number, peer_as, peer_address);
         if let Some(&id) = self.ids.get(&key) {
             return Some(id);

@@ -60,6 +60,9 @@ impl Bucket {
     }
 
     fn refill(&mut self, allowance: Allowance, at: Timestamp) {
+        if at == self.at {
+            return;
+        }
         let passed = (at.0 - self.at.0).clamp(0, HOURS_COUNTED * 3_600_000_000);
         self.at = self.at.max(at);
         self.left = (self.left + passed / 3_600 * allowance.an_hour).min(allowance.most * 1_000_000);
@@ -225,6 +228,9 @@ impl Sessions {
 /// No router says this in one message: several routes that cover a half of all addresses or more. A path identifier that is
 /// read as routes begins with zeros, which is the default route, again and again.
 fn is_impossible(update: &Update) -> bool {
+    if update.announced.len() < limits::VAST_ROUTES {
+        return false;
+    }
     let is_vast = |n: &&Nlri| n.prefix.prefix_len() <= 1;
     update.announced.iter().filter(is_vast).take(limits::VAST_ROUTES).count() == limits::VAST_ROUTES
         || is_read_as_identifier(update)
@@ -234,7 +240,7 @@ fn is_impossible(update: &Update) -> bool {
 /// different, and each from 8 to 32 in its first octet, or to 64 in IPv6.
 fn is_read_as_identifier(update: &Update) -> bool {
     let is_length = |n: &Nlri| (8..=64).contains(&(n.path_id >> 24));
-    if update.announced.len() < limits::VAST_ROUTES || !update.announced.iter().all(is_length) {
+    if !update.announced.iter().all(is_length) {
         return false;
     }
     let ids: BTreeSet<u32> = update.announced.iter().map(|n| n.path_id).collect();

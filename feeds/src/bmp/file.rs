@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::frame::{self, FrameError};
 use super::session::{Numbers, Session, Settings};
 use crate::buffered::Buffered;
@@ -65,7 +67,7 @@ impl File {
         if !self.input.has(frame::HEADER) {
             return self.end();
         }
-        let Some((version, stated)) = frame::header(&self.input.buffer) else { return false };
+        let Some((version, stated)) = frame::header(self.input.octets()) else { return false };
         let Ok(length) = frame::length_of(stated) else { return self.give_up(kind::TOO_LONG) };
         // Version 4 has the same frame, so that only its messages are lost.
         if !matches!(version, frame::VERSION | 4) {
@@ -74,7 +76,7 @@ impl File {
         if !self.input.has(length) {
             return self.end();
         }
-        let message = self.input.buffer.split_to(length).freeze();
+        let message = self.taken(length);
         if version != frame::VERSION {
             self.counts.error(kind::BAD_BMP_VERSION);
             return true;
@@ -89,15 +91,21 @@ impl File {
         if !self.input.has(openbmp::FIXED) {
             return self.end();
         }
-        let Some(length) = openbmp::length_of(&self.input.buffer) else { return self.give_up(kind::BAD_BMP_MESSAGE) };
+        let Some(length) = openbmp::length_of(self.input.octets()) else { return self.give_up(kind::BAD_BMP_MESSAGE) };
         if !self.input.has(length) {
             return self.end();
         }
-        let message = self.input.buffer.split_to(length).freeze();
+        let message = self.taken(length);
         if let Content::OpenBmp(decoder) = &mut self.content {
             decoder.message("", &message, None, &mut self.items);
         }
         true
+    }
+
+    fn taken(&mut self, length: usize) -> Bytes {
+        let message = Bytes::copy_from_slice(&self.input.octets()[..length]);
+        self.input.advance(length);
+        message
     }
 
     pub fn counts(&self) -> &Counts {

@@ -66,8 +66,8 @@ fn numbers(octets: &[u8]) -> impl ExactSizeIterator<Item = Asn> {
 }
 
 fn sequence(octets: &[u8]) -> Option<AsPath> {
-    let ases: Box<[Asn]> = numbers(octets).collect();
-    (!ases.contains(&Asn(0))).then(|| AsPath::sequence(ases))
+    let path = AsPath::sequence(numbers(octets));
+    (!path.ases().contains(&Asn(0))).then_some(path)
 }
 
 /// AS_SEQUENCEs and AS_SETs of four-octet numbers; at least one.

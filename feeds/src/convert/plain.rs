@@ -197,36 +197,42 @@ fn is_blackhole(community: &[u8]) -> bool {
 
 /// All prefixes of a field; none if one is odd, or a default route (which may be a path identifier in disguise).
 fn prefixes(field: &[u8], family: Family, into: &mut Nlris) -> Option<()> {
-    let mut walk = PrefixWalk { field, family };
+    if field.is_empty() {
+        return Some(());
+    }
+    let rest = match family {
+        Family::Ipv4 => walk(PrefixWalk::<true>(field), into),
+        Family::Ipv6 => walk(PrefixWalk::<false>(field), into),
+    };
+    rest.is_empty().then_some(())
+}
+
+/// What is left behind the last prefix that is not odd.
+fn walk<'a, const IPV4: bool>(mut walk: PrefixWalk<'a, IPV4>, into: &mut Nlris) -> &'a [u8] {
     into.extend(&mut walk);
-    walk.field.is_empty().then_some(())
+    walk.0
 }
 
 /// The prefixes of a field up to the first odd one, which stays.
-struct PrefixWalk<'a> {
-    field: &'a [u8],
-    family: Family,
-}
+struct PrefixWalk<'a, const IPV4: bool>(&'a [u8]);
 
-impl Iterator for PrefixWalk<'_> {
+impl<const IPV4: bool> Iterator for PrefixWalk<'_, IPV4> {
     type Item = Nlri;
 
+    #[inline]
     fn next(&mut self) -> Option<Nlri> {
-        let (route, rest) = prefix(self.field, self.family, false)?;
+        let family = if IPV4 { Family::Ipv4 } else { Family::Ipv6 };
+        let (route, rest) = prefix(self.0, family, false)?;
         if route.prefix.prefix_len() == 0 {
             return None;
         }
-        self.field = rest;
+        self.0 = rest;
         Some(route)
     }
 
     /// Rightly said of ordinary fields, where a prefix takes no more than four octets (IPv4) or seven, and its length.
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let most = match self.family {
-            Family::Ipv4 => 5,
-            Family::Ipv6 => 8,
-        };
-        (self.field.len().div_ceil(most), None)
+        (self.0.len().div_ceil(if IPV4 { 5 } else { 8 }), None)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::Buf;
 use rules::bgp::Timestamp;
 
 use super::{BGP4MP_ET, HEADER, Header, RECORD, Record, TABLE_DUMP};
@@ -37,11 +36,11 @@ impl Frames {
 
     pub fn next(&mut self, counts: &mut Counts) -> Option<Found> {
         loop {
-            self.input.buffer.advance(std::mem::take(&mut self.used));
+            self.input.advance(std::mem::take(&mut self.used));
             if !self.input.has(HEADER) {
                 return self.end(counts);
             }
-            let header = Header::of(&self.input.buffer)?;
+            let header = Header::of(self.input.octets())?;
             if !header.is_known() || header.length > RECORD {
                 counts.error(kind::BAD_MRT_HEADER);
                 self.find_header();
@@ -52,14 +51,14 @@ impl Frames {
                 return self.end(counts);
             }
             if header.kind == TABLE_DUMP
-                && is_four_short(header.subtype, &self.input.buffer[HEADER..end])
+                && is_four_short(header.subtype, &self.input.octets()[HEADER..end])
                 && self.input.has(end + 4)
             {
                 end += 4;
             }
             self.used = end;
             self.seconds = header.seconds;
-            if let Some(found) = Found::new(&header, &self.input.buffer[..end]) {
+            if let Some(found) = Found::new(&header, &self.input.octets()[..end]) {
                 return Some(found);
             }
             counts.error(kind::BAD_MRT_RECORD);
@@ -68,25 +67,25 @@ impl Frames {
 
     pub fn record(&self, found: Found) -> Record<'_> {
         let Found { time, kind, subtype, body } = found;
-        Record { time, kind, subtype, body: &self.input.buffer[body] }
+        Record { time, kind, subtype, body: &self.input.octets()[body] }
     }
 
     /// Drops octets up to what looks like a header with another one behind its body.
     fn find_header(&mut self) {
         loop {
-            self.input.buffer.advance(1);
-            let Some(header) = self.input.has(HEADER).then(|| Header::of(&self.input.buffer)).flatten() else {
-                return self.input.buffer.clear();
+            self.input.advance(1);
+            let Some(header) = self.input.has(HEADER).then(|| Header::of(self.input.octets())).flatten() else {
+                return self.input.clear();
             };
             if !header.is_near(self.seconds) {
                 continue;
             }
             let end = HEADER + header.length;
             if !self.input.has(end + HEADER) {
-                if self.input.buffer.len() == end {
+                if self.input.octets().len() == end {
                     return;
                 }
-            } else if Header::of(&self.input.buffer[end..]).is_some_and(|next| next.is_near(self.seconds)) {
+            } else if Header::of(&self.input.octets()[end..]).is_some_and(|next| next.is_near(self.seconds)) {
                 return;
             }
         }

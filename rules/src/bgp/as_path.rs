@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::Asn;
 
@@ -27,7 +28,8 @@ pub struct Segment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "Vec<Segment>", into = "Vec<Segment>")]
 pub struct AsPath {
-    ases: Box<[Asn]>,
+    /// Nearly all have no more than eight, and need no allocation.
+    ases: SmallVec<[Asn; 8]>,
     others: Box<[Stretch]>,
 }
 
@@ -40,12 +42,12 @@ struct Stretch {
 
 impl AsPath {
     /// A path of one AS_SEQUENCE.
-    pub fn sequence(ases: impl Into<Box<[Asn]>>) -> Self {
-        Self { ases: ases.into(), others: Box::default() }
+    pub fn sequence(ases: impl IntoIterator<Item = Asn>) -> Self {
+        Self { ases: ases.into_iter().collect(), others: Box::default() }
     }
 
     pub fn from_segments(segments: impl IntoIterator<Item = Segment>) -> Self {
-        let mut ases = Vec::new();
+        let mut ases = SmallVec::new();
         let mut others = Vec::new();
         for segment in segments {
             if segment.kind != SegmentKind::Sequence {
@@ -53,7 +55,7 @@ impl AsPath {
             }
             ases.extend(segment.ases);
         }
-        Self { ases: ases.into(), others: others.into() }
+        Self { ases, others: others.into() }
     }
 
     /// The segments, adjacent sequences merged.

@@ -37,6 +37,9 @@ impl ShortPrefixes {
     /// Sightings of one update, in their order.
     pub fn apply(&mut self, update: &Update) -> Vec<Sighting> {
         let mut out = Vec::new();
+        if !update.withdrawn.iter().chain(&update.announced).any(is_short) {
+            return out;
+        }
         for nlri in update.withdrawn.iter().filter(|n| is_short(n)) {
             let key = (nlri.prefix, nlri.path_id, update.vantage);
             if let Some(old) = self.held.remove(&key) {

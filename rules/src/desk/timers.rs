@@ -71,6 +71,9 @@ impl Timers {
 impl Desk {
     /// Lets everything happen that was due before `until`. Timers of one moment make one change.
     pub(super) fn run_timers(&mut self, until: Timestamp, is_end: bool) {
+        if self.dirty.is_empty() && !self.timers.is_due(until, is_end) {
+            return;
+        }
         loop {
             while let Some(due) = self.timers.first(until, is_end) {
                 if due.0 > self.now {

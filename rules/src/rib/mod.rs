@@ -131,11 +131,6 @@ impl Rib {
         self.exact.find(hash(&self.hasher, prefix), same).copied()
     }
 
-    /// The prefix has that place. For places that were found since the last [`Self::sweep`].
-    pub fn is_at(&self, prefix: &IpNet, at: PrefixRef) -> bool {
-        self.entries[at.0 as usize].prefix == *prefix
-    }
-
     pub fn entry(&self, at: PrefixRef) -> &Entry {
         &self.entries[at.0 as usize]
     }

@@ -98,9 +98,11 @@ impl Row {
 fn name(hasher: &impl BuildHasher, attributes: &PathAttributes) -> Name {
     let mut state = hasher.build_hasher();
     let path = &attributes.as_path;
-    for pair in path.ases().chunks(2) {
-        state.write_u64(u64::from(pair[0].0) << 32 | pair.get(1).map_or(0, |a| u64::from(a.0)));
+    let (pairs, last) = path.ases().as_chunks::<2>();
+    for [left, right] in pairs {
+        state.write_u64(u64::from(left.0) << 32 | u64::from(right.0));
     }
+    last.iter().for_each(|asn| state.write_u64(u64::from(asn.0) << 32));
     let otc = attributes.only_to_customer;
     let flags = [otc.is_some(), attributes.blackhole, path.is_plain_sequence()];
     let flags = flags.iter().fold(0, |all, flag| all << 1 | u64::from(*flag));
@@ -134,6 +136,8 @@ pub struct PathTable<H = RandomState> {
     index: GradualTable<u32>,
     hasher: H,
     most_idle: usize,
+    /// Rows that became free, ever: while there are no more of them, what was found is still there.
+    freed: u64,
 }
 
 impl<H: BuildHasher + Default> Default for PathTable<H> {
@@ -154,6 +158,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
             index: GradualTable::default(),
             hasher: H::default(),
             most_idle,
+            freed: 0,
         }
     }
 
@@ -187,9 +192,16 @@ impl<H: BuildHasher + Default> PathTable<H> {
         self.find_named(name(&self.hasher, attributes), attributes).map(PathRef)
     }
 
-    /// Takes a reference on a row if it still is that of the attributes, and says whether it did.
-    pub fn retain_if(&mut self, path: PathRef, attributes: &PathAttributes) -> bool {
-        let is_it = !self.row(path).has(flag::FREE) && self.is(path.0, attributes);
+    /// To be told to [`Self::retain_if`] of whatever is found now.
+    pub fn freed(&self) -> u64 {
+        self.freed
+    }
+
+    /// Takes a reference on a row that was found for the attributes when `freed` rows had become free, if it still is theirs, and says
+    /// whether it did.
+    pub fn retain_if(&mut self, path: PathRef, attributes: &PathAttributes, freed: u64) -> bool {
+        let is_it = self.freed == freed || !self.row(path).has(flag::FREE) && self.is(path.0, attributes);
+        debug_assert!(!is_it || self.is(path.0, attributes));
         if is_it {
             self.retain(path);
         }
@@ -268,6 +280,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
             return;
         }
         row.flags |= flag::FREE;
+        self.freed += 1;
         self.arena.give_back(row.run());
         self.index.remove(spread(row.name), |j| *j == i);
         self.odd.remove(&i);
@@ -407,7 +420,7 @@ fn is_sequence(attributes: &PathAttributes) -> bool {
 }
 
 fn of_sequence(ases: &[Asn]) -> PathAttributes {
-    PathAttributes { as_path: AsPath::sequence(ases), ..PathAttributes::default() }
+    PathAttributes { as_path: AsPath::sequence(ases.iter().copied()), ..PathAttributes::default() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Where in memory is what the next events ask for? Found for several of them at once, the waits for it pass together and not one behind
 //! the other; waiting is most of what an update costs.
 //!
-//! What was found is a hint: it is looked at again before it is used, and nothing else follows from it.
+//! What was found is a hint: it is used only where it is certain to hold still, and nothing else follows from it.
 
 use std::hint::black_box;
 
@@ -21,6 +21,8 @@ pub(super) struct Ahead {
     places: Vec<Option<PrefixRef>>,
     /// The first message that was not worked off.
     next: usize,
+    /// [`crate::rib::PathTable::freed`] when the paths were found.
+    freed: u64,
 }
 
 struct Message {
@@ -33,7 +35,8 @@ struct Message {
 /// What was found for one message.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Hint {
-    pub path: Option<PathRef>,
+    /// And how many had become free when it was found.
+    pub path: Option<(PathRef, u64)>,
     /// The place of the first prefix it announces here, if there are any.
     first: Option<usize>,
 }
@@ -51,7 +54,8 @@ impl Ahead {
         while let Some(message) = self.messages.get(self.next).filter(|message| message.seq <= seq) {
             self.next += 1;
             if message.seq == seq {
-                return Hint { path: message.path, first: Some(message.first) };
+                let path = message.path.map(|path| (path, self.freed));
+                return Hint { path, first: Some(message.first) };
             }
         }
         Hint::default()
@@ -68,10 +72,13 @@ impl Shard {
     pub fn look_ahead(&mut self, events: &[Stamped]) {
         let mut ahead = std::mem::take(&mut self.ahead);
         ahead.clear();
+        ahead.freed = self.rib.paths.freed();
         for (seq, update) in events.iter().filter_map(routes_of) {
-            let announced = update.announced.iter().filter(|nlri| self.range.holds(&nlri.prefix));
             let first = ahead.places.len();
-            ahead.places.extend(announced.map(|nlri| self.rib.find(&nlri.prefix)));
+            ahead.places.reserve(update.announced.len());
+            for nlri in update.announced.iter().filter(|nlri| self.range.holds(&nlri.prefix)) {
+                ahead.places.push(self.rib.find(&nlri.prefix));
+            }
             let path = (ahead.places.len() > first).then(|| self.rib.paths.find(&update.attributes)).flatten();
             ahead.messages.push(Message { seq, path, first });
         }

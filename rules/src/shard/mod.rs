@@ -310,6 +310,9 @@ impl Shard {
             Event::End => self.report_tables(),
             Event::PeerUp { .. } | Event::Role(_) | Event::EndOfRib { .. } | Event::Feed(_) | Event::Checkpoint => {}
         }
+        if self.out.is_empty() {
+            return;
+        }
         let first = out.len();
         out.extend(self.out.drain(..).map(|report| Keyed { seq: stamped.seq, report }));
         // A dump has more to tell than anything that comes after it.
@@ -358,10 +361,9 @@ impl Shard {
 
     /// The place of a prefix that a message announces here as the `i`th.
     fn place(&mut self, nlri: &Nlri, hint: Hint, i: usize) -> PrefixRef {
-        match self.ahead.place(hint, i).filter(|at| self.rib.is_at(&nlri.prefix, *at)) {
-            Some(at) => at,
-            None => self.rib.place(nlri.prefix),
-        }
+        let at = self.ahead.place(hint, i).unwrap_or_else(|| self.rib.place(nlri.prefix));
+        debug_assert_eq!(self.rib.entry(at).prefix, nlri.prefix);
+        at
     }
 
     fn announce(&mut self, update: &Update, (at, nlri): (PrefixRef, &Nlri), path: PathRef, now: Timestamp) {
@@ -657,8 +659,8 @@ impl Shard {
     }
 
     fn intern(&mut self, attributes: &Arc<PathAttributes>, hint: Hint) -> PathRef {
-        if let Some(path) = hint.path
-            && self.rib.paths.retain_if(path, attributes)
+        if let Some((path, freed)) = hint.path
+            && self.rib.paths.retain_if(path, attributes, freed)
         {
             return path;
         }

@@ -87,6 +87,7 @@ impl Shard {
         }
     }
 
+    #[cold]
     fn look_for_wholes(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
         let peer_as = self.peer_as[vantage.0 as usize];
         let is_missed = |whole: &IpNet| {
