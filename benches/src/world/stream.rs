@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`quiet`] | a usual day: few origins move, again and again, and many sessions tell the same few paths |
 //! | [`busy`] | the same with links that fail: the prefixes of dozens of origins move at many sessions |
+//! | [`harsh`] | what the floors of the ratios were measured on: any origin, some more often than others; a quarter of all messages bring a path that nobody knew, which is an element in seven |
 //! | [`hostile`] | what costs most: any prefix, nearly every path a new one, one announcement in ten a more-specific that nobody knew |
 //! | [`flood`] | one session says its whole table again and again, each time over other paths |
 //! | [`reset`] | one session goes down, comes back and sends its table as it was |
@@ -146,17 +147,55 @@ impl Iterator for Churn<'_> {
     }
 }
 
+pub fn harsh(world: &World, seed: u64, a_second: u64) -> impl Iterator<Item = Said> {
+    by_full_feeds(world, seed, a_second, moved_on)
+}
+
+/// Some prefixes of one origin move to another path: mostly one of two, now and then one that nobody knew.
+fn moved_on(world: &World, session: u32, dice: &mut Dice) -> What {
+    let most = 1 + dice.skewed(4, 2);
+    let (holder, announced) = loop {
+        let holder =
+            (mix(world.plan.seed ^ 10, dice.skewed(world.plan.ases, 2) as u64, 0) % world.plan.ases as u64) as As;
+        let own = world.space.of(holder);
+        let from = dice.roll(own.len().max(1));
+        let held = own.iter().skip(from).filter(|place| world.carries(session, **place)).take(most);
+        let announced: Vec<IpNet> = held.map(|place| world.space.prefixes[*place as usize].prefix).collect();
+        if !announced.is_empty() {
+            break (holder, announced);
+        }
+    };
+    if dice.once_in(20) {
+        return What::Update { withdrawn: announced, announced: Vec::new(), path: Path::new() };
+    }
+    let asn = world.sessions[session as usize].asn;
+    let path = match dice.once_in(4) {
+        true => lengthened(world.topology.path(asn, holder, dice.number()), dice),
+        false => world.topology.path(asn, holder, dice.roll(2) as u64),
+    };
+    What::Update { withdrawn: Vec::new(), announced, path }
+}
+
 pub fn hostile(world: &World, seed: u64, a_second: u64) -> impl Iterator<Item = Said> {
+    by_full_feeds(world, seed, a_second, unheard_of)
+}
+
+/// Who has little to tell cannot trouble anybody.
+fn by_full_feeds(
+    world: &World,
+    seed: u64,
+    a_second: u64,
+    what: impl Fn(&World, u32, &mut Dice) -> What,
+) -> impl Iterator<Item = Said> {
     let (mut dice, mut clock) = (Dice(seed), Clock { said: 0, a_second });
     std::iter::repeat_with(move || {
         let session = loop {
             let session = dice.roll(world.sessions.len()) as u32;
-            // Who has little to tell cannot trouble anybody.
             if world.sessions[session as usize].per_million > 100_000 {
                 break session;
             }
         };
-        Said { session, at: clock.next(), what: unheard_of(world, session, &mut dice) }
+        Said { session, at: clock.next(), what: what(world, session, &mut dice) }
     })
 }
 

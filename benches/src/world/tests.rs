@@ -90,6 +90,27 @@ fn a_quiet_day_repeats_itself_and_a_hostile_one_does_not() {
     assert!(paths > 0.45, "{paths:.2} of at most 0.55, with two prefixes an update");
 }
 
+/// As the prototype was measured that the floors come from: 1.875 elements a message, 0.35 different paths an announcement, and
+/// 12 to 16 % of all elements over a path that was not there.
+#[test]
+fn a_harsh_day_is_as_harsh_as_that_of_the_floors() {
+    let world = World::new(Plan { full: 30, ..Plan::INTERNET.scaled(0.1) });
+    let mut known = HashSet::new();
+    for place in 0..world.space.prefixes.len() as u32 {
+        known.extend(world.routes_of(place, 0..world.sessions.len() as u32).map(|(_, path)| path));
+    }
+    let said: Vec<_> = stream::harsh(&world, 5, 4_000).take(100_000).collect();
+    let elements: usize = said.iter().map(Said::elements).sum();
+    let a_message = elements as f64 / said.len() as f64;
+    assert!((1.7..2.0).contains(&a_message), "{a_message:.2} elements a message");
+    let (paths, _) = novelty(&said);
+    assert!((0.3..0.4).contains(&paths), "{paths:.3} different paths an announcement");
+    let is_new = |said: &&Said| matches!(&said.what, What::Update { announced, path, .. } if !announced.is_empty() && known.insert(path.clone()));
+    let new: usize = said.iter().filter(is_new).map(Said::elements).sum();
+    let share = new as f64 / elements as f64;
+    assert!((0.12..0.16).contains(&share), "{share:.3} over a new path");
+}
+
 #[test]
 fn routes_by_prefix_and_by_session_are_the_same() {
     let world = small();

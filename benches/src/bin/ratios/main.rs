@@ -37,6 +37,7 @@ struct Args {
 const ROWS: &[Row] = &[
     Row::gain("steady", "MRT, all rules, real updates, steady / decode-only", 1.4, 2.3, mrt::steady),
     Row::gain("cold", "the same, cold single pass", 0.8, 1.2, mrt::cold),
+    Row::gain("harsh", "the same, invented stream as harsh as that of the floors", 1.0, 1.6, mrt::harsh),
     Row::gain("hostile", "the same, hostile stream", 1.0, 1.6, mrt::hostile),
     Row::cost("instructions", "instructions an element / decode-only", 0.45, 0.25, instructions::steady),
     Row::gain("ris_live", "RIS Live frames to verdicts / parse-only", 1.5, 2.4, ris_live::frames),
@@ -72,10 +73,11 @@ fn do_pass(name: &str, args: &Args) -> Result<(), Failure> {
         "decode" => mrt::pass_decode(args.times),
         "steady" => mrt::pass_steady(args.times),
         "cold" => mrt::pass_cold(args.times),
+        "harsh" => mrt::pass_harsh(args),
         "hostile" => mrt::pass_hostile(args),
         "ris_live" => ris_live::pass(args.times),
         "bytes2014" => memory::pass(memory::RIB_2014, args),
         "bytes2010" => memory::pass(memory::RIB_2010, args),
-        _ => Err("a pass is one of decode, steady, cold, hostile, ris_live, bytes2014, bytes2010".into()),
+        _ => Err("a pass is one of decode, steady, cold, harsh, hostile, ris_live, bytes2014, bytes2010".into()),
     }
 }

@@ -5,7 +5,8 @@ use std::hint::black_box;
 use benches::measure::{interleaved, unpacked};
 use benches::player::{COLLECTOR, Player, warm};
 use benches::wire;
-use benches::world::{Plan, World, stream};
+use benches::world::stream::{self, Said};
+use benches::world::{Plan, World};
 use bgpkit_parser::BgpkitParser;
 use bytes::Bytes;
 
@@ -14,8 +15,9 @@ use crate::row::Figure;
 use crate::{Args, Failure};
 
 pub const UPDATES: &str = "mrt/bgp-rs/updates.20190101.0000.gz";
-/// Of the hostile stream in one round.
+/// Of an invented stream in one round.
 const MESSAGES: usize = 100_000;
+const A_SECOND: u64 = 4_000;
 
 /// What everything is measured against.
 pub fn decode_only(bytes: &Bytes) -> usize {
@@ -37,8 +39,16 @@ pub fn cold(args: &Args) -> Result<Figure, Failure> {
     Ok(Figure::of(&rounds, UPDATES))
 }
 
-/// Each round is a stretch of its own, since a path is new only once.
+pub fn harsh(args: &Args) -> Result<Figure, Failure> {
+    on_a_table(args, harsh_stretch)
+}
+
 pub fn hostile(args: &Args) -> Result<Figure, Failure> {
+    on_a_table(args, hostile_stretch)
+}
+
+/// Each round is a stretch of its own, since a path is new only once.
+fn on_a_table(args: &Args, stretch: impl Fn(&World, usize) -> Bytes) -> Result<Figure, Failure> {
     let world = World::new(Plan::INTERNET.scaled(args.world)).at_one_collector(COLLECTOR);
     let mut player = player_of(&world);
     let (routes, prefixes) = player.engine.sizes();
@@ -58,10 +68,18 @@ fn player_of(world: &World) -> Player {
     player
 }
 
-fn stretch(world: &World, round: usize) -> Bytes {
+fn harsh_stretch(world: &World, round: usize) -> Bytes {
+    stretch(world, round, stream::harsh(world, round as u64 + 1, A_SECOND))
+}
+
+fn hostile_stretch(world: &World, round: usize) -> Bytes {
+    stretch(world, round, stream::hostile(world, round as u64 + 1, A_SECOND))
+}
+
+fn stretch(world: &World, round: usize, said: impl Iterator<Item = Said>) -> Bytes {
     let mut octets = Vec::new();
-    let skipped = round as i64 * MESSAGES as i64 / 4_000;
-    for mut said in stream::hostile(world, round as u64 + 1, 4_000).take(MESSAGES) {
+    let skipped = round as i64 * MESSAGES as i64 / A_SECOND as i64;
+    for mut said in said.take(MESSAGES) {
         said.at = said.at.plus_secs(skipped);
         wire::mrt::said(world, &said, &mut octets);
     }
@@ -96,7 +114,15 @@ pub fn pass_cold(times: usize) -> Result<(), Failure> {
     })
 }
 
+pub fn pass_harsh(args: &Args) -> Result<(), Failure> {
+    pass_on_a_table(args, harsh_stretch)
+}
+
 pub fn pass_hostile(args: &Args) -> Result<(), Failure> {
+    pass_on_a_table(args, hostile_stretch)
+}
+
+fn pass_on_a_table(args: &Args, stretch: impl Fn(&World, usize) -> Bytes) -> Result<(), Failure> {
     let world = World::new(Plan::INTERNET.scaled(args.world)).at_one_collector(COLLECTOR);
     let mut player = player_of(&world);
     (0..args.times).for_each(|round| player.play(&stretch(&world, round)));

@@ -52,7 +52,7 @@ impl Judge<'_> {
     fn refused_at(&self, path: &[Asn], aspas: &AspaTable) -> Option<Refusal> {
         let relations = &self.laws.relations;
         let is_invalid = |received: &[Asn], procedure| {
-            let check = leak::aspa::check(&AsPath::sequence(received), aspas, relations, procedure);
+            let check = leak::aspa::check(&AsPath::sequence(received.iter().copied()), aspas, relations, procedure);
             check.verdict == AspaState::Invalid
         };
         let steps = || (0..path.len().saturating_sub(1)).rev().map(|i| (path[i], path[i + 1], &path[i + 1..]));
