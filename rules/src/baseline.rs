@@ -63,6 +63,10 @@ impl Baseline {
         })
     }
 
+    pub fn has_origin(&self, origin_as: Asn) -> bool {
+        self.adjacencies.binary_search_by_key(&origin_as, |a| a.origin_as).is_ok()
+    }
+
     pub fn has_adjacency(&self, adjacency: Adjacency) -> bool {
         self.adjacencies.binary_search(&adjacency).is_ok()
     }

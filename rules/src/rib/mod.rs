@@ -131,6 +131,16 @@ impl Rib {
         self.exact.find(hash(&self.hasher, prefix), same).copied()
     }
 
+    /// Where the prefix most likely is, before its entry was looked at: for [`Self::confirm`]. None if it is certain that there is none.
+    pub fn guess(&self, prefix: &IpNet) -> Option<PrefixRef> {
+        self.exact.find(hash(&self.hasher, prefix), |_| true).copied()
+    }
+
+    /// The place of a prefix that was guessed to be there.
+    pub fn confirm(&self, prefix: &IpNet, guess: PrefixRef) -> Option<PrefixRef> {
+        if self.entries[guess.0 as usize].prefix == *prefix { Some(guess) } else { self.find(prefix) }
+    }
+
     pub fn entry(&self, at: PrefixRef) -> &Entry {
         &self.entries[at.0 as usize]
     }
@@ -357,7 +367,7 @@ impl Entry {
     }
 
     pub fn is_in_baseline(&self, origin_as: Asn) -> bool {
-        self.baseline.as_ref().is_some_and(|b| b.origins().any(|o| o == origin_as))
+        self.baseline.as_ref().is_some_and(|b| b.has_origin(origin_as))
     }
 
     pub fn tenure(&self) -> Tenure {
@@ -386,7 +396,7 @@ impl Entry {
     }
 
     pub fn is_normal(&self, origin_as: Asn, now: Timestamp) -> bool {
-        self.normal_origins(now).any(|o| o == origin_as)
+        self.origins.iter().any(|o| o.asn == origin_as && o.is_stable(now)) || self.is_in_baseline(origin_as)
     }
 }
 

@@ -192,6 +192,18 @@ impl<H: BuildHasher + Default> PathTable<H> {
         self.find_named(name(&self.hasher, attributes), attributes).map(PathRef)
     }
 
+    /// Which row most likely is that of the attributes, before it was looked at: for [`Self::confirm`]. None if it is certain that there
+    /// is none.
+    pub fn guess(&self, attributes: &PathAttributes) -> Option<PathRef> {
+        self.index.find(spread(name(&self.hasher, attributes)), |_| true).copied().map(PathRef)
+    }
+
+    /// The row of attributes that was guessed to be there.
+    pub fn confirm(&self, attributes: &PathAttributes, guess: PathRef) -> Option<PathRef> {
+        let is_it = !self.row(guess).has(flag::FREE) && self.is(guess.0, attributes);
+        if is_it { Some(guess) } else { self.find(attributes) }
+    }
+
     /// To be told to [`Self::retain_if`] of whatever is found now.
     pub fn freed(&self) -> u64 {
         self.freed

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use smallvec::SmallVec;
 
 use super::Shard;
-use crate::bgp::{Nlri, Update, VantageId};
+use crate::bgp::{Nlri, Update};
 use crate::event::{Event, Stamped};
 use crate::limits;
 use crate::rib::{PathRef, PrefixRef};
@@ -17,7 +17,7 @@ use crate::rib::{PathRef, PrefixRef};
 #[derive(Default)]
 pub(super) struct Ahead {
     messages: Vec<Message>,
-    /// Of everything that they announce here.
+    /// Of everything that they announce or withdraw here, in the order of [`Shard::nlri_here`].
     places: Vec<Option<PrefixRef>>,
     /// The first message that was not worked off.
     next: usize,
@@ -69,44 +69,52 @@ impl Ahead {
 
 impl Shard {
     /// Brings near what the events will ask for. Tells nothing, and changes nothing that is told.
+    ///
+    /// In steps, each for all of the events: what one step loads says where the next one is to look, and what is loaded in one step
+    /// comes together.
     pub fn look_ahead(&mut self, events: &[Stamped]) {
         let mut ahead = std::mem::take(&mut self.ahead);
         ahead.clear();
         ahead.freed = self.rib.paths.freed();
         for (seq, update) in events.iter().filter_map(routes_of) {
             let first = ahead.places.len();
-            ahead.places.reserve(update.announced.len());
-            for nlri in update.announced.iter().filter(|nlri| self.range.holds(&nlri.prefix)) {
-                ahead.places.push(self.rib.find(&nlri.prefix));
-            }
-            let path = (ahead.places.len() > first).then(|| self.rib.paths.find(&update.attributes)).flatten();
+            ahead.places.extend(self.nlri_here(update).map(|nlri| self.rib.guess(&nlri.prefix)));
+            let is_needed = update.announced.iter().any(|nlri| self.range.holds(&nlri.prefix));
+            let path = is_needed.then(|| self.rib.paths.guess(&update.attributes)).flatten();
             ahead.messages.push(Message { seq, path, first });
         }
+        let mut places = ahead.places.iter_mut();
+        for (_, update) in events.iter().filter_map(routes_of) {
+            for (nlri, place) in self.nlri_here(update).zip(&mut places) {
+                *place = place.and_then(|at| self.rib.confirm(&nlri.prefix, at));
+            }
+        }
+        for ((_, update), message) in events.iter().filter_map(routes_of).zip(&mut ahead.messages) {
+            message.path = message.path.and_then(|path| self.rib.paths.confirm(&update.attributes, path));
+        }
         if self.rib.route_count() >= limits::NEAR_ROUTES {
-            self.touch(events);
+            self.touch(events, &ahead.places);
         }
         self.ahead = ahead;
     }
 
     /// Rows and paths of what is held now.
-    fn touch(&self, events: &[Stamped]) {
-        let mut places: SmallVec<[(PrefixRef, VantageId, u32); 64]> = SmallVec::new();
+    fn touch(&self, events: &[Stamped], places: &[Option<PrefixRef>]) {
+        let mut held: SmallVec<[PathRef; 64]> = SmallVec::new();
+        let mut places = places.iter();
         for (_, update) in events.iter().filter_map(routes_of) {
-            places.extend(self.nlri_ahead(update).filter_map(|nlri| {
-                let at = self.rib.find(&nlri.prefix)?;
-                Some((at, update.vantage, nlri.path_id))
-            }));
+            for (nlri, place) in self.nlri_here(update).zip(&mut places) {
+                let routes = |at: PrefixRef| &self.rib.entry(at).routes;
+                held.extend(place.and_then(|at| routes(at).get(update.vantage, nlri.path_id)));
+            }
         }
-        let held: SmallVec<[PathRef; 64]> = places
-            .iter()
-            .filter_map(|(at, vantage, path_id)| self.rib.entry(*at).routes.get(*vantage, *path_id))
-            .collect();
         black_box(held.iter().filter(|path| self.rib.paths.is_plain(**path)).count());
     }
 
-    fn nlri_ahead<'u>(&self, update: &'u Update) -> impl Iterator<Item = &'u Nlri> {
+    /// What is announced here, then what is withdrawn.
+    fn nlri_here<'u>(&self, update: &'u Update) -> impl Iterator<Item = &'u Nlri> {
         let range = self.range;
-        update.withdrawn.iter().chain(&update.announced).filter(move |nlri| range.holds(&nlri.prefix))
+        update.announced.iter().chain(&update.withdrawn).filter(move |nlri| range.holds(&nlri.prefix))
     }
 }
 

@@ -71,11 +71,14 @@ impl KeyRange {
     }
 
     fn is_mine(self, prefix: &IpNet) -> bool {
+        if self.count == 1 {
+            return true;
+        }
         let key = match prefix {
             IpNet::V4(p) => u32::from(p.addr().octets()[0]),
             IpNet::V6(p) => u32::from(p.addr().segments()[0]),
         };
-        self.count == 1 || key % self.count as u32 == self.index as u32
+        key % self.count as u32 == self.index as u32
     }
 
     /// VRPs shorter than any key cover prefixes of every shard.

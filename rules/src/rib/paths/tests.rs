@@ -66,6 +66,7 @@ fn holds_what_was_put_in<H: BuildHasher + Default>(steps: Vec<Step>, most_idle: 
     let mut hints = Vec::new();
     for (attributes, is_put, which) in steps {
         let found = table.find(&attributes);
+        prop_assert_eq!(table.guess(&attributes).and_then(|guess| table.confirm(&attributes, guess)), found);
         hints.extend(found.map(|path| (attributes.clone(), path, table.freed())));
         for (attributes, path, freed) in &hints {
             let is_retained = table.retain_if(*path, attributes, *freed);
