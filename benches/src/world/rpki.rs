@@ -1,5 +1,6 @@
 //! What is signed, and what files say about relations, as the engine hears it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rules::alert::{Source, SourceState};
@@ -16,7 +17,7 @@ fn fresh(name: &str) -> Source {
 }
 
 impl World {
-    /// As many VRPs and ASPAs as the plan has. One VRP in 300 names the wrong AS, as it is in life;
+    /// As many VRPs and ASPAs as the plan has. One VRP in 300 names the wrong AS, so that about as many routes are Invalid as in life;
     /// beyond one for each prefix they name some other AS beside the holder.
     pub fn rpki(&self) -> Event {
         let source: Arc<str> = "world".into();
@@ -32,9 +33,9 @@ impl World {
             let max_length = if (taste >> 8).is_multiple_of(7) { length.max(longer) } else { length };
             Vrp { prefix: held.prefix, max_length, asn: self.topology.number(holder as As), source: source.clone() }
         };
-        // Every n-th prefix, so that all regions have their share; where there are more VRPs than prefixes some have several.
-        let step = (count / self.plan.vrps.max(1)).max(1);
-        let announced_vrps = (0..self.plan.vrps).map(|i| of(i * step % count, (i * step / count) as u64)).collect();
+        let places = self.places_to_sign();
+        let announced_vrps =
+            places.iter().cycle().take(self.plan.vrps).enumerate().map(|(i, at)| of(*at, (i / count) as u64)).collect();
         Event::Rpki(Arc::new(Delta {
             announced_vrps,
             withdrawn_vrps: Vec::new(),
@@ -43,6 +44,20 @@ impl World {
             vrps: fresh("vrps"),
             aspas: fresh("aspas"),
         }))
+    }
+
+    /// All prefixes in the order in which they are signed: with all that lies inside, which would be Invalid otherwise and what lies deepest
+    /// first, and from all regions.
+    fn places_to_sign(&self) -> Vec<usize> {
+        let mut trees: Vec<Range<usize>> = Vec::new();
+        for (at, held) in self.space.prefixes.iter().enumerate() {
+            match trees.last_mut() {
+                Some(tree) if self.space.prefixes[tree.start].prefix.contains(&held.prefix) => tree.end = at + 1,
+                _ => trees.push(at..at + 1),
+            }
+        }
+        trees.sort_by_key(|tree| mix(self.plan.seed ^ 11, tree.start as u64, 0));
+        trees.into_iter().flat_map(Iterator::rev).collect()
     }
 
     fn aspas(&self) -> impl Iterator<Item = (Asn, Vec<Asn>)> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`quiet`] | a usual day: few origins move, again and again, and many sessions tell the same few paths |
 //! | [`busy`] | the same with links that fail: the prefixes of dozens of origins move at many sessions |
-//! | [`harsh`] | what the floors of the ratios were measured on: any origin, some more often than others; a quarter of all messages bring a path that nobody knew, which is an element in seven |
+//! | [`harsh`] | what the floors of the ratios were measured on: any origin, some more often than others; a quarter of all messages bring a path that nobody knew, so that there are 12 to 16 of those for a hundred elements |
 //! | [`hostile`] | what costs most: any prefix, nearly every path a new one, one announcement in ten a more-specific that nobody knew |
 //! | [`flood`] | one session says its whole table again and again, each time over other paths |
 //! | [`reset`] | one session goes down, comes back and sends its table as it was |
@@ -153,10 +153,10 @@ pub fn harsh(world: &World, seed: u64, a_second: u64) -> impl Iterator<Item = Sa
 
 /// Some prefixes of one origin move to another path: mostly one of two, now and then one that nobody knew.
 fn moved_on(world: &World, session: u32, dice: &mut Dice) -> What {
-    let most = 1 + dice.skewed(4, 2);
+    let most = 1 + dice.skewed(6, 2);
     let (holder, announced) = loop {
         let holder =
-            (mix(world.plan.seed ^ 10, dice.skewed(world.plan.ases, 2) as u64, 0) % world.plan.ases as u64) as As;
+            (mix(world.plan.seed ^ 10, dice.skewed(world.plan.ases, 4) as u64, 0) % world.plan.ases as u64) as As;
         let own = world.space.of(holder);
         let from = dice.roll(own.len().max(1));
         let held = own.iter().skip(from).filter(|place| world.carries(session, **place)).take(most);
