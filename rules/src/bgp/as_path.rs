@@ -1,6 +1,10 @@
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::str::FromStr;
+use std::sync::LazyLock;
 
+use foldhash::quality::RandomState;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -25,12 +29,13 @@ pub struct Segment {
 ///
 /// Almost every path is one AS_SEQUENCE, so the ASes lie flat in `ases`, and `others` names the stretches
 /// that are not a plain sequence.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "Vec<Segment>", into = "Vec<Segment>")]
 pub struct AsPath {
     /// Nearly all have no more than eight, and need no allocation.
     ases: SmallVec<[Asn; 8]>,
     others: Box<[Stretch]>,
+    name: Name,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,10 +45,77 @@ struct Stretch {
     len: u32,
 }
 
+/// Follows from the rest of the path, so two paths never differ in it alone.
+#[derive(Clone, Copy)]
+struct Name(u64);
+
+impl Name {
+    /// Two ASes at a time; the derived hash goes one by one.
+    fn of(ases: &[Asn], others: &[Stretch]) -> Self {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+        let mut state = KEY.build_hasher();
+        let (pairs, last) = ases.as_chunks::<2>();
+        for [left, right] in pairs {
+            state.write_u64(u64::from(left.0) << 32 | u64::from(right.0));
+        }
+        last.iter().for_each(|asn| state.write_u64(u64::from(asn.0) << 32));
+        state.write_usize(ases.len());
+        others.iter().for_each(|stretch| stretch.hash(&mut state));
+        Self(state.finish())
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
+    }
+}
+
+impl Default for AsPath {
+    fn default() -> Self {
+        Self::sequence([])
+    }
+}
+
 impl AsPath {
+    fn new(ases: SmallVec<[Asn; 8]>, others: Box<[Stretch]>) -> Self {
+        let name = Name::of(&ases, &others);
+        Self { ases, others, name }
+    }
+
+    /// Under a secret key of the process, as paths are chosen by strangers; worked out once, since a path is looked for in several
+    /// places. Another in every process, so nothing that goes out may depend on it.
+    pub fn name(&self) -> u64 {
+        self.name.0
+    }
+
     /// A path of one AS_SEQUENCE.
     pub fn sequence(ases: impl IntoIterator<Item = Asn>) -> Self {
-        Self { ases: ases.into_iter().collect(), others: Box::default() }
+        Self::new(ases.into_iter().collect(), Box::default())
     }
 
     pub fn from_segments(segments: impl IntoIterator<Item = Segment>) -> Self {
@@ -55,7 +127,7 @@ impl AsPath {
             }
             ases.extend(segment.ases);
         }
-        Self { ases, others: others.into() }
+        Self::new(ases, others.into())
     }
 
     /// The segments, adjacent sequences merged.

@@ -37,7 +37,7 @@ impl ShortPrefixes {
     /// Sightings of one update, in their order.
     pub fn apply(&mut self, update: &Update) -> Vec<Sighting> {
         let mut out = Vec::new();
-        if !update.withdrawn.iter().chain(&update.announced).any(is_short) {
+        if !update.announced.iter().any(is_short) && !update.withdrawn.iter().any(is_short) {
             return out;
         }
         for nlri in update.withdrawn.iter().filter(|n| is_short(n)) {

@@ -134,7 +134,7 @@ impl Evidence {
             self.recent = vec![0; limits::RECENT_PATHS];
         }
         // 0 is an empty place.
-        let name = self.hasher.hash_one((hour, path.ases())).max(1);
+        let name = self.hasher.hash_one((path.name(), u64::from(hour))).max(1);
         let place = &mut self.recent[name as usize % limits::RECENT_PATHS];
         std::mem::replace(place, name) != name
     }

@@ -9,7 +9,7 @@ pub use facts::{Brief, PathFacts};
 pub use set::PathSet;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -94,23 +94,11 @@ impl Row {
     }
 }
 
-/// Two ASes at a time; the derived hash goes one by one.
 fn name(hasher: &impl BuildHasher, attributes: &PathAttributes) -> Name {
-    let mut state = hasher.build_hasher();
-    let path = &attributes.as_path;
-    let (pairs, last) = path.ases().as_chunks::<2>();
-    for [left, right] in pairs {
-        state.write_u64(u64::from(left.0) << 32 | u64::from(right.0));
-    }
-    last.iter().for_each(|asn| state.write_u64(u64::from(asn.0) << 32));
     let otc = attributes.only_to_customer;
-    let flags = [otc.is_some(), attributes.blackhole, path.is_plain_sequence()];
-    let flags = flags.iter().fold(0, |all, flag| all << 1 | u64::from(*flag));
-    state.write_u64(otc.map_or(0, |asn| u64::from(asn.0)) << 32 | (path.ases().len() as u64) << 3 | flags);
-    if !path.is_plain_sequence() {
-        path.hash(&mut state);
-    }
-    state.finish() as Name
+    let marks =
+        otc.map_or(0, |asn| u64::from(asn.0)) << 2 | u64::from(otc.is_some()) << 1 | u64::from(attributes.blackhole);
+    hasher.hash_one((attributes.as_path.name(), marks)) as Name
 }
 
 /// What tells whether a path is to be worked out again.

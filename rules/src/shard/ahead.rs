@@ -78,16 +78,19 @@ impl Shard {
         ahead.freed = self.rib.paths.freed();
         for (seq, update) in events.iter().filter_map(routes_of) {
             let first = ahead.places.len();
-            ahead.places.extend(self.nlri_here(update).map(|nlri| self.rib.guess(&nlri.prefix)));
+            ahead.places.reserve(update.announced.len() + update.withdrawn.len());
+            self.nlri_here(update).for_each(|nlri| ahead.places.push(self.rib.guess(&nlri.prefix)));
             let is_needed = update.announced.iter().any(|nlri| self.range.holds(&nlri.prefix));
             let path = is_needed.then(|| self.rib.paths.guess(&update.attributes)).flatten();
             ahead.messages.push(Message { seq, path, first });
         }
         let mut places = ahead.places.iter_mut();
         for (_, update) in events.iter().filter_map(routes_of) {
-            for (nlri, place) in self.nlri_here(update).zip(&mut places) {
-                *place = place.and_then(|at| self.rib.confirm(&nlri.prefix, at));
-            }
+            self.nlri_here(update).for_each(|nlri| {
+                if let Some(place) = places.next() {
+                    *place = place.and_then(|at| self.rib.confirm(&nlri.prefix, at));
+                }
+            });
         }
         for ((_, update), message) in events.iter().filter_map(routes_of).zip(&mut ahead.messages) {
             message.path = message.path.and_then(|path| self.rib.paths.confirm(&update.attributes, path));

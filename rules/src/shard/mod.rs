@@ -34,7 +34,7 @@ use presence::OwnRoute;
 pub use sighting::{EndedBy, HeldBefore, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
 pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -162,7 +162,8 @@ pub struct Shard {
     /// A dump was read, in this life or before.
     knows_table: bool,
     active: HashMap<RouteKey, SmallVec<[Active; 1]>, RandomState>,
-    tables: BTreeMap<(VantageId, Family), i64>,
+    /// By session and family: prefixes gained since that was last reported.
+    tables: Vec<[i64; 2]>,
     rov: RovCounts,
     judged: u64,
     /// Watched networks that peer ASes have in parts only.
@@ -233,7 +234,7 @@ impl Shard {
             learning_since: None,
             knows_table: false,
             active: HashMap::default(),
-            tables: BTreeMap::new(),
+            tables: Vec::new(),
             rov: RovCounts::default(),
             judged: 0,
             in_parts: InParts::new(),
@@ -355,9 +356,10 @@ impl Shard {
             self.learn_path(path);
         }
         let range = self.range;
+        let announced_by = update.attributes.as_path.origin_as();
         for (i, nlri) in update.announced.iter().filter(|n| range.holds(&n.prefix)).enumerate() {
             let at = self.place(nlri, hint, i);
-            self.announce(update, (at, nlri), path, now);
+            self.announce(update, (at, nlri), (path, announced_by), now);
         }
         self.rib.paths.release(path);
     }
@@ -369,7 +371,14 @@ impl Shard {
         at
     }
 
-    fn announce(&mut self, update: &Update, (at, nlri): (PrefixRef, &Nlri), path: PathRef, now: Timestamp) {
+    /// `announced_by` is the origin that the path has for ROV, a private tail included.
+    fn announce(
+        &mut self,
+        update: &Update,
+        (at, nlri): (PrefixRef, &Nlri),
+        (path, announced_by): (PathRef, Option<Asn>),
+        now: Timestamp,
+    ) {
         self.rib.paths.retain(path);
         let since = self.since(update.seen, now);
         let own = if self.watch.is_empty() {
@@ -379,7 +388,7 @@ impl Shard {
         };
         let change = self.rib.announce_at(at, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
-        self.count_rov(change.prefix, &update.attributes);
+        self.count_rov(change.prefix, announced_by);
         if change.old.is_none() {
             self.move_in(change.prefix, path);
         }
@@ -624,16 +633,19 @@ impl Shard {
 
     fn count_table(&mut self, vantage: VantageId, prefix: &IpNet, by: i8) {
         if by != 0 {
-            *self.tables.entry((vantage, Family::of(prefix))).or_default() += i64::from(by);
+            let i = vantage.0 as usize;
+            if self.tables.len() <= i {
+                self.tables.resize(i + 1, [0; 2]);
+            }
+            self.tables[i][Family::of(prefix) as usize] += i64::from(by);
         }
     }
 
     /// Counts the outcome for one announced element; the entry remembers the last one.
-    fn count_rov(&mut self, at: PrefixRef, attributes: &PathAttributes) {
+    fn count_rov(&mut self, at: PrefixRef, origin_as: Option<Asn>) {
         if !self.rpki_usable {
             return self.rov.count(RovState::NotEvaluated);
         }
-        let origin_as = attributes.as_path.origin_as();
         let entry = self.rib.entry(at);
         let Some(asn) = origin_as else {
             return self.rov.count(self.rpki.vrps.state(&entry.prefix, None));
@@ -648,13 +660,12 @@ impl Shard {
         if self.range.index > 0 {
             return;
         }
-        let origin_as = update.attributes.as_path.origin_as();
         for nlri in &update.announced {
             if nlri.prefix.prefix_len() >= Family::of(&nlri.prefix).shortest_routed() {
                 continue;
             }
             let state = match self.rpki_usable {
-                true => self.rpki.vrps.state(&nlri.prefix, origin_as),
+                true => self.rpki.vrps.state(&nlri.prefix, update.attributes.as_path.origin_as()),
                 false => RovState::NotEvaluated,
             };
             self.rov.count(state);
@@ -700,9 +711,7 @@ impl Shard {
             if let Some(old) = change.old {
                 self.rib.paths.release(old);
             }
-            if change.table != 0 {
-                *self.tables.entry((update.vantage, Family::of(&nlri.prefix))).or_default() += 1;
-            }
+            self.count_table(update.vantage, &nlri.prefix, change.table);
         }
         self.rib.paths.release(path);
     }
@@ -877,8 +886,13 @@ impl Shard {
     }
 
     fn report_tables(&mut self) {
-        let tables = std::mem::take(&mut self.tables);
-        let changed = tables.into_iter().filter(|(_, by)| *by != 0);
-        self.out.extend(changed.map(|((vantage, family), by)| Report::Table { vantage, family, by }));
+        for (i, table) in self.tables.iter_mut().enumerate() {
+            for family in [Family::Ipv4, Family::Ipv6] {
+                let by = std::mem::take(&mut table[family as usize]);
+                if by != 0 {
+                    self.out.push(Report::Table { vantage: VantageId(i as u32), family, by });
+                }
+            }
+        }
     }
 }
