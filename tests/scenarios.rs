@@ -131,6 +131,7 @@ stories! {
     what_stood_in_the_dump_is_history
     what_stood_in_the_dump_is_told_where_somebody_said_who_is_right
     what_was_told_to_be_new_is_not_told_again_after_a_restart
+    an_origin_that_one_peer_had_before_displaces_the_signed_one
     without_a_dump_only_a_turn_to_invalid_is_news
 }
 

@@ -13,9 +13,7 @@ impl Shard {
         for at in self.rib.all() {
             for route in &self.rib.entry(at).routes {
                 for was_valid in [false, true] {
-                    // Once there is a baseline, an origin that stood in the dump is history, whatever it takes the place of.
-                    let is_nothing =
-                        (self.learning || !was_valid) && self.is_nothing(at, route.path, || was_valid, now);
+                    let is_nothing = self.is_nothing(at, route.path, || was_valid, now);
                     if is_nothing || self.is_over(at, route.path, was_valid, now) {
                         let findings = self.findings(at, route.path, was_valid, now);
                         overlooked.extend(findings.into_iter().map(|f| (self.rib.entry(at).prefix, f)));

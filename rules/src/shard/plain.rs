@@ -47,11 +47,11 @@ impl Shard {
         if self.concerns_watched(entry, Some(origin_as)) && !self.satisfies_watchers(entry, path, origin_as, now) {
             return false;
         }
+        let turned_invalid = || self.may_be_invalid(entry, path, origin_as) && was_valid();
         if self.learning {
-            let turned_invalid = || self.may_be_invalid(entry, path, origin_as) && was_valid();
             return registry::bogon_prefix(&entry.prefix).is_none() && !turned_invalid();
         }
-        entry.is_history(origin_as) || entry.is_normal(origin_as, now)
+        entry.is_normal(origin_as, now) || entry.is_history(origin_as) && !turned_invalid()
     }
 
     fn concerns_watched(&self, entry: &Entry, origin_as: Option<Asn>) -> bool {

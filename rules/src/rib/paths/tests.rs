@@ -66,9 +66,6 @@ fn holds_what_was_put_in<H: BuildHasher + Default>(steps: Vec<Step>, most_idle: 
     let mut held: BTreeMap<PathAttributes, (PathRef, u32)> = BTreeMap::new();
     let mut hints = Vec::new();
     for (attributes, is_put, which) in steps {
-        let found = table.find(&attributes);
-        prop_assert_eq!(table.guess(&attributes).and_then(|guess| table.confirm(&attributes, guess)), found);
-        hints.extend(found.map(|path| (attributes.clone(), path, table.freed())));
         for (attributes, path, freed) in &hints {
             let is_retained = table.retain_if(*path, attributes, *freed);
             prop_assert_eq!(is_retained, table.find(attributes) == Some(*path));
@@ -76,7 +73,10 @@ fn holds_what_was_put_in<H: BuildHasher + Default>(steps: Vec<Step>, most_idle: 
                 table.release(*path);
             }
         }
+        let found = table.find(&attributes);
+        prop_assert_eq!(table.guess(&attributes).and_then(|guess| table.confirm(&attributes, guess)), found);
         prop_assert!(found.is_some() || !held.contains_key(&attributes));
+        hints.extend(found.map(|path| (attributes.clone(), path, table.freed())));
         for path in (0..table.rows.len() as u32).map(PathRef) {
             let is_retained = table.retain_if(path, &attributes, u64::MAX);
             prop_assert_eq!(is_retained, Some(path) == found);
