@@ -125,7 +125,7 @@ pub(super) fn prefix(field: &[u8], family: Family, add_path: bool) -> Option<(Nl
         false => (0, field),
     };
     let (&length, rest) = field.split_first()?;
-    let (octets, behind) = rest.split_at_checked((usize::from(length) + 7) / 8)?;
+    let (octets, behind) = rest.split_at_checked(usize::from(length).div_ceil(8))?;
     let prefix = match (family, rest.first_chunk()) {
         // Whatever stands behind it is masked.
         (Family::Ipv4, Some(four)) => ipv4(u32::from_be_bytes(*four), length)?,
