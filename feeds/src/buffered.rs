@@ -37,11 +37,13 @@ impl Buffered {
     }
 
     fn fill(&mut self, n: usize) -> bool {
-        self.octets.copy_within(self.from..self.to, 0);
-        (self.from, self.to) = (0, self.to - self.from);
-        while self.to < n {
+        while self.to - self.from < n {
             let Some(stream) = &mut self.stream else { return false };
-            // A record that is larger than a chunk is behind us, or grows by what really comes.
+            // No more is moved than was taken before, so that moving costs no more than reading, whatever is asked.
+            if self.from >= self.to - self.from {
+                self.octets.copy_within(self.from..self.to, 0);
+                (self.from, self.to) = (0, self.to - self.from);
+            }
             self.octets.resize(self.to + self.chunk, 0);
             match stream.read(&mut self.octets[self.to..]) {
                 Ok(0) => self.stream = None,
@@ -72,5 +74,37 @@ impl Buffered {
     pub fn close(&mut self) {
         self.clear();
         self.stream = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The slow twin is the whole of the octets with a place in them.
+        #[test]
+        fn a_window_shows_what_the_stream_has(
+            octets in prop::collection::vec(any::<u8>(), 0..600),
+            chunk in 1_usize..50,
+            steps in prop::collection::vec((0_usize..120, 0_usize..120), 0..60),
+        ) {
+            let mut window = Buffered::new(Box::new(std::io::Cursor::new(octets.clone())), chunk);
+            let mut at = 0;
+            for (wanted, taken) in steps {
+                let rest = &octets[at..];
+                prop_assert_eq!(window.has(wanted), rest.len() >= wanted);
+                let seen = window.octets();
+                prop_assert!(rest.starts_with(seen) && seen.len() >= wanted.min(rest.len()));
+                prop_assert!(window.octets.len() <= 2 * (120 + chunk) + chunk);
+                let taken = taken.min(seen.len());
+                window.advance(taken);
+                at += taken;
+            }
+            let is_cut = !window.octets().is_empty();
+            prop_assert_eq!(window.end(), is_cut.then_some(kind::TRUNCATED));
+        }
     }
 }

@@ -113,7 +113,7 @@ fn a_harsh_day_is_as_harsh_as_that_of_the_floors() {
 }
 
 #[test]
-fn about_as_many_routes_are_invalid_as_in_life() {
+fn about_as_many_prefixes_are_invalid_with_their_holder_as_in_life() {
     let world = World::new(Plan::INTERNET.scaled(0.1));
     let Event::Rpki(delta) = world.rpki() else { panic!("VRPs") };
     assert_eq!(delta.announced_vrps.len(), world.plan.vrps);

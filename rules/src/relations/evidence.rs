@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
-use crate::bgp::{AsPath, Asn, PathAttributes, Timestamp};
+use crate::bgp::{Asn, PathAttributes, Timestamp};
 use crate::event::Role;
 use crate::gradual::GradualTable;
 use crate::limits;
@@ -104,7 +104,7 @@ impl Evidence {
     }
 
     fn note(&mut self, attributes: &PathAttributes, first: Hour, last: Hour) {
-        if !self.is_news(&attributes.as_path, last) {
+        if !self.is_news(attributes, first, last) {
             return;
         }
         let mut hops: SmallVec<[Asn; 16]> = SmallVec::from_slice(attributes.as_path.ases());
@@ -125,16 +125,19 @@ impl Evidence {
         }
     }
 
-    /// Mostly true once an hour and path, and always the first time.
-    fn is_news(&mut self, path: &AsPath, hour: Hour) -> bool {
+    /// Mostly true once for all that would be noted alike, and always the first time.
+    fn is_news(&mut self, attributes: &PathAttributes, first: Hour, last: Hour) -> bool {
+        let path = &attributes.as_path;
         if !path.is_plain_sequence() {
             return false;
         }
         if self.recent.is_empty() {
             self.recent = vec![0; limits::RECENT_PATHS];
         }
+        let mark = attributes.only_to_customer.map_or(0, |setter| 1 << 32 | u64::from(setter.0));
+        let hours = u64::from(first) << 32 | u64::from(last);
         // 0 is an empty place.
-        let name = self.hasher.hash_one((path.name(), u64::from(hour))).max(1);
+        let name = self.hasher.hash_one((path.name(), mark, hours)).max(1);
         let place = &mut self.recent[name as usize % limits::RECENT_PATHS];
         std::mem::replace(place, name) != name
     }
@@ -222,6 +225,18 @@ mod tests {
         evidence.update(&attributes("701 1299 13335", None), hours(25));
         assert_eq!(rows(&mut evidence, hours(25)).len(), 4);
         assert_eq!(rows(&mut evidence, day(31)).len(), 2, "the dump is forgotten, what was seen since is not");
+    }
+
+    #[test]
+    fn the_same_path_with_a_mark_or_of_a_dump_is_looked_at_again_in_the_same_hour() {
+        let mut evidence = Evidence::default();
+        let hour = day(0).plus_secs(3_600);
+        evidence.update(&attributes("701 1299 13335", None), hour);
+        evidence.update(&attributes("701 1299 13335", Some(13335)), hour);
+        let shown = evidence.shown(hour);
+        assert!(shown.rows.is_empty() && !shown.to_customers.is_empty());
+        evidence.seed(&attributes("701 1299 13335", None), hour);
+        assert_eq!(rows(&mut evidence, hour), [[0, 701, 1299], [701, 1299, 13335]]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ struct Message {
 pub(super) struct Hint {
     /// And how many had become free when it was found.
     pub path: Option<(PathRef, u64)>,
-    /// The place of the first prefix it announces here, if there are any.
+    /// The first of its places.
     first: Option<usize>,
 }
 
