@@ -464,7 +464,7 @@ impl Shard {
     fn is_valid(&self, at: PrefixRef, path: PathRef) -> bool {
         let is_set = self.rib.paths.odd(path).is_some_and(|odd| !odd.as_path.origin_set().is_empty());
         let origin_as = self.rib.paths.origin_as(path).filter(|_| !is_set);
-        self.rpki_usable && self.rpki.vrps.state(&self.rib.entry(at).prefix, origin_as) == RovState::Valid
+        self.rpki_usable && origin_as.is_some_and(|asn| self.rov_of(self.rib.entry(at), asn) == RovState::Valid)
     }
 
     fn judge(&mut self, key: RouteKey, path: PathRef, was_valid: bool, seen: Timestamp, cause: Cause, now: Timestamp) {

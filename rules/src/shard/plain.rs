@@ -51,7 +51,7 @@ impl Shard {
         if self.learning {
             return registry::bogon_prefix(&entry.prefix).is_none() && !turned_invalid();
         }
-        entry.is_normal(origin_as, now) || entry.is_history(origin_as) && !turned_invalid()
+        entry.is_history(origin_as) && !turned_invalid() || entry.is_normal(origin_as, now)
     }
 
     fn concerns_watched(&self, entry: &Entry, origin_as: Option<Asn>) -> bool {
