@@ -153,7 +153,7 @@ pub const IDLE_PATHS: usize = 65_536;
 /// in a table of 4 million places, 88 MB at most; a few hundred sessions stay below 10 MB. While relations are worked out,
 /// another 100 MB. Past it new rows are left out and counted.
 pub const RELATION_ROWS: usize = 3_600_000;
-/// Paths of the current hour that are not looked at twice: 128 ki names of 8 octets, 1 MB, which stays in the cache.
+/// Paths noted lately that are not looked at twice: 128 ki names of 8 octets, 1 MB, which stays in the cache.
 pub const RECENT_PATHS: usize = 1 << 17;
 /// Links that Only-to-Customer marks as going to a customer, and links over route servers: the largest exchanges show some ten
 /// thousand. 5 MB each.

@@ -49,8 +49,8 @@ struct Seen {
 pub struct Evidence {
     rows: GradualTable<Seen>,
     hasher: RandomState,
-    /// Paths of this hour, by a keyed hash, each in the place its name says: most come again and again, and one that pushed
-    /// another out only costs a second look.
+    /// What was noted lately, by a keyed hash of all that would be noted, each in the place its name says: most comes again and again, and
+    /// what pushed something else out only costs a second look.
     recent: Vec<u64>,
     to_customers: BTreeSet<(Asn, Asn)>,
     over_servers: BTreeSet<(Asn, Asn)>,
