@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(60);
+/// The mock lets a group whose member left wait for nearly this long before the next one may read.
+const SESSION_MILLIS: &str = "6000";
 const SECS: u32 = 1_772_334_242;
 
 struct Broker {
@@ -66,6 +68,7 @@ fn consume(brokers: String, before: Option<Timestamp>, queue: usize) -> Consumer
             ("auto.offset.reset".to_owned(), "earliest".to_owned()),
             ("auto.commit.interval.ms".to_owned(), "50".to_owned()),
             ("topic.metadata.refresh.interval.ms".to_owned(), "200".to_owned()),
+            ("session.timeout.ms".to_owned(), SESSION_MILLIS.to_owned()),
         ],
     };
     let running = tokio::spawn(consumer::run(config, "views".into(), out, status.clone()));

@@ -160,7 +160,9 @@ impl Status {
 /// Where the group was in these partitions; waits for the broker.
 fn stored(consumer: &StreamConsumer<Listener>, assigned: TopicPartitionList) -> Option<TopicPartitionList> {
     let asked = consumer.committed_offsets(assigned, STORED);
-    asked.inspect_err(|error| tracing::debug!(%error, "stored offsets not told")).ok()
+    asked
+        .inspect_err(|error| tracing::warn!(%error, "where the group was is not told: a gap before this is not seen"))
+        .ok()
 }
 
 /// Runs until the receiver closes.
