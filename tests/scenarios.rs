@@ -123,6 +123,7 @@ stories! {
     the_aspa_of_a_watched_network_makes_no_sense
     the_most_specific_watched_resource_names_the_upstreams
     twenty_victims_within_minutes_are_a_reorigination
+    watched_networks_that_lie_in_each_other_answer_for_themselves
     watched_space_that_nobody_used_is_announced
     what_is_gone_after_a_restart_did_not_become_normal
     what_is_new_of_a_network_and_expected_is_silent

@@ -103,7 +103,7 @@ impl Ours {
     /// Lies in a resource of theirs, or around one. Prefixes sort by address, then length, so the first that is not
     /// before `prefix` lies in it if any does.
     fn touches(&self, prefix: &IpNet) -> bool {
-        let mut around = self.watch.resources_over(prefix);
+        let mut around = self.watch.resources_over(prefix).into_iter();
         around.any(|(constituent, _)| self.names.contains(&constituent.name))
             || self.resources.range(prefix.trunc()..).next().is_some_and(|resource| prefix.contains(resource))
     }

@@ -29,9 +29,9 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
         None if scene.rov(Some(origin_as)) == RovState::Valid && (!scene.learning || is_proven) => &nothing,
         None => return,
     };
-    let upstreams = scene.configured_upstreams();
-    let denied_by_config = !upstreams.is_empty() && !upstreams.contains(&adjacency.neighbor);
-    if upstreams.contains(&adjacency.neighbor) {
+    let mut upstreams = scene.watch.upstreams_from(scene.watched).peekable();
+    let denied_by_config = upstreams.peek().is_some();
+    if upstreams.any(|upstream| upstream == adjacency.neighbor) {
         return;
     }
     let needs_no_baseline = denied_by_config || (scene.learning && is_proven);

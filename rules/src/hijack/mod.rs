@@ -23,7 +23,7 @@ use crate::registry;
 use crate::relations::{Relation, Relations};
 use crate::rib::{Entry, PathFacts, Rib};
 use crate::rpki::{AspaTable, RoaEnds, Rov, VrpTable};
-use crate::watch::{Resource, Watch};
+use crate::watch::{PlaceRef, Resource, Resources, Watch};
 
 /// Everything a rule may look at when it judges one route.
 pub struct Scene<'s> {
@@ -39,6 +39,10 @@ pub struct Scene<'s> {
     pub aspas: &'s AspaTable,
     pub relations: &'s Relations,
     pub watch: &'s Watch,
+    /// The watched prefix that is nearest around this one, or is it.
+    pub watched: Option<PlaceRef>,
+    /// Watched resources over the prefix, least specific first.
+    pub resources: Resources<'s>,
     /// No baseline yet: whatever rests on one is silent.
     pub learning: bool,
     /// What was announced before is known of a dump, not only of a day of updates.
@@ -92,21 +96,7 @@ impl<'s> Scene<'s> {
 
     /// The most specific watched resource that says which origins are right here.
     pub fn configured(&self) -> Option<&'s Resource> {
-        self.resources().into_iter().map(|(_, r)| r).rfind(|r| !r.expected_origins.is_empty())
-    }
-
-    /// Who may stand next to the origin here, by the most specific watched resource that expects anything.
-    pub fn configured_upstreams(&self) -> Vec<Asn> {
-        let expects = |r: &&Resource| !r.expected_origins.is_empty() || !r.upstreams.is_empty();
-        let resources: Vec<&Resource> = self.resources().into_iter().map(|(_, r)| r).filter(expects).collect();
-        let nearest = resources.last().map(|r| r.prefix);
-        let at_nearest = resources.into_iter().filter(|r| Some(r.prefix) == nearest);
-        at_nearest.flat_map(|r| r.upstreams.iter().copied()).collect()
-    }
-
-    /// Watched resources over the prefix, least specific first.
-    pub fn resources(&self) -> Vec<(&'s crate::watch::Constituent, &'s Resource)> {
-        if self.watch.is_empty() { Vec::new() } else { self.watch.resources_over(self.prefix()).collect() }
+        self.resources.iter().map(|(_, r)| *r).rfind(|r| !r.expected_origins.is_empty())
     }
 
     /// What is expected of the prefix itself, or else of the nearest less-specific.
@@ -116,8 +106,7 @@ impl<'s> Scene<'s> {
 
     /// Somebody answers for the prefix, or for all that this AS announces.
     pub fn is_watched_by(&self, origin_as: Asn) -> bool {
-        !self.watch.is_empty()
-            && (self.watch.covers(self.prefix()) || self.watch.holders_of(origin_as).next().is_some())
+        !self.resources.is_empty() || self.watch.holds(origin_as)
     }
 
     /// What is expected of the prefix itself.
@@ -241,7 +230,7 @@ impl<'s> Scene<'s> {
             return Vec::new();
         }
         let named = |c: &crate::watch::Constituent, role| Constituent { name: c.name.to_string(), role, tlp: c.tlp };
-        let mut out: Vec<Constituent> = self.resources().iter().map(|(c, _)| named(c, Role::Victim)).collect();
+        let mut out: Vec<Constituent> = self.resources.iter().map(|(c, _)| named(c, Role::Victim)).collect();
         for (ases, role) in
             [(victims, Role::Victim), (suspects, Role::Suspect), (accepted_by.as_slice(), Role::AcceptedBy)]
         {

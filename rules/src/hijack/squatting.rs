@@ -7,7 +7,7 @@ use crate::finding::{Code, Finding};
 use crate::hijack::{Expectation, Scene};
 
 pub fn check(scene: &Scene<'_>, origin_as: Asn, out: &mut Vec<Finding>) {
-    let watched = scene.resources();
+    let watched = &scene.resources;
     // A resource whose origins are to be learned has them learned, not reported.
     let is_watched = watched.iter().any(|(c, r)| {
         let ours = c.asns.contains(&origin_as) || r.expected_origins.contains(&origin_as);

@@ -41,7 +41,7 @@ fn is_told_otherwise(finding: &Finding) -> bool {
 
 /// The configuration names it, or allows parts of this length. Whether the origin is right there was asked before.
 fn is_expected(scene: &Scene<'_>) -> bool {
-    let resources = scene.resources();
+    let resources = &scene.resources;
     let longest = resources.iter().rev().find_map(|(_, r)| r.max_length);
     resources.iter().any(|(_, r)| r.prefix == *scene.prefix())
         || longest.is_some_and(|most| scene.prefix().prefix_len() <= most)

@@ -46,5 +46,6 @@ fn is_listed(scene: &Scene<'_>, adjacency: Adjacency) -> bool {
     let is_it = |customer, provider| (customer, provider) == (adjacency.origin_as, adjacency.neighbor);
     let mut hops =
         aspa.hops.iter().filter(|h| aspa.verdict != AspaState::NotEvaluated && is_it(h.customer, h.provider));
-    scene.configured_upstreams().contains(&adjacency.neighbor) || hops.any(|h| h.authorized == Authorized::ProviderPlus)
+    scene.watch.upstreams_from(scene.watched).any(|upstream| upstream == adjacency.neighbor)
+        || hops.any(|h| h.authorized == Authorized::ProviderPlus)
 }

@@ -24,6 +24,7 @@ use crate::baseline::Baseline;
 use crate::bgp::{Asn, Family, Timestamp, VantageId, nearest_first};
 use crate::gradual::GradualTable;
 use crate::limits;
+use crate::watch::Memo;
 
 /// Index of a prefix in the RIB; the same for as long as there is something to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +79,8 @@ pub struct Entry {
     pub told_tenure: Tenure,
     /// The last ROV outcome, its origin and the generation of VRPs it was made under.
     pub rov: Option<(Asn, RovState, u32)>,
+    /// What the watch list says of it.
+    pub watched: Memo,
 }
 
 /// What an update did to one (prefix, vantage point, path id).
@@ -147,6 +150,11 @@ impl Rib {
 
     pub fn entry_mut(&mut self, at: PrefixRef) -> &mut Entry {
         &mut self.entries[at.0 as usize]
+    }
+
+    /// Another watch list holds from now on.
+    pub fn forget_watched(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.watched = Memo::default());
     }
 
     /// All entries; none ever moves, and those of prefixes that are forgotten have no routes.
@@ -297,6 +305,7 @@ impl Rib {
             vacated: 0,
             told_tenure: Tenure::Held,
             rov: None,
+            watched: Memo::default(),
         };
         if let Some(at) = self.free.pop() {
             self.entries[at.0 as usize] = entry;

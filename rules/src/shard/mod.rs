@@ -237,7 +237,7 @@ impl Shard {
             tables: Vec::new(),
             rov: RovCounts::default(),
             judged: 0,
-            in_parts: InParts::new(),
+            in_parts: InParts::default(),
             before: None,
             ahead: Ahead::default(),
             out: Vec::new(),
@@ -381,6 +381,7 @@ impl Shard {
     ) {
         self.rib.paths.retain(path);
         let since = self.since(update.seen, now);
+        self.note_watched(at, self.rib.paths.origin_as(path));
         let own = if self.watch.is_empty() {
             None
         } else {
@@ -533,6 +534,7 @@ impl Shard {
     fn scene(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Scene<'_> {
         let entry = self.rib.entry(at);
         let facts = self.facts(path);
+        let watched = self.watched_over(entry);
         Scene {
             now,
             entry,
@@ -544,6 +546,8 @@ impl Shard {
             aspas: self.usable_aspas(),
             relations: &self.context.relations,
             watch: &self.watch,
+            watched,
+            resources: self.watch.resources_from(watched),
             learning: self.learning,
             knows_table: self.knows_table,
             was_valid,
@@ -855,7 +859,7 @@ impl Shard {
 
     fn clear_session(&mut self, vantage: VantageId, by: EndedBy, seen: Timestamp) {
         let peer_as = self.peer_as.get(vantage.0 as usize).copied();
-        self.in_parts.retain(|(_, peer), _| Some(*peer) != peer_as);
+        self.in_parts.retain(|peer, _| Some(peer) != peer_as);
         for at in self.rib.held_by(vantage) {
             for route in self.rib.routes_of(at, vantage) {
                 let prefix = self.rib.entry(at).prefix;

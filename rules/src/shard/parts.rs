@@ -1,20 +1,62 @@
 //! A watched network that its holder announces in parts is not lost, as long as a peer AS has parts that together are all of it. The
 //! parts are too new to be missed for themselves, so within the hour the whole is missed when one of them goes.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use ipnet::IpNet;
+use prefix_trie::joint::map::JointPrefixMap;
 
 use super::{Report, Shard};
-use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId};
+use crate::bgp::{Asn, PathAttributes, Timestamp, VantageId, nearest_first};
 use crate::finding::Finding;
 use crate::limits;
 use crate::own::visibility_loss::{self, Change, Presence};
-use crate::rib::{PathRef, Route};
+use crate::rib::{PathRef, PrefixRef, Route};
 
-/// By network and peer AS.
-pub(super) type InParts = BTreeMap<(IpNet, Asn), Missed>;
+/// Networks that peer ASes have in parts.
+#[derive(Default)]
+pub(super) struct InParts {
+    missed: BTreeMap<(IpNet, Asn), Missed>,
+    /// The same networks by peer AS: most have none in parts, so that most updates need not look any further.
+    wholes: HashMap<Asn, JointPrefixMap<IpNet, ()>, RandomState>,
+}
+
+impl InParts {
+    fn insert(&mut self, whole: IpNet, peer_as: Asn, missed: Missed) {
+        self.missed.insert((whole, peer_as), missed);
+        self.wholes.entry(peer_as).or_default().insert(whole, ());
+    }
+
+    fn remove(&mut self, whole: IpNet, peer_as: Asn) -> Option<Missed> {
+        let missed = self.missed.remove(&(whole, peer_as))?;
+        if let Entry::Occupied(mut wholes) = self.wholes.entry(peer_as) {
+            wholes.get_mut().remove(&whole);
+            if wholes.get().is_empty() {
+                wholes.remove();
+            }
+        }
+        Some(missed)
+    }
+
+    /// Keeps what is asked for.
+    pub(super) fn retain(&mut self, keeps: impl Fn(Asn, &Missed) -> bool) {
+        let gone: Vec<_> = self.missed.iter().filter(|((_, peer), m)| !keeps(*peer, m)).map(|(key, _)| *key).collect();
+        for (whole, peer_as) in gone {
+            self.remove(whole, peer_as);
+        }
+    }
+
+    /// Networks around a part that this peer AS has in parts, the nearest first; none if there are none, as nearly always.
+    fn around(&self, part: &IpNet, peer_as: Asn) -> Option<impl Iterator<Item = IpNet>> {
+        let wholes = self.wholes.get(&peer_as)?;
+        let outer = part.supernet()?;
+        wholes.get_lpm(&outer)?;
+        Some(nearest_first(wholes, outer).map(|(whole, ())| whole))
+    }
+}
 
 /// What is told once a network is missed.
 pub(super) struct Missed {
@@ -56,16 +98,15 @@ impl Shard {
 
     pub(super) fn peers_with_parts(&self, whole: &IpNet) -> impl Iterator<Item = Asn> {
         let first = (*whole, Asn(0));
-        self.in_parts.range(first..=(*whole, Asn(u32::MAX))).map(|((_, peer_as), _)| *peer_as)
+        self.in_parts.missed.range(first..=(*whole, Asn(u32::MAX))).map(|((_, peer_as), _)| *peer_as)
     }
 
     pub(super) fn remember_in_parts(&mut self, whole: IpNet, vantage: VantageId, seen: Timestamp, missed: Missed) {
-        let key = (whole, self.peer_as[vantage.0 as usize]);
-        if self.in_parts.len() >= limits::NETWORKS_IN_PARTS {
+        if self.in_parts.missed.len() >= limits::NETWORKS_IN_PARTS {
             self.in_parts.retain(|_, m| m.is_fresh(missed.since));
         }
-        if self.in_parts.len() < limits::NETWORKS_IN_PARTS {
-            self.in_parts.insert(key, missed);
+        if self.in_parts.missed.len() < limits::NETWORKS_IN_PARTS {
+            self.in_parts.insert(whole, self.peer_as[vantage.0 as usize], missed);
         } else {
             let change = Change::Unremembered;
             self.out.push(Report::Presence(Presence { prefix: whole, vantage, seen, change }));
@@ -73,30 +114,27 @@ impl Shard {
     }
 
     pub(super) fn whole_is_back(&mut self, whole: IpNet, vantage: VantageId, origin: Asn) {
-        let key = (whole, self.peer_as[vantage.0 as usize]);
-        if self.in_parts.get(&key).is_some_and(|m| m.finding.expected_origins.contains(&origin)) {
-            self.in_parts.remove(&key);
+        let peer_as = self.peer_as[vantage.0 as usize];
+        let missed = self.in_parts.missed.get(&(whole, peer_as));
+        if missed.is_some_and(|m| m.finding.expected_origins.contains(&origin)) {
+            self.in_parts.remove(whole, peer_as);
         }
     }
 
     /// A session may have lost a part of networks that it had in parts.
     #[inline]
     pub(super) fn part_is_gone(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
-        if !self.in_parts.is_empty() && self.range.holds(part) {
-            self.look_for_wholes(part, vantage, seen, now);
+        if self.in_parts.wholes.is_empty() {
+            return;
         }
-    }
-
-    #[cold]
-    fn look_for_wholes(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
         let peer_as = self.peer_as[vantage.0 as usize];
+        let Some(wholes) = self.in_parts.around(part, peer_as) else { return };
         let is_missed = |whole: &IpNet| {
-            let missed = self.in_parts.get(&(*whole, peer_as));
+            let missed = self.in_parts.missed.get(&(*whole, peer_as));
             missed.is_some_and(|m| !self.has_parts_of(whole, peer_as, &m.finding.expected_origins))
         };
-        let wholes: Vec<IpNet> = self.rib.covering(part).map(|e| e.prefix).filter(is_missed).collect();
-        for whole in wholes {
-            let Some(missed) = self.in_parts.remove(&(whole, peer_as)).filter(|m| m.is_fresh(now)) else { continue };
+        for whole in wholes.filter(is_missed).collect::<Vec<_>>() {
+            let Some(missed) = self.in_parts.remove(whole, peer_as).filter(|m| m.is_fresh(now)) else { continue };
             let Some(at) = self.rib.find(&whole).filter(|at| self.is_watched(*at)) else { continue };
             let (holding, has_any) = self.holders(at, peer_as, &missed.finding.expected_origins);
             if !holding.contains(&peer_as) {
@@ -108,14 +146,16 @@ impl Shard {
     /// A part that a session has now may be the last one of a watched network around it.
     pub(super) fn part_is_back(
         &mut self,
-        part: &IpNet,
+        at: PrefixRef,
         path: PathRef,
         origin: Asn,
         (vantage, seen, now): (VantageId, Timestamp, Timestamp),
     ) {
-        if !self.watch.covers(part) && !self.watch.holds(origin) {
+        let entry = self.rib.entry(at);
+        if self.watched_over(entry).is_none() && !self.watch.holds(origin) {
             return;
         }
+        let part = &entry.prefix.clone();
         let peer_as = self.peer_as[vantage.0 as usize];
         let wholes: Vec<IpNet> = self.rib.covering(part).map(|e| e.prefix).filter(|whole| whole != part).collect();
         for whole in wholes {
@@ -126,7 +166,7 @@ impl Shard {
                 right.push(origin);
             }
             let has_whole = || self.holders(at, peer_as, &right).0.contains(&peer_as);
-            if self.in_parts.contains_key(&(whole, peer_as))
+            if self.in_parts.missed.contains_key(&(whole, peer_as))
                 || !visibility_loss::is_meant_to_be_seen(&whole)
                 || has_whole()
                 || !self.has_parts_of(&whole, peer_as, &right)

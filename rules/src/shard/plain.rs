@@ -55,19 +55,22 @@ impl Shard {
     }
 
     fn concerns_watched(&self, entry: &Entry, origin_as: Option<Asn>) -> bool {
-        !self.watch.is_empty()
-            && (self.watch.covers(&entry.prefix) || origin_as.is_some_and(|origin_as| self.watch.holds(origin_as)))
+        self.watched_over(entry).is_some() || origin_as.is_some_and(|origin_as| self.watch.holds(origin_as))
     }
 
-    /// Nobody who answers for the prefix, or for the AS, may be told anything: the route is what they expect, no ROA and no ASPA speaks
-    /// of it but for it, and it will stay so.
+    /// Nobody who answers for the prefix, or for the AS, may be told anything of an origin that is normal or history: no resource, no ROA
+    /// and no ASPA speaks of the route but for it, and it will stay so.
     fn satisfies_watchers(&self, entry: &Entry, path: PathRef, origin_as: Asn, now: Timestamp) -> bool {
         let paths = &self.rib.paths;
-        let is_usual = self.learning || entry.is_normal(origin_as, now);
-        if !is_usual || paths.has_leak(path) || !self.is_as_signed(path, origin_as) {
+        // Whom nobody else heeds may still be told.
+        let may_be_told = paths.has_leak(path) && !self.context.judges_valleys;
+        if may_be_told || !self.is_as_signed(path, origin_as) {
             return false;
         }
-        if !self.watch.allows(&entry.prefix, origin_as, || paths.adjacency(path).map(|a| a.neighbor), self.learning) {
+        let neighbor = || paths.adjacency(path).map(|a| a.neighbor);
+        let has_learned = || !self.learning && entry.has_baseline(now);
+        let is_allowed = |nearest| self.watch.allows(nearest, &entry.prefix, origin_as, neighbor, has_learned);
+        if !entry.watched.is_content_with(origin_as) && !self.watched_over(entry).is_none_or(is_allowed) {
             return false;
         }
         let may_end = || !self.expiry.ends.is_empty() && self.rov_of(entry, origin_as) == RovState::Valid;

@@ -34,6 +34,12 @@ impl Shard {
         if self.watch.is_empty() || !visibility_loss::is_meant_to_be_seen(&entry.prefix) {
             return None;
         }
+        // Nobody else announces it, so whatever it takes the place of is from the same origin, or from none that is right.
+        if let ([held], Some(new)) = (&entry.origins[..], new)
+            && self.rib.paths.origin_as(new) == Some(held.asn)
+        {
+            return None;
+        }
         let path = entry.routes.get(vantage, path_id)?;
         let origin_as = self.rib.paths.origin_as(path);
         if new.is_some_and(|new| self.rib.paths.origin_as(new) == origin_as) || !self.is_watched(at) {
@@ -51,8 +57,8 @@ impl Shard {
     /// Origins that stood long enough to be missed, and that nobody says are wrong.
     pub(super) fn right_origins(&self, at: PrefixRef, now: Timestamp) -> SmallVec<[Asn; 2]> {
         let entry = self.rib.entry(at);
-        let configured = self.watch.resources_over(&entry.prefix).map(|(_, r)| &r.expected_origins);
-        let configured = configured.filter(|origins| !origins.is_empty()).last();
+        let resources = self.watch.resources_from(self.watched_over(entry));
+        let configured = resources.iter().map(|(_, r)| &r.expected_origins).rfind(|origins| !origins.is_empty());
         let is_expected = |asn: &Asn| configured.is_none_or(|origins| origins.contains(asn));
         let mut right: SmallVec<[Asn; 2]> = entry.normal_origins(now).filter(is_expected).collect();
         right.sort_unstable();
@@ -75,8 +81,8 @@ impl Shard {
         if holding.contains(&peer_as) {
             return;
         }
-        let scene = self.scene(at, was.path, false, now);
-        let Some(finding) = visibility_loss::finding(&scene, &was.right) else { return };
+        let finding = visibility_loss::finding(&self.scene(at, was.path, false, now), &was.right);
+        let Some(finding) = finding else { return };
         let attributes = self.rib.paths.attributes(was.path);
         let missed = Missed { since: now, finding: Arc::new(finding), attributes };
         let prefix = self.rib.entry(at).prefix;
@@ -131,6 +137,6 @@ impl Shard {
             self.whole_is_back(prefix, vantage, origin);
             self.out.push(Report::Presence(Presence { prefix, vantage, seen, change: Change::Back(origin) }));
         }
-        self.part_is_back(&prefix, paths.1, origin, (vantage, seen, now));
+        self.part_is_back(at, paths.1, origin, (vantage, seen, now));
     }
 }

@@ -11,12 +11,13 @@ use crate::alert::RovState;
 use crate::baseline::{Adjacency, Baseline};
 use crate::bgp::{Asn, Timestamp};
 use crate::rib::{Entry, PathSet, PrefixRef};
-use crate::watch::{Changes, Watch};
+use crate::watch::{Changes, Memo, PlaceRef, Watch};
 
 impl Shard {
     pub(super) fn watch_changed(&mut self, watch: Arc<Watch>, now: Timestamp) {
         let changes = self.watch.changes(&watch);
         self.watch = watch;
+        self.rib.forget_watched();
         let judges_valleys = self.judges_valleys();
         if std::mem::replace(&mut self.context.judges_valleys, judges_valleys) != judges_valleys {
             self.refresh_paths();
@@ -65,7 +66,33 @@ impl Shard {
         }
         let entry = self.rib.entry(at);
         let by_asn = || entry.baseline.iter().flat_map(Baseline::origins).chain(entry.origins.iter().map(|o| o.asn));
-        self.watch.covers(&entry.prefix) || by_asn().any(|asn| self.watch.holds(asn))
+        self.watched_over(entry).is_some() || by_asn().any(|asn| self.watch.holds(asn))
+    }
+
+    /// The nearest watched prefix around that of the entry, or itself.
+    pub(super) fn watched_over(&self, entry: &Entry) -> Option<PlaceRef> {
+        if self.watch.is_empty() {
+            return None;
+        }
+        entry.watched.nearest().unwrap_or_else(|| self.watch.nearest(&entry.prefix))
+    }
+
+    /// Remembers what the watch list says of a prefix and of who announces it.
+    pub(super) fn note_watched(&mut self, at: PrefixRef, origin_as: Option<Asn>) {
+        if self.watch.is_empty() {
+            return;
+        }
+        let watch = &self.watch;
+        let entry = self.rib.entry_mut(at);
+        if entry.watched.nearest().is_none() {
+            entry.watched = Memo::new(watch.nearest(&entry.prefix));
+        }
+        let Some((origin_as, place)) = origin_as.and_then(|asn| Some((asn, entry.watched.open_place(asn)?))) else {
+            return;
+        };
+        if watch.allows(place, &entry.prefix, origin_as, || None, || false) {
+            entry.watched = entry.watched.content_with(origin_as);
+        }
     }
 
     /// On a watched prefix whose ROA says who is right, a foreign origin of the dump is no baseline, also if it became watched

@@ -38,7 +38,7 @@ impl Shard {
                 *place = true;
             }
         }
-        self.in_parts.retain(|(_, peer), _| !peer_ases.contains(peer));
+        self.in_parts.retain(|peer, _| !peer_ases.contains(&peer));
         for at in self.rib.all() {
             let prefix = self.rib.entry(at).prefix;
             let is_gone = |vantage: VantageId| is_lost.get(vantage.0 as usize).is_some_and(|is_lost| *is_lost);

@@ -7,6 +7,7 @@ mod mrt;
 mod ris_live;
 mod row;
 mod shards;
+mod watched;
 
 use clap::Parser;
 use row::{Outcome, Row};
@@ -44,6 +45,7 @@ const ROWS: &[Row] = &[
     Row::cost("bytes2014", "bytes a route, all in, real RIB of 2014", 50.0, 34.0, memory::of_2014),
     Row::cost("bytes2010", "the same, RIB of 2010", 50.0, 34.0, memory::of_2010),
     Row::gain("shards", "2 shards / 1, wall, pre-decoded batches", 1.25, 1.8, shards::two),
+    Row::cost("watched", "a million watched prefixes / none, real updates, steady", 1.1, 1.0, watched::watched),
     Row::gain("dump", "RIB dump load / decode-only", 1.3, 2.0, mrt::dump),
 ];
 
@@ -76,8 +78,11 @@ fn do_pass(name: &str, args: &Args) -> Result<(), Failure> {
         "harsh" => mrt::pass_harsh(args),
         "hostile" => mrt::pass_hostile(args),
         "ris_live" => ris_live::pass(args.times),
+        "watched" => watched::pass(args.times),
         "bytes2014" => memory::pass(memory::RIB_2014, args),
         "bytes2010" => memory::pass(memory::RIB_2010, args),
-        _ => Err("a pass is one of decode, steady, cold, harsh, hostile, ris_live, bytes2014, bytes2010".into()),
+        _ => {
+            Err("a pass is one of decode, steady, cold, harsh, hostile, ris_live, watched, bytes2014, bytes2010".into())
+        }
     }
 }
