@@ -9,7 +9,7 @@ use prefix_trie::joint::map::JointPrefixMap;
 use sha2::{Digest, Sha256};
 
 use crate::alert::words;
-use crate::bgp::Asn;
+use crate::bgp::{Asn, Family};
 
 const SPECIAL_PREFIXES: &str = include_str!("../data/special_prefixes.csv");
 const SPECIAL_ASNS: &str = include_str!("../data/special_asns.csv");
@@ -71,8 +71,38 @@ impl Low {
     }
 }
 
+/// First octets under which some special block begins, IPv4 and IPv6: most prefixes lie under none.
+#[derive(Default)]
+struct Blocks([[u64; 4]; 2]);
+
+impl Blocks {
+    fn new(special: impl Iterator<Item = IpNet>) -> Self {
+        let mut blocks = Self::default();
+        for block in special {
+            let ([first, last], bits) = (Self::octets(&block), &mut blocks.0[Family::of(&block) as usize]);
+            (first..=last).for_each(|octet| bits[usize::from(octet / 64)] |= 1 << (octet % 64));
+        }
+        blocks
+    }
+
+    /// Whether some block may hold the prefix.
+    fn may_hold(&self, prefix: &IpNet) -> bool {
+        let [octet, _] = Self::octets(prefix);
+        self.0[Family::of(prefix) as usize][usize::from(octet / 64)] >> (octet % 64) & 1 == 1
+    }
+
+    /// The first octets of its first address and its last.
+    fn octets(prefix: &IpNet) -> [u8; 2] {
+        match prefix {
+            IpNet::V4(prefix) => [prefix.network(), prefix.broadcast()].map(|addr| addr.octets()[0]),
+            IpNet::V6(prefix) => [prefix.network(), prefix.broadcast()].map(|addr| addr.octets()[0]),
+        }
+    }
+}
+
 struct Registry {
     low: Low,
+    blocks: Blocks,
     special_prefixes: JointPrefixMap<IpNet, SpecialPrefix>,
     /// Ascending; no two overlap.
     special_asns: Vec<SpecialAsn>,
@@ -84,14 +114,15 @@ struct Registry {
 }
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
-    let special_prefixes = rows(SPECIAL_PREFIXES).filter_map(special_prefix);
+    let special_prefixes: Vec<_> = rows(SPECIAL_PREFIXES).filter_map(special_prefix).collect();
     let mut special_asns: Vec<_> = rows(SPECIAL_ASNS).filter_map(special_asn).collect();
     special_asns.sort_by_key(|special| special.first);
     let route_servers = asns(ROUTE_SERVERS);
     let ranges = special_asns.iter().map(|special| (special.first, special.last));
     Registry {
         low: Low::new(ranges.chain(route_servers.iter().map(|asn| (*asn, *asn)))),
-        special_prefixes: special_prefixes.map(|special| (special.prefix, special)).collect(),
+        blocks: Blocks::new(special_prefixes.iter().map(|special| special.prefix)),
+        special_prefixes: special_prefixes.into_iter().map(|special| (special.prefix, special)).collect(),
         special_asns,
         route_servers,
         scrubbers: asns(SCRUBBERS),
@@ -106,6 +137,9 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
 /// The block that makes an announced prefix a bogon: it lies inside one that is not globally reachable.
 /// A less-specific that merely contains such a block is none.
 pub fn bogon_prefix(prefix: &IpNet) -> Option<&'static SpecialPrefix> {
+    if !REGISTRY.blocks.may_hold(prefix) {
+        return None;
+    }
     let (_, special) = REGISTRY.special_prefixes.get_lpm(prefix)?;
     (special.label != Label::Global).then_some(special)
 }
@@ -178,6 +212,8 @@ fn digest_of(files: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn net(text: &str) -> IpNet {
@@ -198,6 +234,21 @@ mod tests {
         assert_eq!(REGISTRY.exchange_lans.len(), lines(EXCHANGE_LANS));
         assert!(REGISTRY.special_prefixes.iter().all(|(_, special)| special.prefix == special.prefix.trunc()));
         assert_eq!(digest().len(), 64);
+    }
+
+    proptest! {
+        #[test]
+        fn first_octets_hide_no_block(addr in any::<std::net::IpAddr>(), length in 0..=128_u8, block in any::<prop::sample::Index>()) {
+            let blocks: Vec<IpNet> = REGISTRY.special_prefixes.iter().map(|(prefix, _)| prefix).collect();
+            let block = blocks[block.index(blocks.len())];
+            let prefix = IpNet::new(addr, length.min(if addr.is_ipv4() { 32 } else { 128 })).expect("a length").trunc();
+            let longer = length.clamp(block.prefix_len(), block.max_prefix_len());
+            let inside = IpNet::new(block.addr(), longer).expect("a length");
+            for prefix in [prefix, inside] {
+                let is_in_some = REGISTRY.special_prefixes.get_lpm(&prefix).is_some();
+                prop_assert!(!is_in_some || REGISTRY.blocks.may_hold(&prefix), "{}", prefix);
+            }
+        }
     }
 
     #[test]

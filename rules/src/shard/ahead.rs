@@ -8,7 +8,7 @@ use std::hint::black_box;
 use smallvec::SmallVec;
 
 use super::Shard;
-use crate::bgp::{Nlri, Update};
+use crate::bgp::{Nlri, Update, VantageId};
 use crate::event::{Event, Stamped};
 use crate::limits;
 use crate::rib::{PathRef, PrefixRef};
@@ -17,7 +17,7 @@ use crate::rib::{PathRef, PrefixRef};
 #[derive(Default)]
 pub(super) struct Ahead {
     messages: Vec<Message>,
-    /// Of everything that they announce or withdraw here, in the order of [`Shard::nlri_here`].
+    /// Of everything that they announce or withdraw here, of a message first what it announces.
     places: Vec<Option<PrefixRef>>,
     /// The first message that was not worked off.
     next: usize,
@@ -76,50 +76,55 @@ impl Shard {
         let mut ahead = std::mem::take(&mut self.ahead);
         ahead.clear();
         ahead.freed = self.rib.paths.freed();
-        for (seq, update) in events.iter().filter_map(routes_of) {
+        let updates: SmallVec<[(u64, &Update); limits::LOOK_AHEAD]> = events.iter().filter_map(routes_of).collect();
+        let mut asked: Asked<'_> = SmallVec::new();
+        for (seq, update) in &updates {
             let first = ahead.places.len();
-            ahead.places.reserve(update.announced.len() + update.withdrawn.len());
-            self.nlri_here(update).for_each(|nlri| ahead.places.push(self.rib.guess(&nlri.prefix)));
-            let is_needed = update.announced.iter().any(|nlri| self.range.holds(&nlri.prefix));
+            self.ask(update.vantage, &update.announced, &mut asked, &mut ahead.places);
+            let is_needed = ahead.places.len() > first;
             let path = is_needed.then(|| self.rib.paths.guess(&update.attributes)).flatten();
-            ahead.messages.push(Message { seq, path, first });
+            self.ask(update.vantage, &update.withdrawn, &mut asked, &mut ahead.places);
+            ahead.messages.push(Message { seq: *seq, path, first });
         }
-        let mut places = ahead.places.iter_mut();
-        for (_, update) in events.iter().filter_map(routes_of) {
-            self.nlri_here(update).for_each(|nlri| {
-                if let Some(place) = places.next() {
-                    *place = place.and_then(|at| self.rib.confirm(&nlri.prefix, at));
-                }
-            });
+        for (place, (_, nlri)) in ahead.places.iter_mut().zip(&asked) {
+            *place = place.and_then(|at| self.rib.confirm(&nlri.prefix, at));
         }
-        for ((_, update), message) in events.iter().filter_map(routes_of).zip(&mut ahead.messages) {
+        for ((_, update), message) in updates.iter().zip(&mut ahead.messages) {
             message.path = message.path.and_then(|path| self.rib.paths.confirm(&update.attributes, path));
         }
         if self.rib.route_count() >= limits::NEAR_ROUTES {
-            self.touch(events, &ahead.places);
+            self.touch(&asked, &ahead.places);
         }
         self.ahead = ahead;
     }
 
-    /// Rows and paths of what is held now.
-    fn touch(&self, events: &[Stamped], places: &[Option<PrefixRef>]) {
-        let mut held: SmallVec<[PathRef; 64]> = SmallVec::new();
-        let mut places = places.iter();
-        for (_, update) in events.iter().filter_map(routes_of) {
-            for (nlri, place) in self.nlri_here(update).zip(&mut places) {
-                let routes = |at: PrefixRef| &self.rib.entry(at).routes;
-                held.extend(place.and_then(|at| routes(at).get(update.vantage, nlri.path_id)));
-            }
+    /// Guesses where prefixes are that one message tells of, as far as they are held here.
+    fn ask<'u>(
+        &self,
+        vantage: VantageId,
+        told: &'u [Nlri],
+        asked: &mut Asked<'u>,
+        places: &mut Vec<Option<PrefixRef>>,
+    ) {
+        for nlri in told.iter().filter(|nlri| self.range.holds(&nlri.prefix)) {
+            asked.push((vantage, nlri));
+            places.push(self.rib.guess(&nlri.prefix));
         }
-        black_box(held.iter().filter(|path| self.rib.paths.is_plain(**path)).count());
     }
 
-    /// What is announced here, then what is withdrawn.
-    fn nlri_here<'u>(&self, update: &'u Update) -> impl Iterator<Item = &'u Nlri> {
-        let range = self.range;
-        update.announced.iter().chain(&update.withdrawn).filter(move |nlri| range.holds(&nlri.prefix))
+    /// Rows and paths of what is held now.
+    fn touch(&self, asked: &Asked<'_>, places: &[Option<PrefixRef>]) {
+        let routes = |at: PrefixRef| &self.rib.entry(at).routes;
+        let held = |((vantage, nlri), place): (&(VantageId, &Nlri), &Option<PrefixRef>)| {
+            place.and_then(|at| routes(at).get(*vantage, nlri.path_id))
+        };
+        let held: SmallVec<[PathRef; 4 * limits::LOOK_AHEAD]> = asked.iter().zip(places).filter_map(held).collect();
+        black_box(held.iter().filter(|path| self.rib.paths.is_plain(**path)).count());
     }
 }
+
+/// What was announced and withdrawn, and by which session.
+type Asked<'u> = SmallVec<[(VantageId, &'u Nlri); 4 * limits::LOOK_AHEAD]>;
 
 fn routes_of(stamped: &Stamped) -> Option<(u64, &Update)> {
     match &stamped.event {

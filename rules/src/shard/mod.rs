@@ -381,10 +381,10 @@ impl Shard {
     ) {
         self.rib.paths.retain(path);
         let since = self.since(update.seen, now);
-        self.note_watched(at, self.rib.paths.origin_as(path));
         let own = if self.watch.is_empty() {
             None
         } else {
+            self.note_watched(at, self.rib.paths.origin_as(path));
             self.own_route(at, nlri.path_id, Some(path), update.vantage, now)
         };
         let change = self.rib.announce_at(at, update.vantage, nlri.path_id, path, since);

@@ -124,9 +124,13 @@ impl Shard {
     /// A session may have lost a part of networks that it had in parts.
     #[inline]
     pub(super) fn part_is_gone(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
-        if self.in_parts.wholes.is_empty() {
-            return;
+        if !self.in_parts.wholes.is_empty() {
+            self.look_for_wholes(part, vantage, seen, now);
         }
+    }
+
+    #[cold]
+    fn look_for_wholes(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
         let peer_as = self.peer_as[vantage.0 as usize];
         let Some(wholes) = self.in_parts.around(part, peer_as) else { return };
         let is_missed = |whole: &IpNet| {

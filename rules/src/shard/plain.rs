@@ -54,8 +54,10 @@ impl Shard {
         entry.is_history(origin_as) && !turned_invalid() || entry.is_normal(origin_as, now)
     }
 
+    #[inline]
     fn concerns_watched(&self, entry: &Entry, origin_as: Option<Asn>) -> bool {
-        self.watched_over(entry).is_some() || origin_as.is_some_and(|origin_as| self.watch.holds(origin_as))
+        !self.watch.is_empty()
+            && (self.watched_over(entry).is_some() || origin_as.is_some_and(|origin_as| self.watch.holds(origin_as)))
     }
 
     /// Nobody who answers for the prefix, or for the AS, may be told anything of an origin that is normal or history: no resource, no ROA

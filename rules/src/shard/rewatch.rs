@@ -79,9 +79,6 @@ impl Shard {
 
     /// Remembers what the watch list says of a prefix and of who announces it.
     pub(super) fn note_watched(&mut self, at: PrefixRef, origin_as: Option<Asn>) {
-        if self.watch.is_empty() {
-            return;
-        }
         let watch = &self.watch;
         let entry = self.rib.entry_mut(at);
         if entry.watched.nearest().is_none() {
