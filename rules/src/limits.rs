@@ -60,7 +60,7 @@ pub const CHAPTER_MEMBERS: usize = 1_000;
 pub const ALLOWED_ROUTES: usize = 200_000;
 /// Watched networks: the members of a national CSIRT, with room.
 pub const CONSTITUENTS: usize = 20_000;
-/// Watched prefixes of all of them: 2,000,000 x about 150 bytes = 300 MB.
+/// Watched prefixes of all of them: a place, a resource, their lists and a node of the tree, 2,000,000 x about 250 bytes = 500 MB.
 pub const WATCHED_PREFIXES: usize = 2_000_000;
 /// Allow rules; those that name no prefix are asked one after the other.
 pub const ALLOW_RULES: usize = 10_000;

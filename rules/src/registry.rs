@@ -71,7 +71,7 @@ impl Low {
     }
 }
 
-/// First octets under which some special block begins, IPv4 and IPv6: most prefixes lie under none.
+/// First octets that some special block reaches, IPv4 and IPv6: most prefixes lie under none.
 #[derive(Default)]
 struct Blocks([[u64; 4]; 2]);
 

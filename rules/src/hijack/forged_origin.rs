@@ -30,10 +30,11 @@ pub fn check(scene: &Scene<'_>, origin_as: Asn, expected: Option<&Expectation<'_
         None => return,
     };
     let mut upstreams = scene.watch.upstreams_from(scene.watched).peekable();
-    let denied_by_config = upstreams.peek().is_some();
+    let are_configured = upstreams.peek().is_some();
     if upstreams.any(|upstream| upstream == adjacency.neighbor) {
         return;
     }
+    let denied_by_config = are_configured;
     let needs_no_baseline = denied_by_config || (scene.learning && is_proven);
     if !needs_no_baseline {
         if scene.learning || scene.path.is_known_adjacency || expected.has(adjacency) {

@@ -63,6 +63,7 @@ impl Shard {
         self.learning_since = desk.learning_since;
         self.context.judges_valleys = self.judges_valleys();
         self.context.known.extend(desk.known.iter().copied());
+        self.refresh_paths();
         for memory in checkpoint.prefixes.iter().filter(|m| self.range.holds(&m.0)) {
             self.rib.remember(memory);
         }

@@ -5,8 +5,18 @@ use ipnet::IpNet;
 use super::Shard;
 use crate::bgp::Timestamp;
 use crate::finding::Finding;
+use crate::rib::Entry;
 
 impl Shard {
+    /// Prefixes where something else is remembered of the watch list than it says: none, or it is a bug.
+    pub fn stale(&self) -> Vec<IpNet> {
+        let is_stale = |entry: &&Entry| match entry.watched.nearest() {
+            None => false,
+            Some(nearest) => nearest != self.watch.nearest(&entry.prefix),
+        };
+        self.rib.all().into_iter().map(|at| self.rib.entry(at)).filter(is_stale).map(|entry| entry.prefix).collect()
+    }
+
     /// Routes that the short cut passes over at `now`, and that some rule has something to say about: none, or it is a bug.
     pub fn overlooked(&self, now: Timestamp) -> Vec<(IpNet, Finding)> {
         let mut overlooked = Vec::new();

@@ -51,10 +51,10 @@ impl InParts {
 
     /// Networks around a part that this peer AS has in parts, the nearest first; none if there are none, as nearly always.
     fn around(&self, part: &IpNet, peer_as: Asn) -> Option<impl Iterator<Item = IpNet>> {
-        let wholes = self.wholes.get(&peer_as)?;
-        let outer = part.supernet()?;
-        wholes.get_lpm(&outer)?;
-        Some(nearest_first(wholes, outer).map(|(whole, ())| whole))
+        let mut around =
+            nearest_first(self.wholes.get(&peer_as)?, part.supernet()?).map(|(whole, ())| whole).peekable();
+        around.peek()?;
+        Some(around)
     }
 }
 
@@ -134,7 +134,7 @@ impl Shard {
         let peer_as = self.peer_as[vantage.0 as usize];
         let Some(wholes) = self.in_parts.around(part, peer_as) else { return };
         let is_missed = |whole: &IpNet| {
-            let missed = self.in_parts.missed.get(&(*whole, peer_as));
+            let missed = self.in_parts.missed.get(&(*whole, peer_as)).filter(|_| self.rib.find(whole).is_some());
             missed.is_some_and(|m| !self.has_parts_of(whole, peer_as, &m.finding.expected_origins))
         };
         for whole in wholes.filter(is_missed).collect::<Vec<_>>() {
@@ -159,7 +159,7 @@ impl Shard {
         if self.watched_over(entry).is_none() && !self.watch.holds(origin) {
             return;
         }
-        let part = &entry.prefix.clone();
+        let part = &entry.prefix;
         let peer_as = self.peer_as[vantage.0 as usize];
         let wholes: Vec<IpNet> = self.rib.covering(part).map(|e| e.prefix).filter(|whole| whole != part).collect();
         for whole in wholes {

@@ -64,9 +64,7 @@ impl Shard {
     /// and no ASPA speaks of the route but for it, and it will stay so.
     fn satisfies_watchers(&self, entry: &Entry, path: PathRef, origin_as: Asn, now: Timestamp) -> bool {
         let paths = &self.rib.paths;
-        // Whom nobody else heeds may still be told.
-        let may_be_told = paths.has_leak(path) && !self.context.judges_valleys;
-        if may_be_told || !self.is_as_signed(path, origin_as) {
+        if !self.is_as_signed(path, origin_as) {
             return false;
         }
         let neighbor = || paths.adjacency(path).map(|a| a.neighbor);

@@ -34,9 +34,10 @@ impl Shard {
         if self.watch.is_empty() || !visibility_loss::is_meant_to_be_seen(&entry.prefix) {
             return None;
         }
-        // Nobody else announces it, so whatever it takes the place of is from the same origin, or from none that is right.
+        // All routes are from the origin of the new one, and so is what it takes the place of.
         if let ([held], Some(new)) = (&entry.origins[..], new)
             && self.rib.paths.origin_as(new) == Some(held.asn)
+            && held.routes as usize == entry.routes.len()
         {
             return None;
         }

@@ -17,7 +17,10 @@ impl Shard {
     pub(super) fn watch_changed(&mut self, watch: Arc<Watch>, now: Timestamp) {
         let changes = self.watch.changes(&watch);
         self.watch = watch;
-        self.rib.forget_watched();
+        // Places have the same numbers where the same prefixes are watched.
+        if !changes.prefixes.is_empty() {
+            self.rib.forget_watched();
+        }
         let judges_valleys = self.judges_valleys();
         if std::mem::replace(&mut self.context.judges_valleys, judges_valleys) != judges_valleys {
             self.refresh_paths();

@@ -94,6 +94,8 @@ fn handled_one(engine: &mut Engine, stamped: &Stamped) -> Vec<Output> {
         for shard in engine.shards() {
             let overlooked = shard.overlooked(stamped.at);
             assert!(overlooked.is_empty(), "no rule was asked about {overlooked:?}");
+            let stale = shard.stale();
+            assert!(stale.is_empty(), "the watch list says something else of {stale:?}");
         }
     }
     outputs

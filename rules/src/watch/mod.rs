@@ -156,8 +156,8 @@ impl Watch {
 
     /// The same where the nearest is known.
     pub fn resources_from(&self, nearest: Option<PlaceRef>) -> Resources<'_> {
-        let inward = self.outward(nearest).flat_map(|place| place.resources.iter().rev());
-        let mut resources: Resources<'_> = inward.map(|at| self.resource(at)).collect();
+        let nearest_first = self.outward(nearest).flat_map(|place| place.resources.iter().rev());
+        let mut resources: Resources<'_> = nearest_first.map(|at| self.resource(at)).collect();
         resources.reverse();
         resources
     }
@@ -179,9 +179,8 @@ impl Watch {
         has_learned: impl FnOnce() -> bool,
     ) -> bool {
         let names_origins = |at: &&(u32, u32)| !self.resource(at).1.expected_origins.is_empty();
-        let names = |place: &'_ Place| {
-            place.resources.iter().rfind(names_origins).map(|at| (place.prefix, self.resource(at).1))
-        };
+        let names =
+            |place: &Place| place.resources.iter().rfind(names_origins).map(|at| (place.prefix, self.resource(at).1));
         let is_right = match self.outward(Some(nearest)).find_map(names) {
             Some((outer, resource)) if outer == *prefix => resource.expected_origins.contains(&origin_as),
             Some(_) => has_learned(),
@@ -225,6 +224,7 @@ impl Watch {
         !self.by_asn.is_empty() && self.by_asn.contains_key(&asn)
     }
 
+    /// In no order.
     pub fn asns(&self) -> impl Iterator<Item = Asn> {
         self.by_asn.keys().copied()
     }
