@@ -31,8 +31,8 @@ impl Known {
         only_to_customer: Option<Asn>,
         blackhole: bool,
     ) -> Option<Arc<PathAttributes>> {
-        let made = |as_path| Arc::new(PathAttributes { as_path, only_to_customer, blackhole });
-        let Some(octets) = one_sequence(path) else { return segments(path).map(made) };
+        let made = |as_path| PathAttributes { as_path, only_to_customer, blackhole };
+        let Some(octets) = one_sequence(path) else { return segments(path).map(made).map(Arc::new) };
         let hash = self.hasher.hash_one((octets, only_to_customer, blackhole));
         if self.places.is_empty() {
             self.places.resize(KNOWN, None);
@@ -46,6 +46,14 @@ impl Known {
             return Some(known.clone());
         }
         let attributes = made(sequence(octets)?);
+        // Its room serves again once nobody else has the old one.
+        if let Some((of, known)) = place
+            && let Some(room) = Arc::get_mut(known)
+        {
+            (*of, *room) = (hash, attributes);
+            return Some(known.clone());
+        }
+        let attributes = Arc::new(attributes);
         *place = Some((hash, attributes.clone()));
         Some(attributes)
     }

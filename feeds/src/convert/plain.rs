@@ -164,6 +164,7 @@ fn is_reach(value: &[u8]) -> bool {
 }
 
 /// Flags and length as the RFC of the attribute has them.
+#[inline]
 fn has_usual_form(code: u8, flags: u8, value: &[u8]) -> bool {
     let well_known = flags == TRANSITIVE;
     let transitive = flags & !PARTIAL == OPTIONAL | TRANSITIVE;

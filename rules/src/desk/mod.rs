@@ -184,7 +184,7 @@ impl Desk {
                 self.topology.meet(point);
                 self.vantage.push(point.clone());
             }
-            Event::Update(update) if self.is_void(update.vantage) => {}
+            Event::Update(update) if !ShortPrefixes::has_any(update) || self.is_void(update.vantage) => {}
             Event::Update(update) => {
                 for sighting in self.short.apply(update) {
                     self.sighting(sighting);
@@ -252,7 +252,9 @@ impl Desk {
         }
         self.flush();
         self.tell_left_out();
-        self.new_facts = None;
+        if self.new_facts.is_some() {
+            self.new_facts = None;
+        }
         if matches!(stamped.event, Event::End) {
             self.record_open_routes();
         }

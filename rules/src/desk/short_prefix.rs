@@ -34,12 +34,14 @@ pub struct ShortPrefixes {
 }
 
 impl ShortPrefixes {
+    /// As next to none has.
+    pub fn has_any(update: &Update) -> bool {
+        update.announced.iter().any(is_short) || update.withdrawn.iter().any(is_short)
+    }
+
     /// Sightings of one update, in their order.
     pub fn apply(&mut self, update: &Update) -> Vec<Sighting> {
         let mut out = Vec::new();
-        if !update.announced.iter().any(is_short) && !update.withdrawn.iter().any(is_short) {
-            return out;
-        }
         for nlri in update.withdrawn.iter().filter(|n| is_short(n)) {
             let key = (nlri.prefix, nlri.path_id, update.vantage);
             if let Some(old) = self.held.remove(&key) {

@@ -30,11 +30,19 @@ pub enum Timer {
 #[derive(Default)]
 pub struct Timers {
     due: BTreeSet<(Timestamp, Timer)>,
+    /// Of the first one: with nearly every event nothing is due, which shows without a look into the tree.
+    earliest: Option<Timestamp>,
 }
 
 impl Timers {
     pub fn set(&mut self, at: Timestamp, timer: Timer) {
         self.due.insert((at, timer));
+        self.earliest = Some(self.earliest.map_or(at, |earliest| earliest.min(at)));
+    }
+
+    fn remove(&mut self, due: &(Timestamp, Timer)) {
+        self.due.remove(due);
+        self.earliest = self.due.first().map(|(at, _)| *at);
     }
 
     /// With everything at its new place; what is about nothing any more goes.
@@ -50,11 +58,12 @@ impl Timers {
             };
             Some((at, timer))
         };
-        Self { due: self.due.into_iter().filter_map(moved).collect() }
+        let due: BTreeSet<_> = self.due.into_iter().filter_map(moved).collect();
+        Self { earliest: due.first().map(|(at, _)| *at), due }
     }
 
     fn is_due(&self, until: Timestamp, is_end: bool) -> bool {
-        self.first(until, is_end).is_some()
+        self.earliest.is_some_and(|at| at < until || is_end) && self.first(until, is_end).is_some()
     }
 
     /// The earliest one before `until`; at the end of input only gates, and up to `until` itself.
@@ -84,7 +93,7 @@ impl Desk {
                     }
                     self.now = due.0;
                 }
-                self.timers.due.remove(&due);
+                self.timers.remove(&due);
                 self.fire(due.1);
             }
             // What is told now may set timers that are due as well.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::alert::{Class, Constituent};
 use crate::bgp::{Asn, Family, PathAttributes, Timestamp, VantageId};
@@ -104,6 +105,9 @@ struct Loss {
     full: Option<Arc<BTreeSet<Asn>>>,
     is_open: bool,
 }
+
+/// Each once, ascending.
+type Peers = SmallVec<[Asn; 16]>;
 
 struct LostRoute {
     seen: Timestamp,
@@ -279,20 +283,27 @@ impl Loss {
     }
 
     /// Peer ASes that lost it. What was lost long before a loss begins is how things are.
-    fn peers(&self, observers: &Observers<'_>) -> BTreeSet<Asn> {
+    fn peers(&self, observers: &Observers<'_>) -> Peers {
         let window = observers.now.plus_secs(-limits::LOSS_SECS);
         let surfaced = self.has_surfaced();
         let counts = |r: &LostRoute| (r.outright || surfaced) && (self.is_open || r.at >= window);
         let counted = self.lost.iter().filter(|(_, r)| counts(r));
-        counted.map(|(vantage, _)| (observers.peer_as)(*vantage)).collect()
+        let mut peers: Peers = counted.map(|(vantage, _)| (observers.peer_as)(*vantage)).collect();
+        peers.sort_unstable();
+        peers.dedup();
+        peers
     }
 
-    fn share(&self, peers: &BTreeSet<Asn>) -> Option<f64> {
+    fn share(&self, peers: &Peers) -> Option<f64> {
         let full = self.full.as_ref().filter(|full| !full.is_empty())?;
-        Some(peers.intersection(full).count() as f64 / full.len() as f64)
+        Some(peers.iter().filter(|peer| full.contains(peer)).count() as f64 / full.len() as f64)
     }
 
     fn is_loss(&self, observers: &Observers<'_>) -> bool {
+        // No more peer ASes than sessions, as nearly always.
+        if self.lost.len() < observers.min_peer_ases {
+            return false;
+        }
         let peers = self.peers(observers);
         let is_enough = match (self.share(&peers), self.is_open) {
             (Some(share), false) => share >= BEGINS,

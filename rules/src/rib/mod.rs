@@ -135,6 +135,7 @@ impl Rib {
     }
 
     /// Where the prefix most likely is, before its entry was looked at: for [`Self::confirm`]. None if it is certain that there is none.
+    #[inline]
     pub fn guess(&self, prefix: &IpNet) -> Option<PrefixRef> {
         self.exact.find(hash(&self.hasher, prefix), |_| true).copied()
     }
@@ -395,6 +396,7 @@ impl Entry {
     }
 
     /// Stood in the dump without making a baseline: nobody else saw it.
+    #[inline]
     pub fn is_history(&self, origin_as: Asn) -> bool {
         self.baseline.is_none() && self.origins.iter().any(|o| o.asn == origin_as && o.seeded)
     }
@@ -404,6 +406,7 @@ impl Entry {
         self.origins.iter().any(|o| o.asn == origin_as && o.seeded)
     }
 
+    #[inline]
     pub fn is_normal(&self, origin_as: Asn, now: Timestamp) -> bool {
         self.origins.iter().any(|o| o.asn == origin_as && o.is_stable(now)) || self.is_in_baseline(origin_as)
     }

@@ -26,6 +26,13 @@ use arena::{Arena, Run};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathRef(pub(super) u32);
 
+impl PathRef {
+    /// Dense, from 0; given again to another path once nobody holds it.
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// 32 bits under a secret key: enough to look in the right place. Among fifty million paths one in a hundred meets another of the
 /// same name, so what has the name is compared with the attributes themselves, and two that differ are never taken for one.
 type Name = u32;
@@ -188,8 +195,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
 
     /// The row of attributes that was guessed to be there.
     pub fn confirm(&self, attributes: &PathAttributes, guess: PathRef) -> Option<PathRef> {
-        let is_it = !self.row(guess).has(flag::FREE) && self.is(guess.0, attributes);
-        if is_it { Some(guess) } else { self.find(attributes) }
+        if self.has(guess, attributes) { Some(guess) } else { self.find(attributes) }
     }
 
     /// To be told to [`Self::retain_if`] of whatever is found now.
@@ -200,7 +206,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
     /// Takes a reference on a row that was found for the attributes when `freed` rows had become free, if it still is theirs, and says
     /// whether it did.
     pub fn retain_if(&mut self, path: PathRef, attributes: &PathAttributes, freed: u64) -> bool {
-        let is_it = self.freed == freed || !self.row(path).has(flag::FREE) && self.is(path.0, attributes);
+        let is_it = self.freed == freed || self.has(path, attributes);
         debug_assert!(!is_it || self.is(path.0, attributes));
         if is_it {
             self.retain(path);
@@ -211,6 +217,11 @@ impl<H: BuildHasher + Default> PathTable<H> {
     fn find_named(&self, name: Name, attributes: &PathAttributes) -> Option<u32> {
         let is_it = |i: &u32| self.rows[*i as usize].name == name && self.is(*i, attributes);
         self.index.find(spread(name), is_it).copied()
+    }
+
+    /// Whether these are the attributes of a path that somebody holds.
+    pub fn has(&self, path: PathRef, attributes: &PathAttributes) -> bool {
+        !self.row(path).has(flag::FREE) && self.is(path.0, attributes)
     }
 
     /// The row stands for these attributes, whatever its name.
@@ -334,8 +345,9 @@ impl<H: BuildHasher + Default> PathTable<H> {
     }
 
     /// Those that are more than an AS_SEQUENCE.
+    #[inline]
     pub fn odd(&self, path: PathRef) -> Option<&Arc<PathAttributes>> {
-        self.row(path).has(flag::ODD).then(|| &self.odd[&path.0])
+        if self.row(path).has(flag::ODD) { self.odd.get(&path.0) } else { None }
     }
 
     /// Every AS of the path in wire order, those of sets included.

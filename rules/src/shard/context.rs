@@ -64,7 +64,8 @@ impl PathContext {
 
     /// The short form of [`Self::facts`].
     pub fn brief(&self, attributes: &PathAttributes, aspas: &AspaTable) -> Brief {
-        self.glance(attributes, aspas).unwrap_or_else(|| Brief::from(&self.facts(attributes, aspas)))
+        let in_full = || Brief::from(&self.facts(attributes, self.prove(attributes, aspas)));
+        self.glance(attributes, aspas).unwrap_or_else(in_full)
     }
 
     /// The same without putting any proof together, for nearly every path: an AS_SEQUENCE of ordinary ASes with nothing wrong.
@@ -95,8 +96,14 @@ impl PathContext {
         adjacency.neighbor == adjacency.origin_as || self.known.contains(&adjacency.into())
     }
 
+    /// What a path proves, whatever of it is old news.
+    pub fn prove(&self, attributes: &PathAttributes, aspas: &AspaTable) -> Arc<PathProofs> {
+        let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
+        if nothing_to_prove { self.unproven.clone() } else { Arc::new(prove(attributes, aspas, &self.relations)) }
+    }
+
     /// All that a path says, with its proofs.
-    pub fn facts(&self, attributes: &PathAttributes, aspas: &AspaTable) -> PathFacts {
+    pub fn facts(&self, attributes: &PathAttributes, proofs: Arc<PathProofs>) -> PathFacts {
         let (hops, private_tail) = strip_private_tail(&attributes.as_path);
         // A set of one may name the origin, whatever ROV makes of it; a private member is a customer of who aggregated.
         let origin_as = match (attributes.as_path.origin_as(), attributes.as_path.origin_set()) {
@@ -104,9 +111,6 @@ impl PathContext {
             (None, [member]) if !member.is_private_or_trans() && !member.is_reserved() => Some(*member),
             (None, _) => None,
         };
-        let nothing_to_prove = aspas.is_empty() && self.relations.is_empty() && attributes.only_to_customer.is_none();
-        let proofs =
-            if nothing_to_prove { self.unproven.clone() } else { Arc::new(prove(attributes, aspas, &self.relations)) };
         let strangers = origin_as.map_or_else(SmallVec::new, |_| self.strangers(&hops));
         let bogon = hops.iter().position(|h| registry::bogon_asn(*h).is_some());
         let bogon = bogon.map(|i| (hops[i], i.checked_sub(1).map(|j| hops[j])));
@@ -175,7 +179,7 @@ mod tests {
             for ases in paths {
                 let attributes = PathAttributes { as_path: AsPath::sequence(ases), ..PathAttributes::default() };
                 if let Some(brief) = context.glance(&attributes, &aspas) {
-                    prop_assert_eq!(brief, Brief::from(&context.facts(&attributes, &aspas)), "{}", attributes.as_path);
+                    prop_assert_eq!(brief, Brief::from(&context.facts(&attributes, context.prove(&attributes, &aspas))), "{}", attributes.as_path);
                 }
             }
         }

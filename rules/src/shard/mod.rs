@@ -24,6 +24,7 @@ mod sighting;
 mod standing;
 mod tenure;
 mod watched;
+mod weigh;
 
 use ahead::{Ahead, Hint};
 use context::PathContext;
@@ -33,6 +34,7 @@ use parts::InParts;
 use presence::OwnRoute;
 pub use sighting::{EndedBy, HeldBefore, Keyed, Known, Mark, Phase, Report, Sighting, known_of};
 pub use watched::{FullFeed, Watched, WatchedAs, WatchedOrigin, WatchedPrefix};
+use weigh::Remembered;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -46,11 +48,8 @@ use crate::baseline::{Adjacency, Baseline};
 use crate::bgp::{Asn, Family, Nlri, PathAttributes, Timestamp, Update, VantageId, VantagePoint};
 use crate::event::{Event, Stamped};
 use crate::finding::{Code, Finding, Kind};
-use crate::hijack::{self, Scene};
-use crate::leak;
 use crate::limits;
-use crate::own;
-use crate::rib::{Change, PathFacts, PathRef, PathSet, PrefixRef, Rib, Sight};
+use crate::rib::{Change, PathRef, PathSet, PrefixRef, Rib, Sight};
 use crate::rpki::{AspaTable, Snapshot};
 use crate::watch::Watch;
 
@@ -170,6 +169,7 @@ pub struct Shard {
     in_parts: InParts,
     before: Option<Before>,
     ahead: Ahead,
+    remembered: Remembered,
     out: Vec<Report>,
 }
 
@@ -240,6 +240,7 @@ impl Shard {
             in_parts: InParts::default(),
             before: None,
             ahead: Ahead::default(),
+            remembered: Remembered::default(),
             out: Vec::new(),
         }
     }
@@ -330,16 +331,13 @@ impl Shard {
         if self.void.contains(&update.vantage) {
             return;
         }
-        let mut gone: SmallVec<[(PrefixRef, OwnRoute); 1]> = SmallVec::new();
+        let mut gone: Vec<(PrefixRef, OwnRoute)> = Vec::new();
         for nlri in &update.withdrawn {
             if self.range.holds(&nlri.prefix) {
                 gone.extend(self.withdraw(update, nlri, now));
             }
         }
-        self.count_short_rov(update);
-        if update.announced.iter().any(|n| self.range.holds(&n.prefix)) {
-            self.announce_all(update, hint, now);
-        }
+        self.announce_all(update, hint, now);
         // What the same message announces may be in the place of what it withdrew.
         for (at, was) in gone {
             self.own_route_changed(at, Some(&was), update.vantage, update.seen, now);
@@ -351,17 +349,31 @@ impl Shard {
     }
 
     fn announce_all(&mut self, update: &Update, hint: Hint, now: Timestamp) {
+        let announced_by = update.attributes.as_path.origin_as();
+        let (mut path, mut count) = (None, 0);
+        for nlri in &update.announced {
+            if !self.range.holds(&nlri.prefix) {
+                self.count_short_rov(&nlri.prefix, announced_by);
+                continue;
+            }
+            let held = path.unwrap_or_else(|| self.path_of(update, hint));
+            path = Some(held);
+            let at = self.place(nlri, hint, count);
+            self.announce(update, (at, nlri), (held, announced_by), now);
+            count += 1;
+        }
+        if let Some(path) = path {
+            self.rib.paths.release(path);
+        }
+    }
+
+    /// The path of what is announced here, which has come to know it.
+    fn path_of(&mut self, update: &Update, hint: Hint) -> PathRef {
         let path = self.intern(&update.attributes, hint);
         if self.learning {
             self.learn_path(path);
         }
-        let range = self.range;
-        let announced_by = update.attributes.as_path.origin_as();
-        for (i, nlri) in update.announced.iter().filter(|n| range.holds(&n.prefix)).enumerate() {
-            let at = self.place(nlri, hint, i);
-            self.announce(update, (at, nlri), (path, announced_by), now);
-        }
-        self.rib.paths.release(path);
+        path
     }
 
     /// The place of a prefix that a message announces here as the `i`th.
@@ -385,7 +397,8 @@ impl Shard {
             None
         } else {
             self.note_watched(at, self.rib.paths.origin_as(path));
-            self.own_route(at, nlri.path_id, Some(path), update.vantage, now)
+            let may_be_missed = !self.is_of_only_origin(at, path);
+            may_be_missed.then(|| self.own_route(at, nlri.path_id, Some(path), update.vantage, now)).flatten()
         };
         let change = self.rib.announce_at(at, update.vantage, nlri.path_id, path, since);
         self.count_table(update.vantage, &nlri.prefix, change.table);
@@ -397,11 +410,11 @@ impl Shard {
         if is_news {
             self.judge_news((change.prefix, update.vantage, nlri.path_id), &change, update, now);
         }
-        if !self.watch.is_empty() {
+        if !self.watch.is_empty() && !self.is_of_same_origin(change.old, path) {
             self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
-            self.own_route_is_back(change.prefix, (change.old, path), update.vantage, update.seen, now);
+            self.own_route_is_back(change.prefix, path, update.vantage, update.seen, now);
+            self.part_is_gone(&nlri.prefix, update.vantage, update.seen, now);
         }
-        self.part_is_gone(&nlri.prefix, update.vantage, update.seen, now);
         if let Some(old) = change.old {
             self.rib.paths.release(old);
         }
@@ -473,7 +486,12 @@ impl Shard {
         // A session that turned Invalid stays so until something better comes.
         let turned = before.iter().any(|a| a.class == Class::OriginHijack);
         let is_over = !before.is_empty() && !turned && self.is_over(key.0, path, was_valid, now);
-        let findings = if is_over { Vec::new() } else { self.findings(key.0, path, was_valid || turned, now) };
+        let findings = if is_over {
+            Vec::new()
+        } else {
+            let proven = self.proven(path);
+            self.findings(key.0, path, proven, was_valid || turned, now)
+        };
         self.judged += u64::from(!is_over);
         let mut after: SmallVec<[Active; 1]> = SmallVec::new();
         for old in &before {
@@ -531,61 +549,6 @@ impl Shard {
             }
     }
 
-    fn scene(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Scene<'_> {
-        let entry = self.rib.entry(at);
-        let facts = self.facts(path);
-        let watched = self.watched_over(entry);
-        Scene {
-            now,
-            entry,
-            attributes: self.rib.paths.attributes(path),
-            rib: &self.rib,
-            vrps: &self.rpki.vrps,
-            rpki_usable: self.rpki_usable,
-            roa_ends: &self.expiry.ends,
-            aspas: self.usable_aspas(),
-            relations: &self.context.relations,
-            watch: &self.watch,
-            watched,
-            resources: self.watch.resources_from(watched),
-            learning: self.learning,
-            knows_table: self.knows_table,
-            was_valid,
-            is_history: facts.origin_as.is_some_and(|o| entry.is_history(o)),
-            path: facts,
-        }
-    }
-
-    /// What a path says under the data of this moment.
-    fn facts(&self, path: PathRef) -> PathFacts {
-        let paths = &self.rib.paths;
-        let facts = self.context.facts(&paths.attributes(path), self.usable_aspas());
-        // What the table taught since it was worked out is for later paths.
-        PathFacts { is_clean: paths.is_clean(path), is_known_adjacency: paths.is_known_adjacency(path), ..facts }
-    }
-
-    fn usable_aspas(&self) -> &AspaTable {
-        if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas }
-    }
-
-    fn findings(&self, at: PrefixRef, path: PathRef, was_valid: bool, now: Timestamp) -> Vec<Finding> {
-        let scene = self.scene(at, path, was_valid, now);
-        let entry = scene.entry;
-        let mut findings = Vec::new();
-        hijack::check(&scene, &mut findings);
-        leak::route::check(&scene, &mut findings);
-        own::check(&scene, &mut findings);
-        findings.retain(|f| !self.is_old_news(f));
-        if self.is_partly_back(&entry.prefix, now) {
-            findings.iter_mut().for_each(|f| f.codes.retain(|code| !matches!(code, Code::Funnel | Code::NoFunnel)));
-        }
-        findings
-    }
-
-    fn is_old_news(&self, finding: &Finding) -> bool {
-        finding.is_old(|fact| self.context.known.contains(fact))
-    }
-
     /// What is under suspicion is never learned.
     fn suspect(&mut self, at: PrefixRef, finding: &Finding) {
         if finding.class.kind() != Kind::Origin {
@@ -617,7 +580,8 @@ impl Shard {
     /// Weighs the forged origin of a route anew, and looks at nothing else: whether there is one may depend on what this
     /// shard alone does not know.
     fn judge_forged(&mut self, key: RouteKey, path: PathRef, seen: Timestamp, now: Timestamp) {
-        for finding in self.findings(key.0, path, false, now) {
+        let proven = self.proven(path);
+        for finding in self.findings(key.0, path, proven, false, now) {
             let is_it = |a: &&mut Active| (a.class, a.key_as) == (finding.class, finding.key_as);
             let held = self.active.get_mut(&key).and_then(|a| a.iter_mut().find(is_it));
             let moved = held.filter(|a| a.class == Class::ForgedOrigin && a.points != finding.points());
@@ -660,20 +624,15 @@ impl Shard {
     }
 
     /// Short prefixes are in no shard's range; the first one counts them for all.
-    fn count_short_rov(&mut self, update: &Update) {
-        if self.range.index > 0 {
+    fn count_short_rov(&mut self, prefix: &IpNet, origin_as: Option<Asn>) {
+        if self.range.index > 0 || prefix.prefix_len() >= Family::of(prefix).shortest_routed() {
             return;
         }
-        for nlri in &update.announced {
-            if nlri.prefix.prefix_len() >= Family::of(&nlri.prefix).shortest_routed() {
-                continue;
-            }
-            let state = match self.rpki_usable {
-                true => self.rpki.vrps.state(&nlri.prefix, update.attributes.as_path.origin_as()),
-                false => RovState::NotEvaluated,
-            };
-            self.rov.count(state);
-        }
+        let state = match self.rpki_usable {
+            true => self.rpki.vrps.state(prefix, origin_as),
+            false => RovState::NotEvaluated,
+        };
+        self.rov.count(state);
     }
 
     fn intern(&mut self, attributes: &Arc<PathAttributes>, hint: Hint) -> PathRef {
@@ -838,6 +797,7 @@ impl Shard {
 
     /// Works out the paths anew that are asked for; those that prove something else than before.
     fn refresh_paths_where(&mut self, is_touched: impl Fn(&Sight<'_>) -> bool) -> PathSet {
+        self.remembered.clear();
         let aspas = if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas };
         let context = &self.context;
         self.rib.paths.refresh(is_touched, |a| context.brief(a, aspas))

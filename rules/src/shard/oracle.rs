@@ -3,9 +3,10 @@
 use ipnet::IpNet;
 
 use super::Shard;
+use super::weigh::Proven;
 use crate::bgp::Timestamp;
 use crate::finding::Finding;
-use crate::rib::Entry;
+use crate::rib::{Entry, PathRef};
 
 impl Shard {
     /// Prefixes where something else is remembered of the watch list than it says: none, or it is a bug.
@@ -17,6 +18,13 @@ impl Shard {
         self.rib.all().into_iter().map(|at| self.rib.entry(at)).filter(is_stale).map(|entry| entry.prefix).collect()
     }
 
+    /// Paths of which something else is remembered than they prove: none, or it is a bug.
+    pub fn misremembered(&self) -> Vec<PathRef> {
+        let differs =
+            |(path, proven): &&(PathRef, Proven)| proven.is_of(&self.rib.paths, *path) && *proven != self.prove(*path);
+        self.remembered.iter().filter(differs).map(|(path, _)| *path).collect()
+    }
+
     /// Routes that the short cut passes over at `now`, and that some rule has something to say about: none, or it is a bug.
     pub fn overlooked(&self, now: Timestamp) -> Vec<(IpNet, Finding)> {
         let mut overlooked = Vec::new();
@@ -25,7 +33,7 @@ impl Shard {
                 for was_valid in [false, true] {
                     let is_nothing = self.is_nothing(at, route.path, || was_valid, now);
                     if is_nothing || self.is_over(at, route.path, was_valid, now) {
-                        let findings = self.findings(at, route.path, was_valid, now);
+                        let findings = self.findings(at, route.path, self.prove(route.path), was_valid, now);
                         overlooked.extend(findings.into_iter().map(|f| (self.rib.entry(at).prefix, f)));
                     }
                 }

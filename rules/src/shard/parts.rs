@@ -1,11 +1,9 @@
 //! A watched network that its holder announces in parts is not lost, as long as a peer AS has parts that together are all of it. The
 //! parts are too new to be missed for themselves, so within the hour the whole is missed when one of them goes.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use foldhash::quality::RandomState;
 use ipnet::IpNet;
 use prefix_trie::joint::map::JointPrefixMap;
 
@@ -19,42 +17,51 @@ use crate::rib::{PathRef, PrefixRef, Route};
 /// Networks that peer ASes have in parts.
 #[derive(Default)]
 pub(super) struct InParts {
-    missed: BTreeMap<(IpNet, Asn), Missed>,
-    /// The same networks by peer AS: most have none in parts, so that most updates need not look any further.
-    wholes: HashMap<Asn, JointPrefixMap<IpNet, ()>, RandomState>,
+    /// By network, then by peer AS; each has some.
+    missed: JointPrefixMap<IpNet, BTreeMap<Asn, Missed>>,
+    len: usize,
 }
 
 impl InParts {
     fn insert(&mut self, whole: IpNet, peer_as: Asn, missed: Missed) {
-        self.missed.insert((whole, peer_as), missed);
-        self.wholes.entry(peer_as).or_default().insert(whole, ());
+        let mut peers = self.missed.remove(&whole).unwrap_or_default();
+        self.len += usize::from(peers.insert(peer_as, missed).is_none());
+        self.missed.insert(whole, peers);
+    }
+
+    fn get(&self, whole: &IpNet, peer_as: Asn) -> Option<&Missed> {
+        self.missed.get(whole)?.get(&peer_as)
     }
 
     fn remove(&mut self, whole: IpNet, peer_as: Asn) -> Option<Missed> {
-        let missed = self.missed.remove(&(whole, peer_as))?;
-        if let Entry::Occupied(mut wholes) = self.wholes.entry(peer_as) {
-            wholes.get_mut().remove(&whole);
-            if wholes.get().is_empty() {
-                wholes.remove();
-            }
+        let peers = self.missed.get_mut(&whole)?;
+        let missed = peers.remove(&peer_as)?;
+        if peers.is_empty() {
+            self.missed.remove(&whole);
         }
+        self.len -= 1;
         Some(missed)
     }
 
     /// Keeps what is asked for.
     pub(super) fn retain(&mut self, keeps: impl Fn(Asn, &Missed) -> bool) {
-        let gone: Vec<_> = self.missed.iter().filter(|((_, peer), m)| !keeps(*peer, m)).map(|(key, _)| *key).collect();
+        let all = self.missed.iter().flat_map(|(whole, peers)| peers.iter().map(move |(peer, m)| (whole, *peer, m)));
+        let gone: Vec<(IpNet, Asn)> =
+            all.filter(|(_, peer, m)| !keeps(*peer, m)).map(|(w, peer, _)| (w, peer)).collect();
         for (whole, peer_as) in gone {
             self.remove(whole, peer_as);
         }
     }
 
-    /// Networks around a part that this peer AS has in parts, the nearest first; none if there are none, as nearly always.
-    fn around(&self, part: &IpNet, peer_as: Asn) -> Option<impl Iterator<Item = IpNet>> {
-        let mut around =
-            nearest_first(self.wholes.get(&peer_as)?, part.supernet()?).map(|(whole, ())| whole).peekable();
-        around.peek()?;
-        Some(around)
+    /// Peer ASes that have the network in parts, ascending.
+    fn peers(&self, whole: &IpNet) -> impl Iterator<Item = Asn> {
+        self.missed.get(whole).into_iter().flatten().map(|(peer_as, _)| *peer_as)
+    }
+
+    /// Networks around a part that this peer AS has in parts, the nearest first.
+    fn around(&self, part: &IpNet, peer_as: Asn) -> impl Iterator<Item = (IpNet, &Missed)> {
+        let around = part.supernet().into_iter().flat_map(|outer| nearest_first(&self.missed, outer));
+        around.filter_map(move |(whole, peers)| Some((whole, peers.get(&peer_as)?)))
     }
 }
 
@@ -97,15 +104,14 @@ impl Shard {
     }
 
     pub(super) fn peers_with_parts(&self, whole: &IpNet) -> impl Iterator<Item = Asn> {
-        let first = (*whole, Asn(0));
-        self.in_parts.missed.range(first..=(*whole, Asn(u32::MAX))).map(|((_, peer_as), _)| *peer_as)
+        self.in_parts.peers(whole)
     }
 
     pub(super) fn remember_in_parts(&mut self, whole: IpNet, vantage: VantageId, seen: Timestamp, missed: Missed) {
-        if self.in_parts.missed.len() >= limits::NETWORKS_IN_PARTS {
+        if self.in_parts.len >= limits::NETWORKS_IN_PARTS {
             self.in_parts.retain(|_, m| m.is_fresh(missed.since));
         }
-        if self.in_parts.missed.len() < limits::NETWORKS_IN_PARTS {
+        if self.in_parts.len < limits::NETWORKS_IN_PARTS {
             self.in_parts.insert(whole, self.peer_as[vantage.0 as usize], missed);
         } else {
             let change = Change::Unremembered;
@@ -115,29 +121,23 @@ impl Shard {
 
     pub(super) fn whole_is_back(&mut self, whole: IpNet, vantage: VantageId, origin: Asn) {
         let peer_as = self.peer_as[vantage.0 as usize];
-        let missed = self.in_parts.missed.get(&(whole, peer_as));
+        let missed = self.in_parts.get(&whole, peer_as);
         if missed.is_some_and(|m| m.finding.expected_origins.contains(&origin)) {
             self.in_parts.remove(whole, peer_as);
         }
     }
 
     /// A session may have lost a part of networks that it had in parts.
-    #[inline]
     pub(super) fn part_is_gone(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
-        if !self.in_parts.wholes.is_empty() {
-            self.look_for_wholes(part, vantage, seen, now);
+        if self.in_parts.len == 0 {
+            return;
         }
-    }
-
-    #[cold]
-    fn look_for_wholes(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
         let peer_as = self.peer_as[vantage.0 as usize];
-        let Some(wholes) = self.in_parts.around(part, peer_as) else { return };
-        let is_missed = |whole: &IpNet| {
-            let missed = self.in_parts.missed.get(&(*whole, peer_as)).filter(|_| self.rib.find(whole).is_some());
-            missed.is_some_and(|m| !self.has_parts_of(whole, peer_as, &m.finding.expected_origins))
+        let is_missed = |(whole, missed): &(IpNet, &Missed)| {
+            self.rib.find(whole).is_some() && !self.has_parts_of(whole, peer_as, &missed.finding.expected_origins)
         };
-        for whole in wholes.filter(is_missed).collect::<Vec<_>>() {
+        let gone: Vec<IpNet> = self.in_parts.around(part, peer_as).filter(is_missed).map(|(whole, _)| whole).collect();
+        for whole in gone {
             let Some(missed) = self.in_parts.remove(whole, peer_as).filter(|m| m.is_fresh(now)) else { continue };
             let Some(at) = self.rib.find(&whole).filter(|at| self.is_watched(*at)) else { continue };
             let (holding, has_any) = self.holders(at, peer_as, &missed.finding.expected_origins);
@@ -170,7 +170,7 @@ impl Shard {
                 right.push(origin);
             }
             let has_whole = || self.holders(at, peer_as, &right).0.contains(&peer_as);
-            if self.in_parts.missed.contains_key(&(whole, peer_as))
+            if self.in_parts.get(&whole, peer_as).is_some()
                 || !visibility_loss::is_meant_to_be_seen(&whole)
                 || has_whole()
                 || !self.has_parts_of(&whole, peer_as, &right)
@@ -179,7 +179,9 @@ impl Shard {
             }
             let change = Change::Back(origin);
             self.out.push(Report::Presence(Presence { prefix: whole, vantage, seen, change }));
-            let finding = visibility_loss::finding(&self.scene(at, path, false, now), &right).filter(|_| is_right);
+            let proven = self.proven(path);
+            let finding =
+                visibility_loss::finding(&self.scene(at, path, proven, false, now), &right).filter(|_| is_right);
             if let Some(finding) = finding.map(Arc::new) {
                 let attributes = self.rib.paths.attributes(path);
                 self.remember_in_parts(whole, vantage, seen, Missed { since: now, finding, attributes });

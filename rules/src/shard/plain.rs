@@ -85,6 +85,7 @@ impl Shard {
     }
 
     /// Not known to be anything better. An AS_SET has no origin to validate, whoever it names.
+    #[inline]
     fn may_be_invalid(&self, entry: &Entry, path: PathRef, origin_as: Asn) -> bool {
         self.rpki_usable
             && (self.rib.paths.odd(path).is_some_and(|odd| !odd.as_path.origin_set().is_empty())
@@ -92,6 +93,7 @@ impl Shard {
     }
 
     /// Validates an origin, unless the entry remembers the outcome.
+    #[inline]
     pub(super) fn rov_of(&self, entry: &Entry, origin_as: Asn) -> RovState {
         match entry.rov {
             Some((asn, state, generation)) if (asn, generation) == (origin_as, self.vrp_generation) => state,

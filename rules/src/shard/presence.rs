@@ -34,13 +34,6 @@ impl Shard {
         if self.watch.is_empty() || !visibility_loss::is_meant_to_be_seen(&entry.prefix) {
             return None;
         }
-        // All routes are from the origin of the new one, and so is what it takes the place of.
-        if let ([held], Some(new)) = (&entry.origins[..], new)
-            && self.rib.paths.origin_as(new) == Some(held.asn)
-            && held.routes as usize == entry.routes.len()
-        {
-            return None;
-        }
         let path = entry.routes.get(vantage, path_id)?;
         let origin_as = self.rib.paths.origin_as(path);
         if new.is_some_and(|new| self.rib.paths.origin_as(new) == origin_as) || !self.is_watched(at) {
@@ -67,6 +60,14 @@ impl Shard {
         right
     }
 
+    /// All routes are from the origin of the new one, and so is what it takes the place of: as nearly always.
+    #[inline]
+    pub(super) fn is_of_only_origin(&self, at: PrefixRef, new: PathRef) -> bool {
+        let entry = self.rib.entry(at);
+        let [held] = &entry.origins[..] else { return false };
+        self.rib.paths.origin_as(new) == Some(held.asn) && held.routes as usize == entry.routes.len()
+    }
+
     /// Something took the place of that route, or nothing did.
     pub(super) fn own_route_changed(
         &mut self,
@@ -82,9 +83,10 @@ impl Shard {
         if holding.contains(&peer_as) {
             return;
         }
-        let finding = visibility_loss::finding(&self.scene(at, was.path, false, now), &was.right);
+        let proven = self.proven(was.path);
+        let attributes = proven.attributes.clone();
+        let finding = visibility_loss::finding(&self.scene(at, was.path, proven, false, now), &was.right);
         let Some(finding) = finding else { return };
-        let attributes = self.rib.paths.attributes(was.path);
         let missed = Missed { since: now, finding: Arc::new(finding), attributes };
         let prefix = self.rib.entry(at).prefix;
         if self.has_parts_of(&prefix, peer_as, &was.right) {
@@ -112,32 +114,40 @@ impl Shard {
 
     /// Peer ASes that have a right route, and whether that one has any.
     pub(super) fn holders(&self, at: PrefixRef, peer_as: Asn, right: &[Asn]) -> (Vec<Asn>, bool) {
-        let peer_of = |route: Route| self.peer_as[route.vantage.0 as usize];
         let is_right = |route: &Route| self.rib.paths.origin_as(route.path).is_some_and(|o| right.contains(&o));
         let routes = &self.rib.entry(at).routes;
-        let holding = routes.iter().filter(is_right).map(peer_of).collect();
-        (holding, routes.iter().any(|r| peer_of(r) == peer_as))
+        let (mut holding, mut has_any) = (Vec::with_capacity(routes.len()), false);
+        for route in routes {
+            let peer = self.peer_as[route.vantage.0 as usize];
+            has_any |= peer == peer_as;
+            if is_right(&route) {
+                holding.push(peer);
+            }
+        }
+        (holding, has_any)
     }
 
-    /// A session that had no route of that origin has one. Reported of everybody; the desk knows who had lost it.
+    /// A session has a route of an origin that it had none of. Reported of everybody; the desk knows who had lost it.
     pub(super) fn own_route_is_back(
         &mut self,
         at: PrefixRef,
-        paths: (Option<PathRef>, PathRef),
+        path: PathRef,
         vantage: VantageId,
         seen: Timestamp,
         now: Timestamp,
     ) {
-        if self.watch.is_empty() {
-            return;
-        }
-        let origin_of = |path: PathRef| self.rib.paths.origin_as(path);
-        let Some(origin) = origin_of(paths.1).filter(|o| paths.0.and_then(origin_of) != Some(*o)) else { return };
+        let Some(origin) = self.rib.paths.origin_as(path) else { return };
         let prefix = self.rib.entry(at).prefix;
         if self.is_watched(at) {
             self.whole_is_back(prefix, vantage, origin);
             self.out.push(Report::Presence(Presence { prefix, vantage, seen, change: Change::Back(origin) }));
         }
-        self.part_is_back(at, paths.1, origin, (vantage, seen, now));
+        self.part_is_back(at, path, origin, (vantage, seen, now));
+    }
+
+    /// Nobody gains or misses anything by it.
+    pub(super) fn is_of_same_origin(&self, old: Option<PathRef>, new: PathRef) -> bool {
+        let paths = &self.rib.paths;
+        old.is_some_and(|old| old == new || paths.origin_as(old) == paths.origin_as(new))
     }
 }

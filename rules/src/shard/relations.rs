@@ -61,7 +61,7 @@ impl Shard {
                 }
             }
         }
-        let leaks = paths.iter().filter_map(|path| self.facts(path).proofs.leak.clone());
+        let leaks = paths.iter().filter_map(|path| self.prove(path).proofs.leak.clone());
         let standing: BTreeSet<Known> =
             leaks.filter(|l| !l.counts_alone()).map(|l| Known::Leak(l.leaker, l.from, l.to)).collect();
         let news: Vec<Known> = standing.into_iter().filter(|k| !self.context.known.contains(k)).collect();

@@ -96,6 +96,8 @@ fn handled_one(engine: &mut Engine, stamped: &Stamped) -> Vec<Output> {
             assert!(overlooked.is_empty(), "no rule was asked about {overlooked:?}");
             let stale = shard.stale();
             assert!(stale.is_empty(), "the watch list says something else of {stale:?}");
+            let misremembered = shard.misremembered();
+            assert!(misremembered.is_empty(), "something else is proven of {misremembered:?}");
         }
     }
     outputs
