@@ -29,6 +29,8 @@ pub(crate) struct Vantages {
     /// Of the last word: most readers have one collector.
     last: u32,
     ids: HashMap<Key, VantageId>,
+    /// Who spoke last mostly speaks next: six messages in seven of a collector's file.
+    speaker: Option<(Key, VantageId)>,
 }
 
 impl Vantages {
@@ -55,7 +57,11 @@ impl Vantages {
         }
         let number = self.last;
         let key = key(number, peer_as, peer_address);
+        if let Some((_, id)) = self.speaker.filter(|(last, _)| *last == key) {
+            return Some(id);
+        }
         if let Some(&id) = self.ids.get(&key) {
+            self.speaker = Some((key, id));
             return Some(id);
         }
         if full {

@@ -40,27 +40,24 @@ impl Stamper {
         if event.session().is_some_and(|session| self.sessions.is_shed(session)) {
             return;
         }
-        match event {
-            Event::Tick => self.tick(at, out),
+        match &event {
+            Event::Tick => return self.tick(at, out),
             // In a recording it stands where it was decided first.
-            Event::Session(standing) if !self.sessions.note(standing, at) => {}
-            Event::Shed(shed) => {
-                self.sessions.shed(&shed);
-                self.stamp(at, Event::Shed(shed), out);
-            }
-            Event::Restore(checkpoint) => {
-                self.stamp(at, Event::Restore(checkpoint.clone()), out);
-                self.carry_on(&checkpoint.desk, at, out);
-            }
-            event => {
-                if let Event::Vantage(id, point) = &event {
-                    self.numbers.insert(point.clone(), *id);
-                }
-                for standing in self.sessions.judge(&event, at) {
-                    self.stamp(at, Event::Session(standing), out);
-                }
-                self.observed(at, event, out);
-            }
+            Event::Session(standing) if !self.sessions.note(*standing, at) => return,
+            Event::Shed(shed) => self.sessions.shed(shed),
+            Event::Vantage(id, point) => drop(self.numbers.insert(point.clone(), *id)),
+            _ => {}
+        }
+        let restored = match &event {
+            Event::Restore(checkpoint) => Some(checkpoint.clone()),
+            _ => None,
+        };
+        for standing in self.sessions.judge(&event, at) {
+            self.stamp(at, Event::Session(standing), out);
+        }
+        self.observed(at, event, out);
+        if let Some(checkpoint) = restored {
+            self.carry_on(&checkpoint.desk, at, out);
         }
     }
 
@@ -101,6 +98,7 @@ impl Stamper {
         self.relations.dropped()
     }
 
+    #[inline]
     fn observed(&mut self, at: Timestamp, event: Event, out: &mut Vec<Stamped>) {
         if let Some(relations) = self.relations.before(at, &event) {
             self.stamp(at, Event::Inferred(relations), out);
@@ -112,6 +110,7 @@ impl Stamper {
         }
     }
 
+    #[inline]
     fn stamp(&mut self, at: Timestamp, event: Event, out: &mut Vec<Stamped>) {
         out.push(Stamped { seq: self.next_seq, at, event });
         self.next_seq += 1;

@@ -82,14 +82,10 @@ impl<'a> Walked<'a> {
         routes: impl Fn(&mut Self, u8, &'a [u8]) -> Option<()>,
     ) -> Option<()> {
         while !section.is_empty() {
-            let (flags, code, length, rest) = match section {
-                [flags, code, high, low, rest @ ..] if flags & EXTENDED_LENGTH != 0 => {
-                    (*flags, *code, usize::from(u16::from_be_bytes([*high, *low])), rest)
-                }
-                [flags, code, length, rest @ ..] if flags & EXTENDED_LENGTH == 0 => {
-                    (*flags, *code, usize::from(*length), rest)
-                }
-                _ => return None,
+            let (&[flags, code, length], rest) = section.split_first_chunk()?;
+            let (length, rest) = match flags & EXTENDED_LENGTH {
+                0 => (usize::from(length), rest),
+                _ => rest.split_first().map(|(low, rest)| (usize::from(u16::from_be_bytes([length, *low])), rest))?,
             };
             let (value, rest) = rest.split_at_checked(length)?;
             let is_new = code < 64 && self.seen & 1 << code == 0;
@@ -164,7 +160,7 @@ fn is_reach(value: &[u8]) -> bool {
 }
 
 /// Flags and length as the RFC of the attribute has them.
-#[inline]
+#[inline(always)]
 fn has_usual_form(code: u8, flags: u8, value: &[u8]) -> bool {
     let well_known = flags == TRANSITIVE;
     let transitive = flags & !PARTIAL == OPTIONAL | TRANSITIVE;

@@ -114,7 +114,10 @@ impl Evidence {
         if has_loop(&parties) {
             return;
         }
-        self.note_exchanges(&hops);
+        // A route server is no party.
+        if parties.len() < hops.len() {
+            self.note_exchanges(&hops);
+        }
         if let Some(setter) = attributes.only_to_customer {
             self.note_mark(&parties, setter);
         }

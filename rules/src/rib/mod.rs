@@ -222,7 +222,7 @@ impl Rib {
                 Change { prefix: at, old: Some(old), new: Some(path), table: 0 }
             }
             None => {
-                let table = i8::from(entry.routes.of(vantage).nth(1).is_none());
+                let table = i8::from(!entry.routes.has_other(vantage, path_id));
                 self.sizes[Family::of(&entry.prefix) as usize].routes += 1;
                 let entries = &self.entries;
                 self.held.gained(vantage, at, |at| entries[at.0 as usize].routes.has(vantage));
@@ -237,7 +237,7 @@ impl Rib {
         let at = self.find(prefix)?;
         let entry = &mut self.entries[at.0 as usize];
         let old = entry.routes.remove(vantage, path_id)?;
-        let table = -i8::from(!entry.routes.has(vantage));
+        let table = -i8::from(!entry.routes.has_other(vantage, path_id));
         self.sizes[Family::of(prefix) as usize].routes -= 1;
         self.held.lost(vantage);
         self.count_origin(at, old, -1, seen);

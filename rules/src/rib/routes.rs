@@ -66,6 +66,11 @@ impl Routes {
         }
     }
 
+    /// Whether the vantage point has another one than that of `path_id`, which it has or just gave back.
+    pub fn has_other(&self, vantage: VantageId, path_id: u32) -> bool {
+        matches!(self.0, Layout::Several(_)) && self.of(vantage).any(|route| route.path_id != path_id)
+    }
+
     /// All of one vantage point.
     pub fn of(&self, vantage: VantageId) -> impl Iterator<Item = Route> + '_ {
         let single = self.get(vantage, 0).filter(|_| !matches!(self.0, Layout::Several(_)));
@@ -357,6 +362,9 @@ mod tests {
                 let all: Vec<_> = routes.of(vantage).map(|r| (r.path_id, r.path)).collect();
                 let told: Vec<_> = twin.range((vantage, 0)..=(vantage, u32::MAX)).map(|((_, id), p)| (*id, *p)).collect();
                 prop_assert_eq!(routes.has(vantage), !told.is_empty());
+                for (path_id, _) in &told {
+                    prop_assert_eq!(routes.has_other(vantage, *path_id), told.len() > 1);
+                }
                 prop_assert_eq!(routes.get(vantage, 0), twin.get(&(vantage, 0)).copied());
                 prop_assert_eq!(all, told);
             }
