@@ -107,7 +107,8 @@ pub const ROA_EXPIRING_SECS: i64 = 14 * 86_400;
 pub const ROA_ENDS: usize = 100_000;
 /// Lost routes of watched prefixes that are remembered: 2,500 prefixes gone at 400 peers, about 150 bytes each, 150 MB.
 pub const LOST_ROUTES: usize = 1_000_000;
-/// Watched networks that a peer AS has in parts, in each shard: 250 networks at 400 peers, about 500 bytes each, 50 MB.
+/// Watched networks that a peer AS has in parts, in each shard: 250 networks at 400 peers, about 500 bytes each, 50 MB; half as much
+/// again where each has one peer.
 pub const NETWORKS_IN_PARTS: usize = 100_000;
 /// Prefixes inside a network that are looked at to find it whole: at 50 routes each about 50 microseconds.
 pub const PARTS_OF_A_WHOLE: usize = 1_024;
@@ -146,8 +147,10 @@ pub const SHORT_PREFIX_ROUTES: usize = 2 * VANTAGE_POINTS;
 pub const MASS_VICTIMS: usize = 4 * REORIGINATION_VICTIMS;
 /// Links of one path that may be made up: a path has a handful of ASes, and each costs a finding.
 pub const STRANGERS: usize = 8;
-/// Paths whose proofs are remembered, per shard: some 400 bytes of an ordinary one, 100 kB; 40 kB of one of [`PATH_ASES`], 10 MB.
-pub const PATHS_PROVEN: usize = 256;
+/// Paths whose proofs are remembered, per shard: some 400 bytes of an ordinary one, 400 kB; 3 kB of one of [`ASES_PROVEN`], 3 MB.
+pub const PATHS_PROVEN: usize = 1_024;
+/// ASes of a path whose proofs are remembered: nearly all have no more than 16.
+pub const ASES_PROVEN: usize = 64;
 /// Paths kept although no route carries them, per shard: about 52 bytes each, 3.4 MB.
 pub const IDLE_PATHS: usize = 65_536;
 

@@ -32,6 +32,7 @@ impl Stamper {
     /// tick: so a recording, which has them all, comes out as it went in.
     pub fn push(&mut self, time: Timestamp, event: Event, out: &mut Vec<Stamped>) {
         let at = self.now.map_or(time, |now| now.max(time));
+        // Most come in the same moment, which shows without the seconds.
         let is_later = self.now.is_some_and(|now| now != at && now.secs() < at.secs());
         if is_later && !matches!(event, Event::Tick) {
             self.tick(Timestamp::from_secs(at.secs()), out);

@@ -126,7 +126,7 @@ pub(super) fn prefix(field: &[u8], family: Family, add_path: bool) -> Option<(Nl
     };
     let (&length, rest) = field.split_first()?;
     let (octets, behind) = rest.split_at_checked(usize::from(length).div_ceil(8))?;
-    // Whatever stands behind it is masked, and its length in front of the last prefix of a field is shifted out.
+    // Whatever stands behind it is masked; where only three octets are left, its length in front of them is shifted out.
     let prefix = match (family, rest.first_chunk(), field.first_chunk()) {
         (Family::Ipv4, Some(four), _) => ipv4(u32::from_be_bytes(*four), length)?,
         (Family::Ipv4, None, Some(four)) => ipv4(u32::from_be_bytes(*four) << 8, length)?,

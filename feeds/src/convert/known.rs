@@ -99,3 +99,25 @@ fn segments(mut value: &[u8]) -> Option<AsPath> {
     }
     (value.is_empty() && !segments.is_empty()).then(|| AsPath::from_segments(segments))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many more than there are places, every second one still in somebody's hands when its place is needed.
+    #[test]
+    fn what_somebody_holds_stays_what_it_was() {
+        let mut known = Known::default();
+        let octets = |n: u32| [&[2, 2][..], &(64_496 + n % 7).to_be_bytes(), &(n + 1).to_be_bytes()].concat();
+        let read = |known: &mut Known, n: u32| {
+            known.attributes(&octets(n), n.is_multiple_of(3).then_some(Asn(n)), n.is_multiple_of(5)).expect("ordinary")
+        };
+        let count = 4 * KNOWN as u32;
+        let held: Vec<_> = (0..count).map(|n| (n, read(&mut known, n))).filter(|(n, _)| n.is_multiple_of(2)).collect();
+        for (n, attributes) in held {
+            let as_path = AsPath::sequence([64_496 + n % 7, n + 1].map(Asn));
+            let (only_to_customer, blackhole) = (n.is_multiple_of(3).then_some(Asn(n)), n.is_multiple_of(5));
+            assert_eq!(*attributes, PathAttributes { as_path, only_to_customer, blackhole });
+        }
+    }
+}

@@ -184,7 +184,7 @@ impl Desk {
                 self.topology.meet(point);
                 self.vantage.push(point.clone());
             }
-            Event::Update(update) if !ShortPrefixes::has_any(update) || self.is_void(update.vantage) => {}
+            Event::Update(update) if !ShortPrefixes::concern(update) || self.is_void(update.vantage) => {}
             Event::Update(update) => {
                 for sighting in self.short.apply(update) {
                     self.sighting(sighting);
@@ -252,6 +252,7 @@ impl Desk {
         }
         self.flush();
         self.tell_left_out();
+        // Mostly there are none, and to drop none is more work than to look.
         if self.new_facts.is_some() {
             self.new_facts = None;
         }

@@ -34,8 +34,8 @@ pub struct ShortPrefixes {
 }
 
 impl ShortPrefixes {
-    /// As next to none has.
-    pub fn has_any(update: &Update) -> bool {
+    /// Whether it names a short prefix; next to none does.
+    pub fn concern(update: &Update) -> bool {
         update.announced.iter().any(is_short) || update.withdrawn.iter().any(is_short)
     }
 

@@ -63,6 +63,7 @@ impl Timers {
     }
 
     fn is_due(&self, until: Timestamp, is_end: bool) -> bool {
+        debug_assert_eq!(self.earliest, self.due.first().map(|(at, _)| *at));
         self.earliest.is_some_and(|at| at < until || is_end) && self.first(until, is_end).is_some()
     }
 

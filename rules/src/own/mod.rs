@@ -32,14 +32,15 @@ pub fn check(scene: &Scene<'_>, out: &mut Vec<Finding>) {
     if out.iter().any(accuses) {
         return;
     }
-    if let Some(own) = Own::of(scene, origin_as) {
-        rpki_invalid_own::check(scene, &own, out);
-        roa_expiring::check(scene, &own, out);
+    let own = Own::of(scene, origin_as);
+    if let Some(own) = &own {
+        rpki_invalid_own::check(scene, own, out);
+        roa_expiring::check(scene, own, out);
     }
     new_prefix::check(scene, origin_as, out);
-    if let Some(own) = Own::of(scene, origin_as) {
-        new_upstream::check(scene, &own, out);
-        aspa_misconfig::check(scene, &own, out);
+    if let Some(own) = &own {
+        new_upstream::check(scene, own, out);
+        aspa_misconfig::check(scene, own, out);
     }
 }
 

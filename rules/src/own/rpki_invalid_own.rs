@@ -15,6 +15,9 @@ pub fn check(scene: &Scene<'_>, own: &Own, out: &mut Vec<Finding>) {
     if scene.attributes.blackhole || scene.is_too_specific() {
         return;
     }
+    if scene.rov(Some(own.origin_as)) != RovState::Invalid {
+        return;
+    }
     let expected = scene.expected();
     let is_part = expected.as_ref().is_some_and(|e| e.prefix != *scene.prefix());
     // Parts that come over a leak were made by whoever leaks: a route optimizer (L11 of the incidents).
@@ -22,9 +25,6 @@ pub fn check(scene: &Scene<'_>, own: &Own, out: &mut Vec<Finding>) {
         return;
     }
     let rov = scene.rov_proof(Some(own.origin_as), expected.as_ref());
-    if rov.state != RovState::Invalid {
-        return;
-    }
     let invalid = if rov.reason == Some(RovReason::Length) { Code::RovInvalidLength } else { Code::RovInvalidAsn };
     out.push(own.finding(scene, Class::RpkiInvalidOwn, rov, smallvec::smallvec![invalid, Code::OwnRouteInvalid]));
 }

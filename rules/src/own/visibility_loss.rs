@@ -125,6 +125,8 @@ impl Losses {
         let mut out = Vec::new();
         match &presence.change {
             Change::Unremembered => return None,
+            // As nearly always: nobody had lost it.
+            Change::Back(_) if !self.by_prefix.contains_key(&prefix) => return Some(out),
             Change::Back(origin) => self.back(presence, *origin, observers, &mut out),
             Change::Lost { holding, outright, finding, attributes } => {
                 let has_room = self.has_room(observers.now);
@@ -300,7 +302,7 @@ impl Loss {
     }
 
     fn is_loss(&self, observers: &Observers<'_>) -> bool {
-        // No more peer ASes than sessions, as nearly always.
+        // There are no more peer ASes than sessions, and mostly these are too few already.
         if self.lost.len() < observers.min_peer_ases {
             return false;
         }

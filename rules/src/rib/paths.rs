@@ -1,5 +1,6 @@
 //! Which sets of attributes do the routes carry? Each is kept once, in about 52 octets: a row of 24, its ASes, and a place in the
-//! index. What a path says by itself is worked out anew whenever a rule asks; the row keeps what nearly every update asks.
+//! index. What a path says by itself is worked out anew whenever a rule asks, but for what it proves (`shard::weigh`); the row keeps
+//! what nearly every update asks.
 
 mod arena;
 mod facts;
@@ -195,7 +196,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
 
     /// The row of attributes that was guessed to be there.
     pub fn confirm(&self, attributes: &PathAttributes, guess: PathRef) -> Option<PathRef> {
-        if self.has(guess, attributes) { Some(guess) } else { self.find(attributes) }
+        if self.is_still(guess, attributes) { Some(guess) } else { self.find(attributes) }
     }
 
     /// To be told to [`Self::retain_if`] of whatever is found now.
@@ -206,7 +207,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
     /// Takes a reference on a row that was found for the attributes when `freed` rows had become free, if it still is theirs, and says
     /// whether it did.
     pub fn retain_if(&mut self, path: PathRef, attributes: &PathAttributes, freed: u64) -> bool {
-        let is_it = self.freed == freed || self.has(path, attributes);
+        let is_it = self.freed == freed || self.is_still(path, attributes);
         debug_assert!(!is_it || self.is(path.0, attributes));
         if is_it {
             self.retain(path);
@@ -219,8 +220,8 @@ impl<H: BuildHasher + Default> PathTable<H> {
         self.index.find(spread(name), is_it).copied()
     }
 
-    /// Whether these are the attributes of a path that somebody holds.
-    pub fn has(&self, path: PathRef, attributes: &PathAttributes) -> bool {
+    /// Whether the row is in use, and that of these attributes.
+    pub fn is_still(&self, path: PathRef, attributes: &PathAttributes) -> bool {
         !self.row(path).has(flag::FREE) && self.is(path.0, attributes)
     }
 
@@ -347,7 +348,7 @@ impl<H: BuildHasher + Default> PathTable<H> {
     /// Those that are more than an AS_SEQUENCE.
     #[inline]
     pub fn odd(&self, path: PathRef) -> Option<&Arc<PathAttributes>> {
-        if self.row(path).has(flag::ODD) { self.odd.get(&path.0) } else { None }
+        if self.row(path).has(flag::ODD) { Some(&self.odd[&path.0]) } else { None }
     }
 
     /// Every AS of the path in wire order, those of sets included.

@@ -353,7 +353,10 @@ mod tests {
                     }
                     Step::Remove(v, id) => {
                         let vantage = VantageId(v);
-                        prop_assert_eq!(routes.remove(vantage, id), twin.remove(&(vantage, id)));
+                        let gone = routes.remove(vantage, id);
+                        prop_assert_eq!(gone, twin.remove(&(vantage, id)));
+                        let others = twin.range((vantage, 0)..=(vantage, u32::MAX)).count();
+                        prop_assert!(gone.is_none() || routes.has_other(vantage, id) == (others > 0));
                     }
                 }
                 agree(&routes, &twin);

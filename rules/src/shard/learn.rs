@@ -54,7 +54,7 @@ impl Shard {
         let table = &self.rib.paths;
         let odd = paths.iter().filter(|path| table.has_leak(*path) || table.has_bogon(*path));
         odd.flat_map(|path| {
-            let facts = self.facts(path, &self.prove(path));
+            let facts = self.facts(&self.prove(path));
             let leak = facts.proofs.leak.as_ref().map(|l| Known::Leak(l.leaker, l.from, l.to));
             leak.into_iter().chain(facts.bogon.map(|(b, left)| Known::Bogon(b, left)))
         })

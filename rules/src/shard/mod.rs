@@ -356,7 +356,7 @@ impl Shard {
                 self.count_short_rov(&nlri.prefix, announced_by);
                 continue;
             }
-            let held = path.unwrap_or_else(|| self.path_of(update, hint));
+            let held = path.unwrap_or_else(|| self.hold_path(update, hint));
             path = Some(held);
             let at = self.place(nlri, hint, count);
             self.announce(update, (at, nlri), (held, announced_by), now);
@@ -367,8 +367,8 @@ impl Shard {
         }
     }
 
-    /// The path of what is announced here, which has come to know it.
-    fn path_of(&mut self, update: &Update, hint: Hint) -> PathRef {
+    /// The path of what is announced here, with a hold on it. While learning it is learned.
+    fn hold_path(&mut self, update: &Update, hint: Hint) -> PathRef {
         let path = self.intern(&update.attributes, hint);
         if self.learning {
             self.learn_path(path);
@@ -410,7 +410,8 @@ impl Shard {
         if is_news {
             self.judge_news((change.prefix, update.vantage, nlri.path_id), &change, update, now);
         }
-        if !self.watch.is_empty() && !self.is_of_same_origin(change.old, path) {
+        let may_matter = !self.watch.is_empty() || !self.in_parts.is_empty();
+        if may_matter && !self.is_of_same_origin(change.old, path) {
             self.own_route_changed(change.prefix, own.as_ref(), update.vantage, update.seen, now);
             self.own_route_is_back(change.prefix, path, update.vantage, update.seen, now);
             self.part_is_gone(&nlri.prefix, update.vantage, update.seen, now);
@@ -486,12 +487,9 @@ impl Shard {
         // A session that turned Invalid stays so until something better comes.
         let turned = before.iter().any(|a| a.class == Class::OriginHijack);
         let is_over = !before.is_empty() && !turned && self.is_over(key.0, path, was_valid, now);
-        let findings = if is_over {
-            Vec::new()
-        } else {
-            let proven = self.proven(path);
-            self.findings(key.0, path, proven, was_valid || turned, now)
-        };
+        let proven = (!is_over).then(|| self.proven(path));
+        let findings =
+            proven.as_ref().map_or_else(Vec::new, |proven| self.findings(key.0, proven, was_valid || turned, now));
         self.judged += u64::from(!is_over);
         let mut after: SmallVec<[Active; 1]> = SmallVec::new();
         for old in &before {
@@ -502,7 +500,7 @@ impl Shard {
                 self.sighted(key, old.class, old.key_as, seen, Phase::Ended(cause.ends(old.class)));
             }
         }
-        let attributes = if findings.is_empty() { Arc::default() } else { self.rib.paths.attributes(path) };
+        let attributes = proven.map(|proven| proven.attributes).unwrap_or_default();
         for finding in findings {
             let active = Active {
                 class: finding.class,
@@ -581,13 +579,13 @@ impl Shard {
     /// shard alone does not know.
     fn judge_forged(&mut self, key: RouteKey, path: PathRef, seen: Timestamp, now: Timestamp) {
         let proven = self.proven(path);
-        for finding in self.findings(key.0, path, proven, false, now) {
+        for finding in self.findings(key.0, &proven, false, now) {
             let is_it = |a: &&mut Active| (a.class, a.key_as) == (finding.class, finding.key_as);
             let held = self.active.get_mut(&key).and_then(|a| a.iter_mut().find(is_it));
             let moved = held.filter(|a| a.class == Class::ForgedOrigin && a.points != finding.points());
             let Some(held) = moved else { continue };
             held.points = finding.points();
-            let attributes = self.rib.paths.attributes(path);
+            let attributes = proven.attributes.clone();
             let (class, key_as) = (finding.class, finding.key_as);
             self.sighted(key, class, key_as, seen, Phase::Changed(Arc::new(finding), attributes));
         }

@@ -20,9 +20,9 @@ impl Shard {
 
     /// Paths of which something else is remembered than they prove: none, or it is a bug.
     pub fn misremembered(&self) -> Vec<PathRef> {
-        let differs =
-            |(path, proven): &&(PathRef, Proven)| proven.is_of(&self.rib.paths, *path) && *proven != self.prove(*path);
-        self.remembered.iter().filter(differs).map(|(path, _)| *path).collect()
+        let is_still = |p: &&Proven| self.rib.paths.is_still(p.path, &p.attributes);
+        let differs = |p: &&Proven| **p != self.prove(p.path);
+        self.remembered.iter().filter(is_still).filter(differs).map(|p| p.path).collect()
     }
 
     /// Routes that the short cut passes over at `now`, and that some rule has something to say about: none, or it is a bug.
@@ -33,7 +33,7 @@ impl Shard {
                 for was_valid in [false, true] {
                     let is_nothing = self.is_nothing(at, route.path, || was_valid, now);
                     if is_nothing || self.is_over(at, route.path, was_valid, now) {
-                        let findings = self.findings(at, route.path, self.prove(route.path), was_valid, now);
+                        let findings = self.findings(at, &self.prove(route.path), was_valid, now);
                         overlooked.extend(findings.into_iter().map(|f| (self.rib.entry(at).prefix, f)));
                     }
                 }

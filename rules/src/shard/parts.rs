@@ -15,25 +15,29 @@ use crate::own::visibility_loss::{self, Change, Presence};
 use crate::rib::{PathRef, PrefixRef, Route};
 
 /// Networks that peer ASes have in parts.
-#[derive(Default)]
-pub(super) struct InParts {
+pub(super) struct InParts<M = Missed> {
     /// By network, then by peer AS; each has some.
-    missed: JointPrefixMap<IpNet, BTreeMap<Asn, Missed>>,
+    missed: JointPrefixMap<IpNet, BTreeMap<Asn, M>>,
     len: usize,
 }
 
-impl InParts {
-    fn insert(&mut self, whole: IpNet, peer_as: Asn, missed: Missed) {
-        let mut peers = self.missed.remove(&whole).unwrap_or_default();
-        self.len += usize::from(peers.insert(peer_as, missed).is_none());
-        self.missed.insert(whole, peers);
+impl<M> Default for InParts<M> {
+    fn default() -> Self {
+        Self { missed: JointPrefixMap::new(), len: 0 }
+    }
+}
+
+impl<M> InParts<M> {
+    fn insert(&mut self, whole: IpNet, peer_as: Asn, missed: M) {
+        let held = self.missed.entry(whole).or_default().insert(peer_as, missed);
+        self.len += usize::from(held.is_none());
     }
 
-    fn get(&self, whole: &IpNet, peer_as: Asn) -> Option<&Missed> {
+    fn get(&self, whole: &IpNet, peer_as: Asn) -> Option<&M> {
         self.missed.get(whole)?.get(&peer_as)
     }
 
-    fn remove(&mut self, whole: IpNet, peer_as: Asn) -> Option<Missed> {
+    fn remove(&mut self, whole: IpNet, peer_as: Asn) -> Option<M> {
         let peers = self.missed.get_mut(&whole)?;
         let missed = peers.remove(&peer_as)?;
         if peers.is_empty() {
@@ -43,8 +47,12 @@ impl InParts {
         Some(missed)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Keeps what is asked for.
-    pub(super) fn retain(&mut self, keeps: impl Fn(Asn, &Missed) -> bool) {
+    pub(super) fn retain(&mut self, keeps: impl Fn(Asn, &M) -> bool) {
         let all = self.missed.iter().flat_map(|(whole, peers)| peers.iter().map(move |(peer, m)| (whole, *peer, m)));
         let gone: Vec<(IpNet, Asn)> =
             all.filter(|(_, peer, m)| !keeps(*peer, m)).map(|(w, peer, _)| (w, peer)).collect();
@@ -59,7 +67,7 @@ impl InParts {
     }
 
     /// Networks around a part that this peer AS has in parts, the nearest first.
-    fn around(&self, part: &IpNet, peer_as: Asn) -> impl Iterator<Item = (IpNet, &Missed)> {
+    fn around(&self, part: &IpNet, peer_as: Asn) -> impl Iterator<Item = (IpNet, &M)> {
         let around = part.supernet().into_iter().flat_map(|outer| nearest_first(&self.missed, outer));
         around.filter_map(move |(whole, peers)| Some((whole, peers.get(&peer_as)?)))
     }
@@ -127,9 +135,10 @@ impl Shard {
         }
     }
 
-    /// A session may have lost a part of networks that it had in parts.
+    /// A session may have lost a part of networks that it had in parts: it gave the route up, or has one of another origin in its
+    /// place. What a dump brings proves no outage.
     pub(super) fn part_is_gone(&mut self, part: &IpNet, vantage: VantageId, seen: Timestamp, now: Timestamp) {
-        if self.in_parts.len == 0 {
+        if self.in_parts.is_empty() {
             return;
         }
         let peer_as = self.peer_as[vantage.0 as usize];
@@ -180,11 +189,79 @@ impl Shard {
             let change = Change::Back(origin);
             self.out.push(Report::Presence(Presence { prefix: whole, vantage, seen, change }));
             let proven = self.proven(path);
-            let finding =
-                visibility_loss::finding(&self.scene(at, path, proven, false, now), &right).filter(|_| is_right);
+            let finding = visibility_loss::finding(&self.scene(at, &proven, false, now), &right).filter(|_| is_right);
             if let Some(finding) = finding.map(Arc::new) {
-                let attributes = self.rib.paths.attributes(path);
+                let attributes = proven.attributes;
                 self.remember_in_parts(whole, vantage, seen, Missed { since: now, finding, attributes });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(IpNet, Asn, u8),
+        Remove(IpNet, Asn),
+        /// Of these numbers nothing is kept.
+        Retain(u8),
+    }
+
+    fn a_network() -> impl Strategy<Value = IpNet> {
+        prop::sample::select(vec!["192.0.2.0/24", "192.0.2.0/25", "192.0.2.128/25", "192.0.2.0/26", "2001:db8::/32"])
+            .prop_map(|prefix| prefix.parse().expect("a prefix"))
+    }
+
+    fn a_step() -> impl Strategy<Value = Step> {
+        let peer = || (64_500..64_503_u32).prop_map(Asn);
+        prop_oneof![
+            4 => (a_network(), peer(), 0..4_u8).prop_map(|(whole, peer, n)| Step::Insert(whole, peer, n)),
+            2 => (a_network(), peer()).prop_map(|(whole, peer)| Step::Remove(whole, peer)),
+            1 => (0..4_u8).prop_map(Step::Retain),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_in_parts_is_what_a_plain_map_holds(steps in prop::collection::vec(a_step(), 0..60)) {
+            let (mut in_parts, mut twin) = (InParts::default(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Insert(whole, peer, n) => {
+                        in_parts.insert(whole, peer, n);
+                        twin.insert((whole, peer), n);
+                    }
+                    Step::Remove(whole, peer) => {
+                        prop_assert_eq!(in_parts.remove(whole, peer), twin.remove(&(whole, peer)));
+                    }
+                    Step::Retain(gone) => {
+                        in_parts.retain(|_, n| *n != gone);
+                        twin.retain(|_, n| *n != gone);
+                    }
+                }
+                prop_assert_eq!((in_parts.len, in_parts.is_empty()), (twin.len(), twin.is_empty()));
+                prop_assert_eq!(in_parts.missed.iter().filter(|(_, peers)| peers.is_empty()).count(), 0);
+                let part: IpNet = "192.0.2.0/26".parse().expect("a prefix");
+                for peer in (64_500..64_503).map(Asn) {
+                    let around: Vec<(IpNet, u8)> = in_parts.around(&part, peer).map(|(whole, n)| (whole, *n)).collect();
+                    let mut told: Vec<(IpNet, u8)> = twin
+                        .iter()
+                        .filter(|((whole, p), _)| *p == peer && *whole != part && whole.contains(&part))
+                        .map(|((whole, _), n)| (*whole, *n))
+                        .collect();
+                    told.sort_by_key(|(whole, _)| std::cmp::Reverse(whole.prefix_len()));
+                    prop_assert_eq!(around, told);
+                }
+                for ((whole, peer), n) in &twin {
+                    prop_assert_eq!(in_parts.get(whole, *peer), Some(n));
+                    let peers: Vec<Asn> = twin.keys().filter(|(w, _)| w == whole).map(|(_, peer)| *peer).collect();
+                    prop_assert_eq!(in_parts.peers(whole).collect::<Vec<_>>(), peers);
+                }
             }
         }
     }

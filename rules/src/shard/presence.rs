@@ -84,10 +84,9 @@ impl Shard {
             return;
         }
         let proven = self.proven(was.path);
-        let attributes = proven.attributes.clone();
-        let finding = visibility_loss::finding(&self.scene(at, was.path, proven, false, now), &was.right);
+        let finding = visibility_loss::finding(&self.scene(at, &proven, false, now), &was.right);
         let Some(finding) = finding else { return };
-        let missed = Missed { since: now, finding: Arc::new(finding), attributes };
+        let missed = Missed { since: now, finding: Arc::new(finding), attributes: proven.attributes };
         let prefix = self.rib.entry(at).prefix;
         if self.has_parts_of(&prefix, peer_as, &was.right) {
             return self.remember_in_parts(prefix, vantage, seen, missed);

@@ -139,10 +139,9 @@ impl Shard {
 
     pub(super) fn tell_again(&mut self, key: RouteKey, path: PathRef, (class, key_as): (Class, Asn), now: Timestamp) {
         let proven = self.proven(path);
-        let findings = self.findings(key.0, path, proven, class == Class::OriginHijack, now);
+        let findings = self.findings(key.0, &proven, class == Class::OriginHijack, now);
         if let Some(finding) = findings.into_iter().find(|f| (f.class, f.key_as) == (class, key_as)) {
-            let attributes = self.rib.paths.attributes(path);
-            self.sighted(key, class, key_as, now, Phase::Changed(finding.into(), attributes));
+            self.sighted(key, class, key_as, now, Phase::Changed(finding.into(), proven.attributes));
         }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::parts::InParts;
 use super::{Cause, Shard};
 use crate::alert::RovState;
 use crate::baseline::{Adjacency, Baseline};
@@ -21,9 +20,6 @@ impl Shard {
         // Places have the same numbers where the same prefixes are watched.
         if !changes.prefixes.is_empty() {
             self.rib.forget_watched();
-        }
-        if self.watch.is_empty() {
-            self.in_parts = InParts::default();
         }
         let judges_valleys = self.judges_valleys();
         if std::mem::replace(&mut self.context.judges_valleys, judges_valleys) != judges_valleys {

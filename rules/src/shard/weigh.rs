@@ -12,26 +12,20 @@ use crate::leak;
 use crate::limits;
 use crate::own;
 use crate::proofs::PathProofs;
-use crate::rib::{PathFacts, PathRef, PathTable, PrefixRef};
+use crate::rib::{PathFacts, PathRef, PrefixRef};
 use crate::rpki::AspaTable;
 
 /// A path, and what it proves under the data of the moment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Proven {
-    pub(super) attributes: Arc<PathAttributes>,
-    pub(super) proofs: Arc<PathProofs>,
-}
-
-impl Proven {
-    /// The number is still that of this path.
-    pub(super) fn is_of(&self, paths: &PathTable, path: PathRef) -> bool {
-        paths.has(path, &self.attributes)
-    }
+    pub path: PathRef,
+    pub attributes: Arc<PathAttributes>,
+    pub proofs: Arc<PathProofs>,
 }
 
 /// Some paths that were judged lately, each at a place that follows from its number.
 #[derive(Default)]
-pub(super) struct Remembered(Vec<Option<(PathRef, Proven)>>);
+pub(super) struct Remembered(Vec<Option<Proven>>);
 
 impl Remembered {
     /// To be done wherever a path may prove something else.
@@ -39,7 +33,7 @@ impl Remembered {
         self.0.clear();
     }
 
-    fn at(&mut self, path: PathRef) -> &mut Option<(PathRef, Proven)> {
+    fn at(&mut self, path: PathRef) -> &mut Option<Proven> {
         if self.0.is_empty() {
             self.0.resize(limits::PATHS_PROVEN, None);
         }
@@ -47,7 +41,7 @@ impl Remembered {
     }
 
     #[cfg(feature = "testing")]
-    pub fn iter(&self) -> impl Iterator<Item = &(PathRef, Proven)> {
+    pub fn iter(&self) -> impl Iterator<Item = &Proven> {
         self.0.iter().flatten()
     }
 }
@@ -56,45 +50,40 @@ impl Shard {
     /// What a path proves, worked out.
     pub(super) fn prove(&self, path: PathRef) -> Proven {
         let attributes = self.rib.paths.attributes(path);
-        Proven { proofs: self.context.prove(&attributes, self.usable_aspas()), attributes }
+        Proven { path, proofs: self.context.prove(&attributes, self.usable_aspas()), attributes }
     }
 
     /// The same, remembered if it was asked lately. Another path may have the number of one that went.
     pub(super) fn proven(&mut self, path: PathRef) -> Proven {
-        if let Some((held, proven)) = self.remembered.at(path)
-            && *held == path
-            && proven.is_of(&self.rib.paths, path)
+        if let Some(proven) = self.remembered.at(path)
+            && proven.path == path
+            && self.rib.paths.is_still(path, &proven.attributes)
         {
             return proven.clone();
         }
         let proven = self.prove(path);
-        *self.remembered.at(path) = Some((path, proven.clone()));
+        if proven.attributes.as_path.ases().len() <= limits::ASES_PROVEN {
+            *self.remembered.at(path) = Some(proven.clone());
+        }
         proven
     }
 
     /// What a path says under the data of this moment.
-    pub(super) fn facts(&self, path: PathRef, proven: &Proven) -> PathFacts {
-        let paths = &self.rib.paths;
+    pub(super) fn facts(&self, proven: &Proven) -> PathFacts {
+        let (paths, path) = (&self.rib.paths, proven.path);
         let facts = self.context.facts(&proven.attributes, proven.proofs.clone());
         // What the table taught since it was worked out is for later paths.
         PathFacts { is_clean: paths.is_clean(path), is_known_adjacency: paths.is_known_adjacency(path), ..facts }
     }
 
-    pub(super) fn scene(
-        &self,
-        at: PrefixRef,
-        path: PathRef,
-        proven: Proven,
-        was_valid: bool,
-        now: Timestamp,
-    ) -> Scene<'_> {
+    pub(super) fn scene(&self, at: PrefixRef, proven: &Proven, was_valid: bool, now: Timestamp) -> Scene<'_> {
         let entry = self.rib.entry(at);
-        let facts = self.facts(path, &proven);
+        let facts = self.facts(proven);
         let watched = self.watched_over(entry);
         Scene {
             now,
             entry,
-            attributes: proven.attributes,
+            attributes: proven.attributes.clone(),
             rib: &self.rib,
             vrps: &self.rpki.vrps,
             rpki_usable: self.rpki_usable,
@@ -116,15 +105,8 @@ impl Shard {
         if self.aspas_usable { &self.rpki.aspas } else { &self.no_aspas }
     }
 
-    pub(super) fn findings(
-        &self,
-        at: PrefixRef,
-        path: PathRef,
-        proven: Proven,
-        was_valid: bool,
-        now: Timestamp,
-    ) -> Vec<Finding> {
-        let scene = self.scene(at, path, proven, was_valid, now);
+    pub(super) fn findings(&self, at: PrefixRef, proven: &Proven, was_valid: bool, now: Timestamp) -> Vec<Finding> {
+        let scene = self.scene(at, proven, was_valid, now);
         let entry = scene.entry;
         let mut findings = Vec::new();
         hijack::check(&scene, &mut findings);

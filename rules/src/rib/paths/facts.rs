@@ -6,7 +6,8 @@ use crate::baseline::Adjacency;
 use crate::bgp::Asn;
 use crate::proofs::PathProofs;
 
-/// What a path says by itself. Worked out when it is first seen and whenever a rule asks; the table keeps the short form.
+/// What a path says by itself. Worked out when it is first seen and whenever a rule asks, its proofs as long as they are not
+/// remembered; the table keeps the short form.
 #[derive(Clone, Debug)]
 pub struct PathFacts {
     /// Prepends and a private tail removed, wire order.
