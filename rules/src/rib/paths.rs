@@ -285,6 +285,15 @@ impl<H: BuildHasher + Default> PathTable<H> {
         }
     }
 
+    /// How many of the next `count` paths that no route carries would go, if they had to make room now.
+    pub fn leaving(&self, count: usize) -> usize {
+        let (rows, full) = (&self.rows, self.idle.len() >= self.most_idle);
+        let oldest = self.idle.iter().take(if full { count } else { 0 });
+        let is_idle = |(i, idled): &&(u32, u8)| rows[*i as usize].refs == 0 && rows[*i as usize].idled == *idled;
+        let is_there = |(i, _): &&(u32, u8)| self.index.find(spread(rows[*i as usize].name), |j| j == i).is_some();
+        oldest.filter(is_idle).filter(is_there).count()
+    }
+
     /// Frees the entry, unless it came back since.
     fn forget(&mut self, i: u32, idled: u8) {
         let row = &mut self.rows[i as usize];
@@ -294,8 +303,11 @@ impl<H: BuildHasher + Default> PathTable<H> {
         row.flags |= flag::FREE;
         self.freed += 1;
         self.arena.give_back(row.run());
-        self.index.remove(spread(row.name), |j| *j == i);
-        self.odd.remove(&i);
+        let (name, is_odd) = (row.name, row.has(flag::ODD));
+        self.index.remove(spread(name), |j| *j == i);
+        if is_odd {
+            self.odd.remove(&i);
+        }
         self.free.push(i);
     }
 

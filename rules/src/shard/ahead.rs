@@ -7,8 +7,9 @@ use std::hint::black_box;
 
 use smallvec::SmallVec;
 
-use super::Shard;
-use crate::bgp::{Nlri, Update, VantageId};
+use super::{Known, Shard};
+use crate::baseline::Adjacency;
+use crate::bgp::{Asn, Nlri, Update, VantageId};
 use crate::event::{Event, Stamped};
 use crate::limits;
 use crate::rib::{PathRef, PrefixRef};
@@ -89,11 +90,17 @@ impl Shard {
         for (place, (_, nlri)) in ahead.places.iter_mut().zip(&asked) {
             *place = place.and_then(|at| self.rib.confirm(&nlri.prefix, at));
         }
+        let is_large = self.rib.route_count() >= limits::NEAR_ROUTES;
+        if is_large {
+            let guessed = ahead.messages.iter().filter_map(|message| message.path);
+            black_box(guessed.filter(|path| self.rib.paths.ases(*path).first() == Some(&Asn(0))).count());
+        }
         for ((_, update), message) in updates.iter().zip(&mut ahead.messages) {
             message.path = message.path.and_then(|path| self.rib.paths.confirm(&update.attributes, path));
         }
-        if self.rib.route_count() >= limits::NEAR_ROUTES {
+        if is_large {
             self.touch(&asked, &ahead.places);
+            self.touch_links(&updates, &ahead.messages);
         }
         self.ahead = ahead;
     }
@@ -112,14 +119,26 @@ impl Shard {
         }
     }
 
-    /// Rows and paths of what is held now.
+    /// Baselines, and rows and paths of what is held now.
     fn touch(&self, asked: &Asked<'_>, places: &[Option<PrefixRef>]) {
-        let routes = |at: PrefixRef| &self.rib.entry(at).routes;
+        let entries = places.iter().flatten().map(|at| self.rib.entry(*at));
+        black_box(entries.filter(|entry| entry.is_in_baseline(Asn(0))).count());
         let held = |((vantage, nlri), place): (&(VantageId, &Nlri), &Option<PrefixRef>)| {
-            place.and_then(|at| routes(at).get(*vantage, nlri.path_id))
+            place.and_then(|at| self.rib.entry(at).routes.get(*vantage, nlri.path_id))
         };
         let held: SmallVec<[PathRef; 4 * limits::LOOK_AHEAD]> = asked.iter().zip(places).filter_map(held).collect();
         black_box(held.iter().filter(|path| self.rib.paths.is_plain(**path)).count());
+    }
+
+    /// What is known of the links of new paths, and what makes room for these.
+    fn touch_links(&self, updates: &[(u64, &Update)], messages: &[Message]) {
+        let is_new = |(_, message): &(&(u64, &Update), &Message)| message.path.is_none();
+        let new = || updates.iter().zip(messages).filter(is_new).map(|((_, update), _)| &update.attributes.as_path);
+        let links = new().flat_map(|path| path.ases().windows(2));
+        let links = links.map(|link| Adjacency { origin_as: link[1], neighbor: link[0] });
+        let has_edge = |link: &Adjacency| self.context.relations.edge(link.neighbor, link.origin_as).is_some();
+        black_box(links.filter(|link| has_edge(link) & self.context.known.contains(&Known::from(*link))).count());
+        black_box(self.rib.paths.leaving(new().count()));
     }
 }
 

@@ -92,8 +92,11 @@ fn holds_what_was_put_in<H: BuildHasher + Default>(steps: Vec<Step>, most_idle: 
         } else {
             let attributes = which.get(&held.keys().cloned().collect::<Vec<_>>()).clone();
             let holders = held.get_mut(&attributes).expect("held");
+            let (leaving, freed) = (table.leaving(1) as u64, table.freed());
             table.release(holders.0);
             holders.1 -= 1;
+            let has_gone = if holders.1 == 0 && most_idle > 0 { leaving } else { u64::from(holders.1 == 0) };
+            prop_assert_eq!(table.freed() - freed, has_gone, "what leaves next is what was told");
             if holders.1 == 0 {
                 held.remove(&attributes);
             }
